@@ -1,0 +1,264 @@
+"""Every error that cellyard raises, in one tree.
+
+    CellyardError
+    ├── UsageError                    what was asked for cannot be meant
+    │   ├── InvalidSize                 a CPU, memory, GPU or time that does not parse
+    │   ├── InvalidStepLine             the %%step line
+    │   ├── InvalidCell                 the cell's body does not parse
+    │   ├── UnknownName                 a cell reads a name that nobody made
+    │   ├── InvalidSettings             a setting, with where it came from
+    │   ├── DoesNotFit                  a size that this backend can never give
+    │   ├── StepAlreadyRunning          two steps of one name at once
+    │   └── NotFound                    a run, step or artifact that does not exist
+    ├── CannotTravel                  a value that no other process can be given
+    ├── StepError                     a step ended badly, and not by its own exception
+    │   ├── StepOutOfMemory
+    │   ├── StepTimeout
+    │   ├── StepKilled
+    │   ├── StepCancelled
+    │   └── WorkerLost
+    ├── EngineError                   the engine process
+    │   ├── EngineUnavailable
+    │   └── EngineMismatch
+    ├── RecordsError                  the database of runs
+    │   └── RecordsLocked
+    ├── StoreError                    the store of artifacts
+    │   ├── ArtifactMissing
+    │   ├── ArtifactCorrupt
+    │   └── StoreFull
+    └── IllegalState                  a state change that the table does not have
+
+Every class builds its message from its fields, keeps them as attributes, and survives pickling and
+:meth:`CellyardError.to_dict` / :func:`error_from_dict`. Imports nothing of cellyard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+__all__ = [
+    "ArtifactCorrupt",
+    "ArtifactMissing",
+    "CannotTravel",
+    "CellyardError",
+    "DoesNotFit",
+    "EngineError",
+    "EngineMismatch",
+    "EngineUnavailable",
+    "IllegalState",
+    "InvalidCell",
+    "InvalidSettings",
+    "InvalidSize",
+    "InvalidStepLine",
+    "NotFound",
+    "RecordsError",
+    "RecordsLocked",
+    "StepAlreadyRunning",
+    "StepCancelled",
+    "StepError",
+    "StepKilled",
+    "StepOutOfMemory",
+    "StepTimeout",
+    "StoreError",
+    "StoreFull",
+    "UnknownName",
+    "UsageError",
+    "WorkerLost",
+    "error_from_dict",
+]
+
+
+class CellyardError(Exception):
+    """The root. Built from keyword fields; the message is the class's ``template`` filled with them."""
+
+    template: ClassVar[str] = "{message}"
+
+    def __init__(self, message: str = "", **fields: Any) -> None:
+        self.fields: dict[str, Any] = {"message": message, **fields} if message else dict(fields)
+        super().__init__(self.template.format_map(_Blanks(self.fields)).strip())
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["fields"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as JSON: class name, message, fields."""
+        return {"error": type(self).__name__, "message": str(self), "fields": self.fields}
+
+
+class _Blanks(dict[str, Any]):
+    """Fields for a template; one that was not given reads as nothing."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def _rebuild(cls: type[CellyardError], fields: Mapping[str, Any]) -> CellyardError:
+    return cls(**fields)
+
+
+def error_from_dict(data: Mapping[str, Any]) -> CellyardError:
+    """The error that :meth:`CellyardError.to_dict` wrote; an unknown class becomes the root."""
+    found = _classes(CellyardError).get(str(data.get("error")))
+    if found is None:
+        return CellyardError(str(data.get("message", "")))
+    return found(**data.get("fields", {}))
+
+
+def _classes(root: type[CellyardError]) -> dict[str, type[CellyardError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found |= _classes(child)
+    return found
+
+
+class UsageError(CellyardError):
+    """What was asked for cannot be meant; nothing was run."""
+
+
+class InvalidSize(UsageError):
+    """A size that does not parse. Fields: option, text, reason, examples."""
+
+    template = "{option} {text!r}: {reason} Examples: {examples}."
+
+
+class InvalidStepLine(UsageError):
+    """The %%step line is not understood. Fields: message, line."""
+
+    template = "{message}"
+
+
+class InvalidCell(UsageError):
+    """The cell's body does not parse. Fields: step, line, column, reason, text."""
+
+    template = "step {step}: line {line} of the cell does not parse: {reason}\n{text}"
+
+
+class UnknownName(UsageError):
+    """A cell reads a name that does not exist. Fields: step, name, line, hint."""
+
+    template = "step {step} reads {name!r} (line {line}), but the notebook has no such name. {hint}"
+
+
+class InvalidSettings(UsageError):
+    """A setting that cannot hold. Fields: key, value, origin, reason."""
+
+    template = "{key} = {value!r} (from {origin}): {reason}"
+
+
+class DoesNotFit(UsageError):
+    """A size that the backend can never give. Fields: step, wanted, capacity, hint."""
+
+    template = "step {step} asks for {wanted}, and the most there is here is {capacity}. {hint}"
+
+
+class StepAlreadyRunning(UsageError):
+    """A step of that name runs in this notebook. Fields: step, run, hint."""
+
+    template = "a step named {step!r} is still running here (run {run}). {hint}"
+
+
+class NotFound(UsageError):
+    """Something that does not exist was asked for. Fields: what, hint."""
+
+    template = "there is no {what}. {hint}"
+
+
+class CannotTravel(CellyardError):
+    """A value that no other process can be given. Fields: name, type, reason, hint, where."""
+
+    template = "{name!r} ({type}) cannot travel{where}: {reason} {hint}"
+
+
+class StepError(CellyardError):
+    """A step ended badly, and not by an exception of its own. Fields: step, message."""
+
+
+class StepOutOfMemory(StepError):
+    """Fields: step, used, limit, hint."""
+
+    template = "step {step} used {used} of the {limit} it may have and was stopped. {hint}"
+
+
+class StepTimeout(StepError):
+    """Fields: step, timeout."""
+
+    template = "step {step} did not end within {timeout} and was stopped."
+
+
+class StepKilled(StepError):
+    """Fields: step, reason, hint."""
+
+    template = "the process of step {step} {reason}. {hint}"
+
+
+class StepCancelled(StepError):
+    """Fields: step, by."""
+
+    template = "step {step} was cancelled{by}."
+
+
+class WorkerLost(StepError):
+    """Fields: step, worker, hint."""
+
+    template = "the worker {worker} that ran step {step} was lost. {hint}"
+
+
+class EngineError(CellyardError):
+    """The engine process. Fields: message."""
+
+
+class EngineUnavailable(EngineError):
+    """The engine did not answer. Fields: waited, log."""
+
+    template = "the engine did not answer within {waited}. {log}"
+
+
+class EngineMismatch(EngineError):
+    """An engine of another environment serves this store. Fields: table, hint."""
+
+    template = "the engine of this store belongs to another environment:\n{table}\n{hint}"
+
+
+class RecordsError(CellyardError):
+    """The database of runs. Fields: message."""
+
+
+class RecordsLocked(RecordsError):
+    """Another process holds the records. Fields: path, waited."""
+
+    template = "the records {path} were locked by another process for {waited}; nothing was written."
+
+
+class StoreError(CellyardError):
+    """The store of artifacts. Fields: message."""
+
+
+class ArtifactMissing(StoreError):
+    """Fields: id, store."""
+
+    template = "artifact {id} is not in the store {store}."
+
+
+class ArtifactCorrupt(StoreError):
+    """Fields: id, path, reason."""
+
+    template = "artifact {id} is damaged ({path}): {reason}"
+
+
+class StoreFull(StoreError):
+    """Fields: path, needed."""
+
+    template = "no space left in the store {path} ({needed} were to be written); nothing was committed."
+
+
+class IllegalState(CellyardError):
+    """A state change that the table does not have. Fields: what, history."""
+
+    template = "{what}: {history} is not a legal change."
