@@ -1,0 +1,261 @@
+"""Settings: where the store, the records and the engine are, and what the machine is taken to have.
+
+Read once, from ``CELLYARD_*`` variables, else from a TOML file, and validated whole. Light: no database, no
+network; the only thing read is the settings file, and nothing is written but by :func:`prepare_runtime`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cellyard.errors import InvalidSettings, InvalidSize
+from cellyard.model.resources import parse_cpu, parse_duration, parse_gpu, parse_memory
+
+__all__ = ["Settings", "load_settings", "prepare_runtime"]
+
+SOCKET_NAME = "engine.sock"
+MAX_SOCKET_PATH = 106 if sys.platform == "linux" else 102
+"""Bytes, without the zero at the end (108 with it on Linux, 104 on macOS)."""
+TEMPORARY_SUFFIX = 12
+"""Bytes kept free, because the engine binds under a temporary name beside the socket and then renames it."""
+
+# Not tempfile.gettempdir(): TMPDIR differs between sessions of one user, and is often long.
+SHARED_TEMPORARY = Path("/tmp")
+
+DEFAULT_IDLE = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, valid.
+
+    ``store`` is a folder, ``records`` an SQLAlchemy URL, ``runtime`` the folder of socket, lock and log (made
+    by :func:`prepare_runtime`), ``idle`` the seconds after which an engine without work leaves. ``cpu``,
+    ``memory`` (bytes) and ``gpu`` stand in for the machine's own capacity; None: what the machine has.
+    """
+
+    store: str
+    records: str
+    runtime: Path
+    idle: float = DEFAULT_IDLE
+    cpu: float | None = None
+    memory: int | None = None
+    gpu: int | None = None
+    backend: str = "local"
+
+    @property
+    def socket(self) -> Path:
+        """The engine's Unix socket; its path always fits the operating system's limit."""
+        return self.runtime / SOCKET_NAME
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON."""
+        return {key: getattr(self, key) for key in _KEYS} | {"runtime": str(self.runtime)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Settings:
+        """The settings that :meth:`to_dict` wrote."""
+        return cls(**{**data, "runtime": Path(data["runtime"])})
+
+    def to_env(self) -> dict[str, str]:
+        """The variables from which :func:`load_settings` makes exactly these settings in another process."""
+        values = self.to_dict()
+        if self.memory is not None:
+            values["memory"] = f"{self.memory}B"
+        return {_variable(key): str(value) for key, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One setting as it was written, and where."""
+
+    text: str
+    origin: str
+
+
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process, or of the environment given.
+
+    ``CELLYARD_HOME=DIR`` puts everything that is not set by itself below DIR, the settings file included.
+    Raises InvalidSettings with the key, its value and where it came from.
+    """
+    env = os.environ if env is None else env
+    home = _home(env)
+    given = _from_file(_settings_file(home)) | _from_env(env)
+    data = home or _user_data()
+    store = _read(given, "store", _folder) or str(data / "store")
+    return Settings(
+        store=store,
+        records=_read(given, "records", _database) or f"sqlite:///{data / 'records.sqlite'}",
+        runtime=_read(given, "runtime", _runtime) or _default_runtime(home, store, env),
+        idle=_read(given, "idle", _idle, DEFAULT_IDLE),
+        cpu=_read(given, "cpu", parse_cpu),
+        memory=_read(given, "memory", parse_memory),
+        gpu=_read(given, "gpu", parse_gpu),
+        backend=_read(given, "backend", _word, "local"),
+    )
+
+
+def prepare_runtime(settings: Settings) -> Path:
+    """The runtime folder, made if need be; after the call it is ours and closed to others (mode 0700).
+
+    Raises InvalidSettings when someone else owns it, or when it cannot be made: the engine's socket and log
+    would otherwise be open to them.
+    """
+    folder = settings.runtime
+    try:
+        for each in (_own_parent(folder), folder):
+            if each is not None:
+                each.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _check_ours(each)
+        if stat.S_IMODE(folder.stat().st_mode) != 0o700:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise _invalid_runtime(folder, f"the folder cannot be made: {error}") from error
+    return folder
+
+
+def _own_parent(folder: Path) -> Path | None:
+    """The per-user folder under a shared one such as /tmp, which others could have made before us."""
+    return folder.parent if folder.parent.parent == SHARED_TEMPORARY else None
+
+
+def _check_ours(folder: Path) -> None:
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise _invalid_runtime(folder, "this is not a folder of its own (a link or a file).")
+    if found.st_uid != os.getuid():
+        raise _invalid_runtime(folder, f"it belongs to another user (uid {found.st_uid}).")
+
+
+def _invalid_runtime(folder: Path, reason: str) -> InvalidSettings:
+    return InvalidSettings(key="runtime", value=str(folder), origin="the runtime folder", reason=reason)
+
+
+_KEYS = ("store", "records", "runtime", "idle", "cpu", "memory", "gpu", "backend")
+
+
+def _variable(key: str) -> str:
+    return f"CELLYARD_{key.upper()}"
+
+
+def _home(env: Mapping[str, str]) -> Path | None:
+    text = env.get("CELLYARD_HOME", "")
+    return Path(text).expanduser().absolute() if text else None
+
+
+def _user_data() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("cellyard")
+
+
+def _settings_file(home: Path | None) -> Path:
+    if home is not None:
+        return home / "settings.toml"
+    from platformdirs import user_config_path
+
+    return user_config_path("cellyard") / "settings.toml"
+
+
+def _from_env(env: Mapping[str, str]) -> dict[str, _Given]:
+    names = {key: _variable(key) for key in _KEYS}
+    return {key: _Given(env[name], name) for key, name in names.items() if env.get(name)}
+
+
+def _from_file(path: Path) -> dict[str, _Given]:
+    if not path.is_file():
+        return {}
+    import tomllib
+
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSettings(key="settings", value=path.name, origin=str(path), reason=str(error)) from error
+    for key, value in values.items():
+        _check_entry(key, value, path)
+    return {key: _Given(str(value), str(path)) for key, value in values.items()}
+
+
+def _check_entry(key: str, value: object, path: Path) -> None:
+    if key not in _KEYS:
+        near = difflib.get_close_matches(key, _KEYS, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(_KEYS)}."
+        reason = f"there is no such setting. {hint}"
+        raise InvalidSettings(key=key, value=value, origin=str(path), reason=reason)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InvalidSettings(key=key, value=value, origin=str(path), reason="a text or a number is needed.")
+
+
+def _read(given: Mapping[str, _Given], key: str, parse: Callable[[str], Any], default: Any = None) -> Any:
+    found = given.get(key)
+    if found is None:
+        return default
+    try:
+        return parse(found.text)
+    except InvalidSize as error:
+        reason = f"{error.reason} Examples: {error.examples}."
+        raise InvalidSettings(key=key, value=found.text, origin=found.origin, reason=reason) from error
+    except ValueError as error:
+        raise InvalidSettings(key=key, value=found.text, origin=found.origin, reason=str(error)) from error
+
+
+def _folder(text: str) -> str:
+    if "://" in text:
+        raise ValueError("the store is a folder on this machine, not a URL.")
+    return str(Path(text).expanduser().absolute())
+
+
+def _database(text: str) -> str:
+    scheme = text.partition("://")[0].partition("+")[0] if "://" in text else ""
+    if scheme not in ("sqlite", "postgresql"):
+        raise ValueError("a database URL is needed, such as sqlite:////home/me/records.sqlite.")
+    return text
+
+
+def _runtime(text: str) -> Path:
+    folder = Path(text).expanduser().absolute()
+    if not _socket_fits(folder):
+        raise ValueError(f"the path of a socket in it would be over {MAX_SOCKET_PATH} bytes.")
+    return folder
+
+
+def _idle(text: str) -> float:
+    seconds = parse_duration(text, option="idle")
+    if seconds <= 0:
+        raise ValueError("an engine needs more than no time before it may leave.")
+    return seconds
+
+
+def _word(text: str) -> str:
+    if not text.replace("_", "").replace("-", "").isalnum():
+        raise ValueError("the name of a backend is needed.")
+    return text
+
+
+def _socket_fits(folder: Path) -> bool:
+    return len(os.fsencode(folder / SOCKET_NAME)) + TEMPORARY_SUFFIX <= MAX_SOCKET_PATH
+
+
+def _default_runtime(home: Path | None, store: str, env: Mapping[str, str]) -> Path:
+    """One folder per user and store, so that every face finds the same engine."""
+    if home is not None and _socket_fits(home / "runtime"):
+        return home / "runtime"
+    digest = hashlib.sha256(os.fsencode(store)).hexdigest()[:8]
+    session = env.get("XDG_RUNTIME_DIR", "")
+    if session and _is_ours(Path(session)) and _socket_fits(Path(session) / "cellyard" / digest):
+        return Path(session) / "cellyard" / digest
+    return SHARED_TEMPORARY / f"cellyard-{os.getuid()}" / digest
+
+
+def _is_ours(folder: Path) -> bool:
+    # After sudo the variable still names the other user's folder.
+    return folder.is_dir() and folder.stat().st_uid == os.getuid()
