@@ -19,6 +19,7 @@
     │   └── WorkerLost
     ├── EngineError                   the engine process
     │   ├── EngineUnavailable
+    │   ├── EngineLeaving
     │   └── EngineMismatch
     ├── RecordsError                  the database of runs
     │   └── RecordsLocked
@@ -44,6 +45,7 @@ __all__ = [
     "CellyardError",
     "DoesNotFit",
     "EngineError",
+    "EngineLeaving",
     "EngineMismatch",
     "EngineUnavailable",
     "IllegalState",
@@ -218,6 +220,12 @@ class EngineUnavailable(EngineError):
     """The engine did not answer. Fields: waited, log."""
 
     template = "the engine did not answer within {waited}. {log}"
+
+
+class EngineLeaving(EngineError):
+    """The engine finishes what runs and takes nothing new. Fields: running."""
+
+    template = "the engine is leaving ({running} step(s) still run) and takes nothing new."
 
 
 class EngineMismatch(EngineError):

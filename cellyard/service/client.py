@@ -1,0 +1,249 @@
+"""EngineClient: what kernel, server and command line use of the engine. Light: standard library only.
+
+Every call starts the engine when none answers. Errors of the engine are raised here as the same classes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from cellyard.errors import CellyardError, EngineLeaving, EngineUnavailable, NotFound, error_from_dict
+from cellyard.service.finder import EngineFinder
+from cellyard.service.following import EventStream, Opened
+from cellyard.service.wire import Broken, Connection, Response
+from cellyard.settings import Settings, load_settings
+
+__all__ = ["EngineClient", "StepStream"]
+
+Json = dict[str, Any]
+
+
+class EngineClient:
+    """The engine of one store. Any thread may use it; after a fork it opens connections of its own.
+
+    ``notify`` is given sentences for the user when something takes long (an engine of another version is
+    finishing its steps).
+    """
+
+    def __init__(self, settings: Settings | None = None, *, notify: Callable[[str], None] | None = None):
+        self.settings = settings or load_settings()
+        self._finder = EngineFinder(self.settings, notify=notify or (lambda text: None))
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+
+    # -- the engine itself
+
+    def ensure(self) -> Json:
+        """An engine of this version runs after the call; returns what it says of itself: version, pid, store,
+        prefix, python, capacity, state, running. Raises EngineUnavailable or EngineMismatch."""
+        return self._call("GET", "/v1/engine")
+
+    def info(self) -> Json | None:
+        """What the engine says of itself; None when none runs. Starts nothing."""
+        return self._finder.look()
+
+    def stop(self, *, drain: bool = True, timeout: float | None = None) -> bool:
+        """Ask the engine to leave and wait until it is gone; False when none ran.
+
+        With ``drain`` its running steps finish first; without, they are cancelled. EngineUnavailable when it
+        is still there after ``timeout`` seconds (None: no deadline).
+        """
+        facts = self.info()
+        if facts is None:
+            return False
+        connection = Connection(self.settings.socket)
+        connection.open(timeout=30.0)
+        connection.request("POST", "/v1/engine/stop", json.dumps({"drain": drain}).encode()).read()
+        connection.close()
+        began = time.monotonic()
+        while (now := self.info()) is not None and now["pid"] == facts["pid"]:
+            if timeout is not None and time.monotonic() - began > timeout:
+                last = f"It was asked to leave and is {now['state']}, with {now['running']} step(s) running."
+                raise EngineUnavailable(waited=f"{timeout:g} s", log=last)
+            time.sleep(0.02)
+        return True
+
+    def close(self) -> None:
+        """Close the connections that are kept; the client may be used again."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    # -- steps
+
+    def submit_step(self, request: Mapping[str, Any]) -> StepStream:
+        """Run a step (a StepRequest's dictionary). Its events: accepted first, finished last.
+
+        What the engine refuses is raised by the first ``next``: UsageErrors (does not fit, already running),
+        RecordsLocked. A step is never run twice, even if the engine dies at any moment.
+        """
+        return StepStream(self, json.dumps(dict(request)).encode())
+
+    def interrupt(self, token: str) -> None:
+        """Interrupt a step as the stop button does; unknown or finished tokens are ignored."""
+        self._call("POST", f"/v1/steps/{quote(token)}/interrupt")
+
+    def cancel(self, token: str) -> None:
+        """Stop a step for good; unknown or finished tokens are ignored."""
+        self._call("POST", f"/v1/steps/{quote(token)}/cancel")
+
+    # -- runs
+
+    def create_run(
+        self, *, kind: str = "notebook", notebook: str, session: str = "", owner_pid: int | None = None
+    ) -> Json:
+        """Open a run that later steps join. It is lost when the process ``owner_pid`` (default: this one) ends
+        without finishing it."""
+        owner = os.getpid() if owner_pid is None else owner_pid
+        body = {"kind": kind, "notebook": notebook, "session": session, "owner_pid": owner}
+        return self._call("POST", "/v1/runs", body)
+
+    def finish_run(self, run: int, *, state: str, error: Mapping[str, Any] | None = None) -> Json:
+        """Say how a run that :meth:`create_run` opened has ended (succeeded, failed or cancelled)."""
+        return self._call("POST", f"/v1/runs/{run}/finish", {"state": state, "error": error and dict(error)})
+
+    def cancel_run(self, run: int) -> Json:
+        """Cancel a run and all its live steps; returns the run. A finished run stays as it is."""
+        return self._call("POST", f"/v1/runs/{run}/cancel")
+
+    def runs(self, *, limit: int = 50, notebook: str | None = None, state: str | None = None) -> list[Json]:
+        """The latest runs, newest first."""
+        wanted = {"limit": limit, "notebook": notebook, "state": state}
+        found: list[Json] = self._call("GET", "/v1/runs" + _query(wanted))["runs"]
+        return found
+
+    def run(self, run: int) -> Json:
+        """One run. Raises NotFound."""
+        return self._call("GET", f"/v1/runs/{run}")
+
+    def steps(self, run: int) -> list[Json]:
+        """The steps of a run, in order. Raises NotFound."""
+        found: list[Json] = self._call("GET", f"/v1/runs/{run}/steps")["steps"]
+        return found
+
+    def notebook_steps(self, notebook: str) -> list[Json]:
+        """The latest step of each name that the notebook has run, in order of their names' first appearance."""
+        found: list[Json] = self._call("GET", "/v1/notebooks/steps" + _query({"notebook": notebook}))["steps"]
+        return found
+
+    # -- events
+
+    def events(self, since: int = 0, *, run: int | None = None, follow: bool = False) -> EventStream:
+        """Events after number ``since``, of one run or of all; with ``follow`` also those to come (for a run:
+        until it has ended)."""
+        target = f"/v1/runs/{run}/events" if run is not None else "/v1/events"
+
+        def open_at(seq: int) -> Opened:
+            return self._stream("GET", target + _query({"since": seq, "follow": int(follow)}))
+
+        return EventStream(open_at, self._release, since=since)
+
+    # -- the wire
+
+    def _call(self, method: str, target: str, body: Mapping[str, Any] | None = None) -> Any:
+        data = json.dumps(dict(body)).encode() if body is not None else b""
+        try:
+            return self._exchange(method, target, data)
+        except Broken:
+            # The engine ended at this very moment; these requests do no harm when they are carried out twice.
+            return self._exchange(method, target, data)
+
+    def _exchange(self, method: str, target: str, data: bytes) -> Any:
+        connection = self._connection()
+        response = connection.request(method, target, data)
+        answer = response.read()
+        self._release(connection)
+        self._raise_error(response, answer)
+        return json.loads(answer)
+
+    def _stream(self, method: str, target: str, data: bytes = b"") -> Opened:
+        """An answer whose body is still to be read. Raises what the engine refused, and Broken."""
+        connection = self._connection()
+        response = connection.request(method, target, data)
+        if response.status != 200:
+            answer = response.read()
+            self._release(connection)
+            self._raise_error(response, answer)
+        return connection, response
+
+    def _raise_error(self, response: Response, answer: bytes) -> None:
+        if response.status < 400:
+            return
+        error = _error(response, answer)
+        if isinstance(error, EngineLeaving):
+            # Nothing was begun; the next connection waits for its end and finds the engine after it.
+            self._finder.forget()
+            raise Broken(str(error)) from error
+        raise error
+
+    def _connection(self) -> Connection:
+        with self._lock:
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.is_reusable():
+                    return connection
+                connection.close()
+        return self._finder.connect()
+
+    def _release(self, connection: Connection) -> None:
+        with self._lock:
+            if connection.is_reusable() and len(self._idle) < 4:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+class StepStream(EventStream):
+    """The events of one submitted step. ``token`` names the step to the engine from the start; ``run`` and
+    ``step_id`` are known after the first event."""
+
+    def __init__(self, client: EngineClient, body: bytes) -> None:
+        super().__init__(self._open, client._release, since=0)
+        self.token = os.urandom(16).hex()
+        self.run: int | None = None
+        self.step_id: int | None = None
+        self._client = client
+        self._body = body
+        self._sent = False
+
+    def __next__(self) -> Json:
+        event = super().__next__()
+        self.run, self.step_id = event["run"], event["step_id"]
+        return event
+
+    def interrupt(self) -> None:
+        """Interrupt the step as the stop button does; its events go on until it has finished."""
+        self._client.interrupt(self.token)
+
+    def cancel(self) -> None:
+        """Stop the step for good; its events go on until it has finished."""
+        self._client.cancel(self.token)
+
+    def _open(self, since: int) -> Opened:
+        if self._sent:
+            # Whether an engine that broke off had taken the step is known to the records alone.
+            try:
+                return self._client._stream("GET", f"/v1/steps/{self.token}/events?since={since}")
+            except NotFound:
+                if since:
+                    raise
+        self._sent = True
+        return self._client._stream("POST", f"/v1/steps?token={self.token}", self._body)
+
+
+def _error(response: Response, answer: bytes) -> CellyardError:
+    try:
+        return error_from_dict(json.loads(answer))
+    except ValueError:
+        return CellyardError(f"the engine answered {response.status}: {answer[:500]!r}")
+
+
+def _query(wanted: Mapping[str, Any]) -> str:
+    return "?" + urlencode({key: value for key, value in wanted.items() if value is not None})

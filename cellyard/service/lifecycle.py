@@ -1,0 +1,121 @@
+"""The engine's lock, socket and log in the runtime folder, and starting the process. Light: no HTTP, no SQL.
+
+The lock is an ``flock`` held for the engine's life, so the operating system lets go of it however the engine
+ends; the file itself stays and means nothing. Whoever holds the lock owns the socket's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cellyard.settings import Settings, prepare_runtime
+
+__all__ = ["EngineLock", "bind_socket", "log_path", "log_tail", "remove_socket", "spawn_engine"]
+
+_LOG_LIMIT = 1 << 20
+# What belongs to one kernel or one run, and would be wrong for every later step of this engine.
+_NOT_INHERITED = ("CELLYARD_RUN", "CELLYARD_NOTEBOOK", "JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND")
+_started: list[subprocess.Popen[bytes]] = []
+
+
+class EngineLock:
+    """The right to be the engine of one runtime folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.runtime / "engine.lock"
+        self._file: int | None = None
+
+    def acquire(self, facts: Mapping[str, Any]) -> bool:
+        """Take the lock, without waiting; False when another live process has it. ``facts`` are written into
+        the file for those who look."""
+        # Never inherited by children (O_CLOEXEC is Python's default): the lock would outlive the engine.
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(dict(facts)).encode(), 0)
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        """Let go; the file stays, because removing it would let two engines lock two different files."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def bind_socket(settings: Settings) -> socket.socket:
+    """A listening Unix socket (mode 0600) at ``settings.socket``. The caller holds the lock.
+
+    It is bound beside its name and renamed, so that whoever finds the name finds a socket that answers, and
+    one left by a dead engine is in nobody's way.
+    """
+    unfinished = settings.socket.with_name(f"{settings.socket.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(unfinished))
+    unfinished.chmod(0o600)
+    listening.listen(128)
+    unfinished.rename(settings.socket)
+    return listening
+
+
+def remove_socket(settings: Settings) -> None:
+    """Take the name away, so that the next client starts a new engine. The caller still holds the lock."""
+    settings.socket.unlink(missing_ok=True)
+
+
+def log_path(settings: Settings) -> Path:
+    """The engine's log."""
+    return settings.runtime / "engine.log"
+
+
+def log_tail(settings: Settings, *, lines: int = 15) -> str:
+    """The end of the engine's log, introduced by where it is; says so when there is none."""
+    path = log_path(settings)
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 16_384))
+            tail = file.read().decode("utf-8", "replace").splitlines()[-lines:]
+    except OSError:
+        return f"It left no log in {path.parent}."
+    return "\n".join([f"The end of its log, {path}:", *(f"    {line}" for line in tail)])
+
+
+def spawn_engine(settings: Settings) -> subprocess.Popen[bytes]:
+    """Start an engine process in the background: a session of its own, its output in the log. Returns at once.
+
+    The process leaves again, with exit code 0, when another one holds the lock.
+    """
+    prepare_runtime(settings)
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    path = log_path(settings)
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size > _LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+        process = subprocess.Popen(
+            # -P: a module in the current folder must not stand in for one of ours.
+            [sys.executable, "-P", "-m", "cellyard.service"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=environment | settings.to_env(),
+            start_new_session=True,
+        )
+    # Kept, because a Popen that is collected while its process runs warns.
+    _started.append(process)
+    return process
