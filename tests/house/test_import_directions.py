@@ -1,0 +1,99 @@
+"""Who may import whom: the table of rooms, and what each may use besides the standard library."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.house.source_tree import dotted, imports, modules, room_of, third_party
+
+# room: (rooms of the house that it may import, packages that it may import)
+ROOMS: dict[str, tuple[set[str], set[str]]] = {
+    "errors": (set(), set()),
+    "settings": ({"model"}, {"platformdirs"}),
+    "machine": ({"model", "settings"}, set()),
+    "model": (set(), set()),
+    "analysis": ({"model"}, {"IPython"}),
+    "artifacts": (set(), {"blake3", "cloudpickle", "fsspec", "msgpack", "numpy", "pandas", "pyarrow"}),
+    "records": ({"model"}, {"sqlalchemy"}),
+    "worker": (
+        {"model", "artifacts", "analysis"},
+        {
+            "IPython",
+            "cloudpickle",
+            "matplotlib",
+            "matplotlib_inline",
+            "msgpack",
+            "numpy",
+            "threadpoolctl",
+            "traitlets",
+        },
+    ),
+    "backends": ({"model", "settings", "machine", "worker"}, {"dask", "distributed", "msgpack", "tlz"}),
+    "execution": ({"model", "settings", "records", "backends"}, set()),
+    "service": (
+        {"model", "settings", "machine", "records", "backends", "execution"},
+        {"fastapi", "filelock", "pydantic", "starlette", "uvicorn", "uvloop"},
+    ),
+    "history": ({"model", "settings", "artifacts", "records", "service"}, set()),
+    "cli": (
+        {"model", "settings", "machine", "artifacts", "records", "service", "history"},
+        {"nbclient", "nbformat", "rich", "jupyter_client"},
+    ),
+    "__main__": ({"cli"}, set()),
+    "kernel_magics": (
+        {"model", "settings", "analysis", "artifacts", "service", "history"},
+        {
+            "IPython",
+            "cloudpickle",
+            "ipykernel",
+            "ipywidgets",
+            "matplotlib_inline",
+            "traitlets",
+            "wrapt",
+            "zmq",
+        },
+    ),
+    "cellyard": ({"history", "kernel_magics"}, {"IPython"}),
+}
+EVERYWHERE = {"errors", "cellyard"}
+"""The tree of errors, and the package itself (its version)."""
+
+
+@pytest.mark.parametrize("path", modules(), ids=dotted)
+def test_a_module_imports_only_rooms_below_its_own(path):
+    room = room_of(dotted(path))
+    assert room in ROOMS, f"a new room: give {room!r} a line in ROOMS and in ARCHITECTURE.md"
+    allowed = ROOMS[room][0] | EVERYWHERE | {room}
+    wrong = [
+        f"{found.place} imports {found.module}"
+        for found in imports(path)
+        if found.module.partition(".")[0] in {"cellyard", "kernel_magics"}
+        and room_of(found.module) not in allowed
+    ]
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("path", modules(), ids=dotted)
+def test_a_module_uses_only_packages_of_its_room(path):
+    allowed = ROOMS[room_of(dotted(path))][1]
+    wrong = [
+        f"{found.place} imports {found.module}" for found in third_party(path) if found.module not in allowed
+    ]
+    assert not wrong, wrong
+
+
+def test_the_engine_knows_no_face():
+    # The package itself names one in its %load_ext hook, and only when that is called.
+    engine = [path for path in modules() if room_of(dotted(path)) not in {"kernel_magics", "cellyard"}]
+    known = [
+        found.place for path in engine for found in imports(path) if found.module.startswith("kernel_magics")
+    ]
+    assert not known, known
+
+
+def test_rooms_form_no_circle():
+    above = {room: others - {room, "cellyard"} for room, (others, _) in ROOMS.items() if room != "cellyard"}
+    settled: set[str] = {"errors"}
+    while ready := {room for room, others in above.items() if others <= settled} - settled:
+        settled |= ready
+    assert settled >= set(above)
