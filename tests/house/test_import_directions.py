@@ -24,11 +24,16 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "matplotlib_inline",
             "msgpack",
             "numpy",
+            "pandas",
             "threadpoolctl",
             "traitlets",
+            "wrapt",
         },
     ),
-    "backends": ({"model", "settings", "machine", "worker"}, {"dask", "distributed", "msgpack", "tlz"}),
+    "backends": (
+        {"model", "settings", "machine", "worker"},
+        {"dask", "distributed", "msgpack", "tlz", "uvloop"},
+    ),
     "execution": ({"model", "settings", "records", "backends"}, set()),
     "service": (
         {"model", "settings", "machine", "records", "backends", "execution"},
