@@ -1,0 +1,210 @@
+"""Packing values into artifacts and loading them.
+
+An artifact is one alias group: a small object in the store (MessagePack) with the table of names, the pickle, the
+ids of buffers that left it, and the ids of the definitions it needs. Pickles over 64 KiB are objects of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import pickle
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from cellyard.artifacts.culprit import cannot_travel
+from cellyard.artifacts.definitions import Context, loading, registry
+from cellyard.artifacts.pickler import BUFFER_BYTES, Packer
+from cellyard.artifacts.previews import preview_of
+from cellyard.artifacts.reference import Preview, Reference
+from cellyard.artifacts.sharing import find_sharing
+from cellyard.artifacts.store import Store
+from cellyard.errors import CellyardError
+
+__all__ = ["Packed", "load", "pack", "pack_group", "read_previews", "store_packed"]
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A group in memory, before the store has it."""
+
+    names: tuple[str, ...]
+    pickle: memoryview
+    buffers: tuple[pickle.PickleBuffer, ...]
+    definitions: Mapping[str, Any]
+    modules: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return self.pickle.nbytes + sum(buffer.raw().nbytes for buffer in self.buffers)
+
+
+def pack_group(
+    values: Mapping[str, Any],
+    namespace: dict[str, Any],
+    *,
+    shared_bases: frozenset[int] = frozenset(),
+    where: str = "",
+) -> Packed:
+    """Pickle one alias group.
+
+    Raises :class:`~cellyard.errors.CannotTravel`, naming the variable and the part of it that is to blame.
+    """
+    packer = Packer(namespace, shared_bases=shared_bases)
+    try:
+        packer.dump(dict(values))
+    except CellyardError:
+        raise
+    except Exception as error:
+        raise cannot_travel(values, namespace, error, where) from error
+    names, modules = (
+        tuple(values),
+        tuple(sorted(packer.modules - {"builtins", "cellyard", "cloudpickle", "__main__"})),
+    )
+    return Packed(names, packer.file.getbuffer(), tuple(packer.buffers), packer.tokens, modules)
+
+
+def store_packed(
+    packed: Packed, values: Mapping[str, Any], store: Store, definitions: DefinitionStore
+) -> Reference:
+    """Write a packed group; when this returns, every process can load it."""
+    header: dict[str, Any] = {
+        "version": VERSION,
+        "names": packed.names,
+        "modules": packed.modules,
+        "definitions": definitions.put(packed.definitions),
+        "previews": {name: preview_of(value).to_dict() for name, value in values.items()},
+        "size": packed.size,
+    }
+    if packed.pickle.nbytes > BUFFER_BYTES:
+        header["pickle_id"] = store.put(packed.pickle)
+    else:
+        header["pickle"] = packed.pickle.tobytes()
+    header["buffers"] = [(store.put(raw := buffer.raw()), raw.nbytes) for buffer in packed.buffers]
+    id = store.put(msgpack.packb(header))
+    previews = {name: Preview.from_dict(p) for name, p in header["previews"].items()}
+    return Reference(id, packed.names, packed.size, packed.modules, previews)
+
+
+def pack(
+    values: Mapping[str, Any], namespace: dict[str, Any], store: Store, *, where: str = ""
+) -> list[Reference]:
+    """Write values as artifacts, one per alias group; all are pickled before the first is written."""
+    sharing = find_sharing(values)
+    definitions = DefinitionStore(namespace, store)
+    groups = [{name: values[name] for name in group} for group in sharing.groups]
+    packed = [pack_group(group, namespace, shared_bases=sharing.bases, where=where) for group in groups]
+    return [store_packed(one, group, store, definitions) for one, group in zip(packed, groups, strict=True)]
+
+
+class DefinitionStore:
+    """Writes definitions and what they need in turn; remembers plain functions, which cannot have changed."""
+
+    _plain: dict[tuple[str, str], tuple[Any, str, tuple[Any, ...]]] = {}  # noqa: RUF012 - one memory per process
+
+    def __init__(self, namespace: dict[str, Any], store: Store) -> None:
+        self._namespace = namespace
+        self._store = store
+        self._done: dict[str, str] = {}
+        self._open: set[str] = set()
+
+    def put(self, wanted: Mapping[str, Any]) -> dict[str, str]:
+        """Token -> object id, for the wanted definitions and all that they need."""
+        found: dict[str, str] = {}
+        pending = dict(wanted)
+        while pending:
+            token, definition = pending.popitem()
+            if token in found:
+                continue
+            found[token], needs = self._put_one(token, definition)
+            pending.update(needs)
+        return found
+
+    def _put_one(self, token: str, definition: Any) -> tuple[str, dict[str, Any]]:
+        key = (token, self._store.url)
+        known = self._plain.get(key)
+        if known is not None and known[0]() is definition and known[2] == _plain_state(definition):
+            return known[1], {}
+        packer = Packer(self._namespace, defining=definition)
+        try:
+            packer.dump(definition)
+        except CellyardError:
+            raise
+        except Exception as error:
+            raise cannot_travel({definition.__qualname__: definition}, self._namespace, error, "") from error
+        id = self._store.put(_as_definition(packer))
+        state = _plain_state(definition)
+        if state is not None and not packer.tokens:
+            import weakref
+
+            self._plain[key] = (weakref.ref(definition), id, state)
+        return id, packer.tokens
+
+
+def _plain_state(definition: Any) -> tuple[Any, ...] | None:
+    """What could change a function; None for anything that holds mutable state."""
+    if type(definition) is not types.FunctionType or definition.__closure__ or definition.__dict__:
+        return None
+    if definition.__defaults__ or definition.__kwdefaults__:
+        return None
+    return (id(definition.__code__), len(definition.__annotations__))
+
+
+def _as_definition(packer: Packer) -> bytes:
+    """A definition as an object: its pickle with all buffers beside it."""
+    packed = msgpack.packb([packer.file.getvalue(), [buffer.raw().tobytes() for buffer in packer.buffers]])
+    return bytes(packed)
+
+
+def _loads_definition(data: bytes) -> Any:
+    content, buffers = msgpack.unpackb(data)
+    return pickle.loads(content, buffers=[bytearray(buffer) for buffer in buffers])
+
+
+def load(
+    store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The values of an artifact by name. ``reference`` is a :class:`Reference` as a dictionary.
+
+    Buffers are mapped private and copy-on-write: loading costs no copy, and changes never reach the store. Functions of
+    the notebook get ``namespace`` as their globals.
+    """
+    header = msgpack.unpackb(store.read(reference["id"]))
+    content = header["pickle"] if "pickle" in header else store.read(header["pickle_id"])
+    buffers = [store.map(id, size) for id, size in header["buffers"]]
+    context = Context(
+        {} if namespace is None else namespace, header["definitions"], store.read, _loads_definition
+    )
+    with loading(context), _no_collection():
+        values: dict[str, Any] = pickle.loads(content, buffers=buffers)
+    return values
+
+
+def read_previews(store: Store, id: str) -> Reference:
+    """The reference of an artifact of which only the id is known."""
+    header = msgpack.unpackb(store.read(id))
+    previews = {name: Preview.from_dict(p) for name, p in header["previews"].items()}
+    return Reference(id, tuple(header["names"]), header["size"], tuple(header["modules"]), previews)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Unpickling makes many objects and no garbage: collecting meanwhile doubles its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def definition_token(definition: Any) -> str:
+    """The token by which artifacts refer to a function or class of the notebook."""
+    return registry.token(definition)

@@ -1,0 +1,198 @@
+"""Functions and classes of the notebook: packed by value, known by token.
+
+A *definition* is a class of ``__main__``, or a function of it that is not nested in another. Values refer to a
+definition by its token; the definition itself is an object of its own in the store. A process that has the live
+definition of a token uses it, so ``isinstance`` and ``is`` hold across processes; a redefined class has another token,
+and its old instances keep their old class.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import types
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle.cloudpickle as cp
+from blake3 import blake3
+
+__all__ = [
+    "Context",
+    "Registry",
+    "class_reduce",
+    "function_reduce",
+    "is_definition",
+    "loading",
+    "registry",
+    "resolve",
+]
+
+
+class Registry:
+    """The definitions that are live in this process, both ways; definitions that nobody holds drop out.
+
+    ``origin`` marks tokens first given here, so that two processes never mean different classes by one token.
+    """
+
+    def __init__(self) -> None:
+        self.origin = ""
+        self._by_token: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+        self._tokens: dict[int, tuple[weakref.ref[Any], str]] = {}
+
+    def token(self, definition: Any) -> str:
+        """The token of a live definition, given now if it has none."""
+        known = self._tokens.get(id(definition))
+        if known is not None and known[0]() is definition:
+            return known[1]
+        base = f"{definition.__qualname__}:{_fingerprint(definition)}{self.origin}"
+        token, count = base, 1
+        while token in self._by_token:
+            count += 1
+            token = f"{base}~{count}"
+        self.register(token, definition)
+        return token
+
+    def register(self, token: str, definition: Any) -> None:
+        key = id(definition)
+        reference = weakref.ref(definition, lambda _: self._tokens.pop(key, None))
+        self._tokens[key] = (reference, token)
+        self._by_token[token] = definition
+
+    def find(self, token: str) -> Any | None:
+        return self._by_token.get(token)
+
+
+registry = Registry()
+
+
+@dataclass
+class Context:
+    """Where unpickled definitions find their globals, and where unknown ones are read from."""
+
+    namespace: dict[str, Any]
+    definitions: Mapping[str, str]
+    read: Callable[[str], bytes]
+    loads: Callable[[bytes], Any]
+
+
+_CONTEXTS: list[Context] = []
+
+
+@contextlib.contextmanager
+def loading(context: Context) -> Iterator[None]:
+    """Unpickling inside this block resolves definitions through ``context``."""
+    _CONTEXTS.append(context)
+    try:
+        yield
+    finally:
+        _CONTEXTS.pop()
+
+
+def is_definition(obj: Any) -> bool:
+    """True for classes of ``__main__``, and for functions of it that are not nested."""
+    if getattr(obj, "__module__", None) != "__main__":
+        return False
+    if isinstance(obj, type):
+        return True
+    return type(obj) is types.FunctionType and "<" not in obj.__qualname__
+
+
+def resolve(token: str) -> Any:
+    """The definition of a token: the live one, else read through the current context."""
+    found = registry.find(token)
+    if found is not None:
+        return found
+    context = _CONTEXTS[-1]
+    return context.loads(context.read(context.definitions[token]))
+
+
+def make_function(token: str | None, code: types.CodeType, name: str, closure: Any) -> Any:
+    """A function whose globals are the namespace that is being loaded into."""
+    made = types.FunctionType(code, _CONTEXTS[-1].namespace, name, None, closure)
+    if token is not None:
+        registry.register(token, made)
+    return made
+
+
+def set_function_state(function: Any, state: Mapping[str, Any]) -> None:
+    """Fill what can refer back to the function: cell contents, defaults, attributes."""
+    for cell, contents in state["cells"]:
+        cell.cell_contents = contents
+    function.__dict__.update(state["dict"])
+    for name, value in state["slots"].items():
+        setattr(function, name, value)
+
+
+def make_class(token: str, constructor: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """An empty class, known by its token before its body is filled, because a body may refer to it."""
+    made = constructor(*arguments)
+    registry.register(token, made)
+    return made
+
+
+_SLOTS = ("__module__", "__qualname__", "__doc__", "__defaults__", "__kwdefaults__", "__annotations__")
+
+
+def function_reduce(function: Any, token: str | None, filled: set[int]) -> tuple[Any, ...]:
+    """How a function travels by value; ``filled`` holds the ids of cells whose contents were already sent."""
+    fresh = [cell for cell in function.__closure__ or () if id(cell) not in filled]
+    filled.update(map(id, fresh))
+    state = {
+        "cells": [(cell, cell.cell_contents) for cell in fresh if not _is_empty(cell)],
+        "dict": function.__dict__,
+        "slots": {name: value for name in _SLOTS if (value := getattr(function, name, None))},
+    }
+    made = (token, function.__code__, function.__name__, function.__closure__)
+    return make_function, made, state, None, None, set_function_state
+
+
+def class_reduce(cls: type, token: str) -> tuple[Any, ...]:
+    """How a class travels by value: cloudpickle's skeleton and state, registered under our token."""
+    constructor, arguments, state, _, _, setter = cp._dynamic_class_reduce(cls)
+    # cloudpickle's own tracking would reset the live class on every load.
+    tracker = 5 if constructor is cp._make_skeleton_enum else 4
+    anonymous = (*arguments[:tracker], None, *arguments[tracker + 1 :])
+    return make_class, (token, constructor, anonymous), state, None, None, setter
+
+
+def _is_empty(cell: types.CellType) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return True
+    return False
+
+
+def _fingerprint(definition: Any) -> str:
+    """A short hash of the code of a definition, equal for equal sources."""
+    hasher = blake3(definition.__qualname__.encode())
+    for part in _code_of(definition):
+        hasher.update(part)
+    return str(hasher.hexdigest(8))
+
+
+def _code_of(definition: Any) -> Iterator[bytes]:
+    if isinstance(definition, type):
+        for name, member in sorted(vars(definition).items()):
+            inner = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+            yield name.encode()
+            if type(inner) is types.FunctionType:
+                yield from _code_parts(inner.__code__)
+            elif type(inner) in {str, int, float, bool, bytes}:
+                yield repr(inner).encode()
+    else:
+        yield from _code_parts(definition.__code__)
+
+
+def _code_parts(code: types.CodeType) -> Iterator[bytes]:
+    yield code.co_code
+    yield repr((code.co_names, code.co_varnames, code.co_freevars)).encode()
+    for constant in code.co_consts:
+        if type(constant) is types.CodeType:
+            yield from _code_parts(constant)
+        elif type(constant) is frozenset:
+            yield repr(sorted(map(repr, constant))).encode()
+        else:
+            yield repr(constant).encode()

@@ -1,0 +1,137 @@
+"""Pickling of one alias group: buffers leave the pickle, definitions leave it as tokens.
+
+Protocol 5. Buffers of :data:`BUFFER_BYTES` or more are handed to ``buffer_callback``; smaller ones stay inside.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+import types
+from collections.abc import Callable
+from typing import Any
+
+import cloudpickle
+
+from cellyard.artifacts.definitions import class_reduce, function_reduce, is_definition, registry, resolve
+from cellyard.artifacts.sharing import owner_of
+
+__all__ = ["BUFFER_BYTES", "Packer", "rebuild_view"]
+
+BUFFER_BYTES = 64 << 10
+
+
+class Packer(cloudpickle.Pickler):  # type: ignore[misc]
+    """A pickler for values of one namespace.
+
+    ``shared_bases``: ids of arrays whose views must keep sharing their memory. After :meth:`dump`, ``buffers`` holds
+    what left the pickle, ``tokens`` the definitions it refers to (token -> live object), ``modules`` the top-level
+    modules that loading it imports.
+    """
+
+    def __init__(
+        self, namespace: dict[str, Any], *, shared_bases: frozenset[int] = frozenset(), defining: Any = None
+    ) -> None:
+        self.file = io.BytesIO()
+        self.buffers: list[pickle.PickleBuffer] = []
+        self.tokens: dict[str, Any] = {}
+        self.modules: set[str] = set()
+        self._namespace = namespace
+        self._bases = shared_bases
+        self._defining = defining
+        self._filled: set[int] = set()
+        super().__init__(self.file, protocol=5, buffer_callback=self._keep_small)
+
+    def _keep_small(self, buffer: pickle.PickleBuffer) -> bool:
+        if buffer.raw().nbytes < BUFFER_BYTES:
+            return True
+        self.buffers.append(buffer)
+        return False
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        rule = _REDUCERS.get(kind)
+        if rule is not None:
+            return rule(self, obj)
+        if isinstance(obj, type):
+            return self._reduce_class(obj)
+        if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
+            return self._reduce_array(obj)
+        return NotImplemented
+
+    def _reduce_class(self, obj: type) -> Any:
+        if is_definition(obj):
+            return self._reduce_definition(obj, class_reduce)
+        self.modules.add(obj.__module__.partition(".")[0])
+        return super().reducer_override(obj)
+
+    def _reduce_function(self, obj: types.FunctionType) -> Any:
+        if is_definition(obj):
+            return self._reduce_definition(obj, self._function_in_full)
+        if obj.__globals__ is self._namespace:
+            return function_reduce(obj, None, self._filled)
+        if obj.__module__:
+            self.modules.add(obj.__module__.partition(".")[0])
+        return super().reducer_override(obj)
+
+    def _reduce_definition(self, obj: Any, in_full: Callable[[Any, str], tuple[Any, ...]]) -> Any:
+        token = registry.token(obj)
+        if obj is self._defining:
+            return in_full(obj, token)
+        self.tokens[token] = obj
+        return resolve, (token,)
+
+    def _function_in_full(self, obj: Any, token: str) -> tuple[Any, ...]:
+        return function_reduce(obj, token, self._filled)
+
+    def _reduce_cell(self, obj: types.CellType) -> Any:
+        """Only the cell; its contents follow in the state of the first function that has it."""
+        return _empty_cell, ()
+
+    def _reduce_module(self, obj: types.ModuleType) -> Any:
+        self.modules.add(obj.__name__.partition(".")[0])
+        return super().reducer_override(obj)
+
+    def _reduce_cached(self, obj: Any) -> Any:
+        """A function under ``functools.cache`` or ``lru_cache`` travels with its parameters and an empty cache."""
+        if getattr(obj, "__module__", None) != "__main__":
+            return NotImplemented
+        return _rebuild_cached, (obj.__wrapped__, obj.cache_parameters())
+
+    def _refuse_file(self, obj: io.TextIOWrapper) -> Any:
+        """cloudpickle would read an open file to its end and pass a copy of the text."""
+        raise pickle.PicklingError(f"cannot pickle the open file {obj.name!r}")
+
+    def _reduce_array(self, obj: Any) -> Any:
+        if not self._bases or obj.dtype.hasobject:
+            return NotImplemented
+        owner = owner_of(obj)
+        if owner is obj or id(owner) not in self._bases:
+            return NotImplemented
+        offset = obj.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+        return rebuild_view, (owner, offset, obj.shape, obj.strides, obj.dtype, obj.flags.writeable)
+
+
+_REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
+    types.FunctionType: Packer._reduce_function,
+    types.CellType: Packer._reduce_cell,
+    types.ModuleType: Packer._reduce_module,
+    io.TextIOWrapper: Packer._refuse_file,
+    functools._lru_cache_wrapper: Packer._reduce_cached,
+}
+
+
+def _empty_cell() -> types.CellType:
+    return types.CellType()
+
+
+def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool) -> Any:
+    """An array that shows ``owner``'s memory, ``offset`` bytes in."""
+    view = type(owner)(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
+    view.flags.writeable = writeable
+    return view
+
+
+def _rebuild_cached(wrapped: Any, parameters: dict[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(wrapped)

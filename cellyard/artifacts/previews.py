@@ -1,0 +1,114 @@
+"""Short descriptions of values, made where the value is, so that nobody need fetch it to see what it is."""
+
+from __future__ import annotations
+
+import reprlib
+import types
+from collections.abc import Callable
+from typing import Any
+
+from cellyard.artifacts.reference import Preview
+
+__all__ = ["preview_of", "size_in_words"]
+
+TEXT_CHARACTERS = 1_500
+HTML_CHARACTERS = 20_000
+ROWS, COLUMNS = 5, 12
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 4
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlevel = 3
+
+
+def size_in_words(count: float) -> str:
+    """Bytes as a person says them: ``1.5 MiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("unreachable")
+
+
+def preview_of(value: Any) -> Preview:
+    """The preview of any value. A value whose own repr fails is described by its type alone."""
+    try:
+        return _RULES.get(_root_type(value), _of_anything)(value)
+    except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and a preview is never vital
+        return Preview(_type_name(value), text=f"(its repr raised {type(error).__name__})")
+
+
+def _root_type(value: Any) -> str:
+    kind = type(value)
+    return f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return (
+        kind.__qualname__
+        if kind.__module__ in {"builtins", "__main__"}
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def _of_frame(value: Any) -> Preview:
+    head = value.iloc[:ROWS, :COLUMNS]
+    shape = f"{value.shape[0]:,} rows × {value.shape[1]:,} columns"
+    return Preview("pandas.DataFrame", shape, _cut(head.to_string()), _bounded(head._repr_html_() or ""))
+
+
+def _of_series(value: Any) -> Preview:
+    return Preview("pandas.Series", f"{len(value):,} × {value.dtype}", _cut(value.iloc[:ROWS].to_string()))
+
+
+def _of_array(value: Any) -> Preview:
+    shape = f"{' × '.join(f'{n:,}' for n in value.shape) or 'scalar'} {value.dtype}"
+    if value.size <= 1000:
+        return Preview("numpy.ndarray", shape, _cut(repr(value)))
+    edge = tuple(slice(0, 3) for _ in value.shape)
+    return Preview("numpy.ndarray", shape, _cut(repr(value[edge])[:-1] + ", …)"))
+
+
+def _of_polars(value: Any) -> Preview:
+    return Preview(
+        "polars.DataFrame", f"{value.height:,} rows × {value.width:,} columns", _cut(str(value.head(ROWS)))
+    )
+
+
+def _of_container(value: Any) -> Preview:
+    return Preview(type(value).__name__, f"{len(value):,} items", _cut(_SHORT.repr(value)))
+
+
+def _of_text(value: Any) -> Preview:
+    return Preview(type(value).__name__, f"{len(value):,} long", _cut(_SHORT.repr(value[:2000])))
+
+
+def _of_module(value: types.ModuleType) -> Preview:
+    return Preview("module", text=value.__name__)
+
+
+def _of_anything(value: Any) -> Preview:
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        return _of_container(value)
+    return Preview(_type_name(value), text=_cut(repr(value)))
+
+
+_RULES: dict[str, Callable[[Any], Preview]] = {
+    "pandas.DataFrame": _of_frame,
+    "pandas.Series": _of_series,
+    "numpy.ndarray": _of_array,
+    "polars.DataFrame": _of_polars,
+    "builtins.str": _of_text,
+    "builtins.bytes": _of_text,
+    "builtins.bytearray": _of_text,
+    "builtins.module": _of_module,
+}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_CHARACTERS else text[:TEXT_CHARACTERS] + " …"
+
+
+def _bounded(html: str) -> str:
+    return html if len(html) <= HTML_CHARACTERS else ""

@@ -1,0 +1,55 @@
+"""A reference: all that is known of an artifact without reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Preview", "Reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a value looks like: its type, its shape or length in words, a text of a few lines, perhaps HTML."""
+
+    type: str
+    shape: str = ""
+    text: str = ""
+    html: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        return {"type": self.type, "shape": self.shape, "text": self.text, "html": self.html}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Preview:
+        return cls(data["type"], data.get("shape", ""), data.get("text", ""), data.get("html", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An artifact: one alias group.
+
+    ``names`` are all names of the group; ``size`` the bytes of its pickle and buffers together; ``modules`` the
+    top-level modules that loading imports; ``previews`` one per name.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    size: int
+    modules: tuple[str, ...]
+    previews: Mapping[str, Preview]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "names": list(self.names),
+            "size": self.size,
+            "modules": list(self.modules),
+            "previews": {name: preview.to_dict() for name, preview in self.previews.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Reference:
+        previews = {name: Preview.from_dict(p) for name, p in data["previews"].items()}
+        return cls(data["id"], tuple(data["names"]), data["size"], tuple(data["modules"]), previews)

@@ -1,0 +1,213 @@
+"""Which names reach a common mutable object, and so must travel together.
+
+The object graphs are walked with :func:`gc.get_referents`, level by level; modules, classes and plain functions are
+not entered. What two names both reach joins them when it is mutable. Arrays are told apart by the array that owns
+their memory, except inside pandas objects, whose copy-on-write makes shared memory invisible.
+"""
+
+from __future__ import annotations
+
+import array as array_module
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import gc
+import io
+import logging
+import pathlib
+import re
+import types
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+__all__ = ["Sharing", "alias_groups", "find_sharing", "owner_of"]
+
+#: Types whose values never change and hold nothing that does.
+_ATOMS: set[type] = {
+    type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented),
+    datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
+    decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, pathlib.PosixPath, pathlib.PurePosixPath,
+    types.ModuleType, types.BuiltinFunctionType, types.CodeType, types.GetSetDescriptorType,
+    types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType, type,
+    logging.Logger, logging.RootLogger, io.TextIOWrapper,
+}  # fmt: skip
+#: Types that hold others but are not themselves an identity that a change can show through.
+_TRANSPARENT: set[type] = {tuple, frozenset, types.MethodType, functools.partial, types.MappingProxyType}
+#: Modules whose singletons are found by name on the other side.
+_SINGLETON_MODULES = ("numpy.dtypes", "threading", "_thread", "weakref", "_weakref")
+
+
+class Sharing:
+    """What a set of names shares.
+
+    ``groups`` are the names joined by common objects, each sorted as given; ``bases`` the ids of arrays whose memory
+    several arrays of one group show.
+    """
+
+    def __init__(self, groups: tuple[tuple[str, ...], ...], bases: frozenset[int]) -> None:
+        self.groups = groups
+        self.bases = bases
+
+
+def alias_groups(values: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """The names of ``values`` in groups; names of one group reach a common mutable object."""
+    return find_sharing(values).groups
+
+
+def find_sharing(values: Mapping[str, Any]) -> Sharing:
+    """Alias groups and shared array memory of ``values``."""
+    walker = _Walker()
+    for name, value in values.items():
+        walker.walk(name, value)
+    return Sharing(walker.groups(values), frozenset(walker.shared_bases()))
+
+
+def owner_of(array: Any) -> Any:
+    """The array that owns the memory of ``array``: itself, or the last array along its bases."""
+    kind = type(array)
+    while type(array.base) is kind:
+        array = array.base
+    return array
+
+
+class _Walker:
+    def __init__(self) -> None:
+        self._seen: dict[int, str] = {}
+        self._alive: list[Any] = []  # ids stay unique only while the objects live
+        self._parents: dict[str, str] = {}
+        self._arrays_on: dict[int, set[int]] = {}
+        self._in_pandas: set[int] = set()
+
+    def walk(self, name: str, value: Any) -> None:
+        """Visit everything that ``value`` reaches, on behalf of ``name``."""
+        self._parents.setdefault(name, name)
+        level = [value] if type(value) not in _ATOMS else []
+        while level:
+            following: list[Any] = []
+            plain: list[Any] = []
+            for item in level:
+                kind = type(item)
+                if self._visited(item, kind, name):
+                    continue
+                special = _children_rule(kind)
+                if special is None:
+                    plain.append(item)
+                else:
+                    following.extend(special(self, item))
+            following.extend(gc.get_referents(*plain))
+            level = [item for item in following if type(item) not in _ATOMS]
+
+    def _visited(self, item: Any, kind: type, name: str) -> bool:
+        key = id(item)
+        first = self._seen.get(key)
+        if first is None:
+            self._seen[key] = name
+            self._alive.append(item)
+            return False
+        if first != name and kind not in _TRANSPARENT and not _is_constant(item, kind):
+            self.join(first, name)
+        # A transparent object is entered once: whoever meets it again shares what it holds.
+        if first != name and kind in _TRANSPARENT and _holds_mutable(item):
+            self.join(first, name)
+        return True
+
+    def join(self, one: str, other: str) -> None:
+        self._parents[self._root(other)] = self._root(one)
+
+    def _root(self, name: str) -> str:
+        while (parent := self._parents[name]) != name:
+            name = parent
+        return name
+
+    def groups(self, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        found: dict[str, list[str]] = {}
+        for name in names:
+            found.setdefault(self._root(name), []).append(name)
+        return tuple(tuple(group) for group in found.values())
+
+    def shared_bases(self) -> Iterable[int]:
+        return (base for base, arrays in self._arrays_on.items() if len(arrays) > 1)
+
+    def enter_array(self, item: Any) -> Iterable[Any]:
+        """An array leads to its owner; an array of objects also to its elements."""
+        owner = owner_of(item)
+        if id(item) not in self._in_pandas:
+            self._arrays_on.setdefault(id(owner), set()).add(id(item))
+        yield from () if owner is item else (owner,)
+        if item.dtype.hasobject:
+            yield from item.ravel().tolist()
+
+    def enter_pandas_block(self, item: Any) -> Iterable[Any]:
+        """Copy-on-write hides the memory that frames share; only objects held in a column can be shared."""
+        values = item.values
+        dtype = getattr(values, "dtype", None)
+        if type(values).__module__ == "numpy" and getattr(dtype, "hasobject", False):
+            self._in_pandas.add(id(values))
+            return list(values.ravel())
+        return ()
+
+
+def _enter_function(_: _Walker, item: types.FunctionType) -> Iterable[Any]:
+    """A function's globals are the namespace: names, not contents."""
+    return [x for x in (item.__closure__, item.__defaults__, item.__kwdefaults__, item.__dict__ or None) if x]
+
+
+def _enter_cell(_: _Walker, item: types.CellType) -> Iterable[Any]:
+    try:
+        return (item.cell_contents,)
+    except ValueError:  # an empty cell
+        return ()
+
+
+def _enter_nothing(_: _Walker, item: Any) -> Iterable[Any]:
+    return ()
+
+
+_Rule = Callable[[_Walker, Any], Iterable[Any]]
+_RULES: dict[type, _Rule | None] = {
+    types.FunctionType: _enter_function,
+    types.CellType: _enter_cell,
+    type: _enter_nothing,
+    array_module.array: _enter_nothing,
+    bytearray: _enter_nothing,
+}
+
+
+def _children_rule(kind: type) -> _Rule | None:
+    """How to go on from an object of that type; None: by its references."""
+    try:
+        return _RULES[kind]
+    except KeyError:
+        rule = _RULES[kind] = _rule_for(kind)
+        return rule
+
+
+def _rule_for(kind: type) -> _Rule | None:
+    if issubclass(kind, type | enum.Enum | types.ModuleType) or kind.__module__ in _SINGLETON_MODULES:
+        return _enter_nothing
+    root = kind.__module__.partition(".")[0]
+    if root == "numpy":
+        return _Walker.enter_array if hasattr(kind, "__array_finalize__") else _enter_nothing
+    if root == "pandas":
+        if "Block" in kind.__name__ and kind.__module__.startswith("pandas.core.internals.blocks"):
+            return _Walker.enter_pandas_block
+        if any(base.__name__ in {"Index", "ExtensionDtype"} for base in kind.__mro__):
+            return _enter_nothing
+    if root in {"pyarrow", "polars"}:
+        return _enter_nothing
+    return None
+
+
+def _is_constant(item: Any, kind: type) -> bool:
+    """True for objects through which no change can show: classes, enum members, dtypes, plain functions."""
+    rule = _children_rule(kind)
+    if rule is _enter_nothing:
+        return kind not in {bytearray, array_module.array}
+    return kind is types.FunctionType and not item.__closure__
+
+
+def _holds_mutable(item: Any) -> bool:
+    return any(type(x) not in _ATOMS for x in gc.get_referents(item))

@@ -1,0 +1,168 @@
+"""Where objects are kept: immutable bytes under the hash of their content.
+
+An object is complete or absent. It is written under a temporary name and renamed, so readers never see half of
+one, any number of processes may write the same object at once, and a crash leaves at most a temporary file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from blake3 import blake3
+
+from cellyard.artifacts.mapping import BlobMap, map_private, unchanged_blob
+from cellyard.errors import ArtifactCorrupt, ArtifactMissing, CellyardError, StoreFull
+
+__all__ = ["LocalStore", "Store", "open_store"]
+
+Buffer = bytes | bytearray | memoryview
+
+#: Below this size an object is hashed first and written only when it is new; above it, both happen at once.
+OVERLAP_BYTES = 4 << 20
+_CHUNK = 8 << 20
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Store(Protocol):
+    """Content-addressed objects.
+
+    ``put`` returns the object's id (blake3, 64 hex digits) once it can be read by every process; it raises
+    :class:`~cellyard.errors.StoreFull` and leaves nothing behind when there is no room. ``read`` returns all bytes
+    of an object; ``map`` returns a private writable view of it. Both raise
+    :class:`~cellyard.errors.ArtifactMissing`. ``verify`` names every object whose content is not its hash.
+    """
+
+    @property
+    def url(self) -> str: ...
+
+    def put(self, data: Buffer) -> str: ...
+
+    def read(self, id: str) -> bytes: ...
+
+    def map(self, id: str, size: int) -> memoryview: ...
+
+    def verify(self) -> Iterator[tuple[str, CellyardError | None]]: ...
+
+
+def open_store(url: str) -> Store:
+    """The store at ``url``: a folder of this machine."""
+    return LocalStore(Path(url))
+
+
+class LocalStore:
+    """A store in a folder: ``objects/ab/cdef…`` and ``tmp/``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._root = str(folder)
+        self._ready: set[str] = set()
+
+    @property
+    def url(self) -> str:
+        return self._root
+
+    def path(self, id: str) -> str:
+        """The file of an object, whether it exists or not."""
+        return f"{self._root}/objects/{id[:2]}/{id[2:]}"
+
+    def put(self, data: Buffer) -> str:
+        view = memoryview(data).cast("B") if not isinstance(data, bytes) else memoryview(data)
+        if view.nbytes >= OVERLAP_BYTES:
+            return unchanged_blob(view, self._root) or self._put_overlapped(view)
+        id = blake3(view).hexdigest()
+        path = self.path(id)
+        if not os.path.exists(path):  # noqa: PTH110 - the hot path of every small value
+            temporary = self._write(view)
+            self._commit(temporary, path)
+        return id
+
+    def _put_overlapped(self, view: memoryview) -> str:
+        hasher = blake3(max_threads=blake3.AUTO)
+        hashing = threading.Thread(target=hasher.update, args=(view,))
+        hashing.start()
+        try:
+            temporary = self._write(view)
+        finally:
+            hashing.join()
+        id: str = hasher.hexdigest()
+        self._commit(temporary, self.path(id))
+        return id
+
+    def _write(self, view: memoryview) -> str:
+        temporary = f"{self._folder_of('tmp')}/{uuid.uuid4().hex}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(descriptor, view)
+        except OSError as error:
+            os.unlink(temporary)  # noqa: PTH108
+            raise self._translate(error, view.nbytes) from error
+        except BaseException:
+            os.unlink(temporary)  # noqa: PTH108
+            raise
+        finally:
+            os.close(descriptor)
+        return temporary
+
+    def _commit(self, temporary: str, path: str) -> None:
+        try:
+            self._folder_of(path[len(self._root) + 1 : path.rindex("/")])
+            os.rename(temporary, path)  # noqa: PTH104
+        except OSError as error:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise self._translate(error, 0) from error
+
+    def _folder_of(self, name: str) -> str:
+        folder = f"{self._root}/{name}"
+        if name not in self._ready:
+            try:
+                os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+            except OSError as error:
+                raise self._translate(error, 0) from error
+            self._ready.add(name)
+        return folder
+
+    def _translate(self, error: OSError, needed: int) -> Exception:
+        if error.errno in _NO_SPACE:
+            return StoreFull(path=self._root, needed=f"{needed:,} bytes")
+        return error
+
+    def read(self, id: str) -> bytes:
+        try:
+            with open(self.path(id), "rb", buffering=0) as file:  # noqa: PTH123
+                return file.read()
+        except FileNotFoundError as error:
+            raise ArtifactMissing(id=id, store=self._root) from error
+
+    def map(self, id: str, size: int) -> memoryview:
+        path = self.path(id)
+        try:
+            found = map_private(path, BlobMap.origin_of(self._root, id), size)
+        except FileNotFoundError as error:
+            raise ArtifactMissing(id=id, store=self._root) from error
+        except ValueError as error:
+            raise ArtifactCorrupt(id=id, path=path, reason=str(error)) from error
+        return found
+
+    def verify(self) -> Iterator[tuple[str, CellyardError | None]]:
+        """Every object's id, with an error where its content is not what its name says."""
+        for file in sorted((self._folder / "objects").glob("??/*")):
+            id = file.parent.name + file.name
+            hasher = blake3(max_threads=blake3.AUTO)
+            hasher.update_mmap(file)
+            damaged = hasher.hexdigest() != id
+            reason = "its content does not have the hash that names it"
+            yield id, ArtifactCorrupt(id=id, path=str(file), reason=reason) if damaged else None
+
+
+def _write_all(descriptor: int, view: memoryview) -> None:
+    position = 0
+    while position < view.nbytes:
+        position += os.write(descriptor, view[position : position + _CHUNK])

@@ -1,0 +1,176 @@
+"""The step process: forked ahead, waits for one step, runs it in IPython's shell, stores what it made, ends.
+
+Nothing survives it. SIGINT is ignored except while the cell runs, so neither loading nor storing is cut in two.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from cellyard.artifacts.changes import LoadedGroup
+from cellyard.artifacts.definitions import registry
+from cellyard.artifacts.store import Store, open_store
+from cellyard.errors import CellyardError
+from cellyard.worker.collecting import collect_outputs, describe_error
+from cellyard.worker.link import receive_blocking
+from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
+from cellyard.worker.process_state import Watcher
+from cellyard.worker.processes import adopt_orphans, die_with_parent
+from cellyard.worker.shell import StepShell, make_shell
+from cellyard.worker.sizing import use_size
+
+__all__ = ["serve_one_step"]
+
+
+def serve_one_step(sock: socket.socket, owner: int) -> None:
+    """Wait for a step, run it, answer. The process is to end when this returns."""
+    die_with_parent(owner, signal.SIGKILL)
+    os.setsid()
+    adopt_orphans()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _, task, place = receive_blocking(sock)
+    except EOFError:  # the worker no longer needs this child
+        return
+    channel = Channel(sock)
+    try:
+        step = _Step(task, place, channel)
+        step.prepare()
+        succeeded = step.run()
+        answer = step.finish(succeeded)
+    except CellyardError as error:
+        answer = _refused(error)
+    channel.send("finished", **answer)
+
+
+class _Step:
+    def __init__(self, task: Mapping[str, Any], place: Mapping[str, Any], channel: Channel) -> None:
+        self.request = task["request"]
+        self.name = task["name"]
+        self._place = place
+        self._channel = channel
+        self._store: Store = open_store(place["store"])
+        self._private: dict[str, Any] = pickle.loads(base64.b64decode(self.request["private"] or b"gAV9lC4="))
+        self._watcher = Watcher()
+        self._shell: StepShell = make_shell()
+        self._groups: list[LoadedGroup] = []
+        self._error: dict[str, Any] | None = None
+        registry.origin = f"@{task['token'][:12]}"
+
+    def prepare(self) -> None:
+        """Size, streams, process state, then the values that the cell reads."""
+        use_size(self._place)
+        self._capture = DescriptorCapture(self._channel)
+        self._capture.start()
+        sys.stdout = StreamWriter(self._channel, "stdout", 1)
+        sys.stderr = StreamWriter(self._channel, "stderr", 2)
+        sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
+        self._watcher.apply(self._private.get("state", {}))
+        os.environ.update(dict(self.request["options"].get("env") or ()))
+        self._load_inputs()
+        self._shell.connect(self._channel)
+        self._shell.execution_count = self.request["execution_count"]
+        self._shell.colors = self._private.get("colors", "neutral")
+        self._shell.step_source = self.request["source"]
+        self._shell.line_offset = self._private.get("line_offset", 1)
+        self._before = dict(self._shell.user_ns)
+
+    def _load_inputs(self) -> None:
+        from cellyard.artifacts.artifact import load
+
+        namespace = self._shell.user_ns
+        never_changed = set(self._private.get("pure", ()))
+        for reference in self.request["inputs"]:
+            values = load(self._store, reference, namespace)
+            namespace.update(values)
+            if not never_changed.issuperset(values):
+                self._groups.append(LoadedGroup(reference, values, self._store, namespace))
+
+    def run(self) -> bool:
+        """Run the cell; True when it succeeded."""
+        self._channel.send("running", pid=os.getpid())
+        with _interruptible():
+            result = self._shell.run_cell(self.request["source"], store_history=False)
+        self._flush()
+        error = result.error_before_exec or result.error_in_exec
+        if error is not None:
+            trace = getattr(self._shell, "step_traceback", [])
+            self._error = describe_error(error, trace, self._shell.user_ns, self._store)
+        return error is None
+
+    def _flush(self) -> None:
+        """All text of the cell is on the channel before what the step answers."""
+        flush_standard_streams()
+        self._capture.stop()
+        self._channel.flush()
+
+    def finish(self, succeeded: bool) -> dict[str, Any]:
+        """Store what the cell made and say how it ended. A failed cell's bindings come back too, as they stay in a
+        kernel whose cell failed."""
+        memory = _anonymous_memory()
+        made = collect_outputs(
+            self._shell,
+            self._before,
+            self._groups,
+            self._store,
+            wanted=self.request["options"].get("outputs"),
+        )
+        private = base64.b64encode(pickle.dumps(self._watcher.changes())).decode()
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return {
+            "state": "succeeded" if succeeded else "failed",
+            **made,
+            "error": self._error,
+            "private": private,
+            "anonymous_memory": memory,
+            "cpu_seconds": sum(u.ru_utime + u.ru_stime for u in usage),
+        }
+
+
+class _interruptible:  # noqa: N801 - reads as a statement
+    """SIGINT raises KeyboardInterrupt inside this block alone."""
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _anonymous_memory() -> int:
+    try:
+        with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123
+            text = status.read()
+    except OSError:
+        return 0
+    at = text.find(b"RssAnon:")
+    return int(text[at + 8 : text.index(b"kB", at)]) * 1024 if at >= 0 else 0
+
+
+def _refused(error: CellyardError) -> dict[str, Any]:
+    """The answer of a step that failed in our own part: its inputs or its outputs."""
+    return {
+        "state": "failed",
+        "outputs": [],
+        "deleted": [],
+        "result": None,
+        "error": {
+            "type": type(error).__name__,
+            "message": str(error),
+            "traceback": [],
+            "exception": None,
+            "cause": str(error),
+            "cellyard": error.to_dict(),
+        },
+        "private": "",
+        "anonymous_memory": 0,
+        "cpu_seconds": 0.0,
+    }

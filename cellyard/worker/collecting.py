@@ -1,0 +1,164 @@
+"""What a cell has made: names bound, changed or deleted, the last expression's value, or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cellyard.artifacts.artifact import DefinitionStore, Packed, pack_group, store_packed
+from cellyard.artifacts.changes import LoadedGroup
+from cellyard.artifacts.previews import preview_of
+from cellyard.artifacts.sharing import find_sharing
+from cellyard.artifacts.store import Store
+from cellyard.errors import CannotTravel
+from cellyard.worker.shell import StepShell
+
+__all__ = ["RESULT", "collect_outputs", "describe_error"]
+
+#: The name under which the value of the last expression is stored.
+RESULT = "_"
+_HIDDEN = {
+    "_",
+    "__",
+    "___",
+    "_i",
+    "_ii",
+    "_iii",
+    "_ih",
+    "_oh",
+    "_dh",
+    "In",
+    "Out",
+    "get_ipython",
+    "exit",
+    "quit",
+}
+_CONSTANT = (type(None), bool, int, float, complex, str, bytes)
+
+
+def collect_outputs(
+    shell: StepShell,
+    before: Mapping[str, Any],
+    groups: Sequence[LoadedGroup],
+    store: Store,
+    *,
+    wanted: Iterable[str] | None,
+) -> dict[str, Any]:
+    """Store everything that must come back.
+
+    Returns ``outputs`` (references, also of names that cannot travel, with the reason), ``deleted`` (names) and
+    ``result`` (the reference of the last expression's value, if one was shown). Raises
+    :class:`~cellyard.errors.CannotTravel` for a name of ``wanted`` that cannot be pickled.
+    """
+    namespace = shell.user_ns
+    touched = _touched(namespace, before)
+    for group in groups:
+        if group.changed():
+            touched.update(n for n, value in group.values.items() if namespace.get(n, touched) is value)
+    if wanted is not None:
+        touched &= set(wanted)
+    candidates = {name: namespace[name] for name in namespace if name in touched}
+    hook = shell.displayhook
+    if hook.has_value:
+        candidates[RESULT] = hook.value
+    outputs = _store_all(
+        candidates, _untouched_inputs(groups, namespace, touched), namespace, store, set(wanted or ())
+    )
+    deleted = [name for name in before if name not in namespace and name not in _HIDDEN]
+    return {
+        "outputs": [o for o in outputs if o["names"] != [RESULT]],
+        "deleted": deleted,
+        "result": next((o for o in outputs if RESULT in o["names"]), None),
+    }
+
+
+def _touched(namespace: Mapping[str, Any], before: Mapping[str, Any]) -> set[str]:
+    missing = object()
+    names = (n for n, value in namespace.items() if before.get(n, missing) is not value)
+    return {
+        name for name in names if name not in _HIDDEN and not (name.startswith("_i") and name[2:].isdigit())
+    }
+
+
+def _untouched_inputs(
+    groups: Sequence[LoadedGroup], namespace: Mapping[str, Any], touched: set[str]
+) -> dict[str, Any]:
+    """Inputs that still have their value: an output may have come to share objects with them."""
+    return {
+        name: value
+        for group in groups
+        for name, value in group.values.items()
+        if name not in touched and namespace.get(name) is value
+    }
+
+
+def _store_all(
+    candidates: dict[str, Any],
+    inputs: dict[str, Any],
+    namespace: dict[str, Any],
+    store: Store,
+    wanted: set[str],
+) -> list[dict[str, Any]]:
+    simple = all(type(value) in _CONSTANT for value in candidates.values())
+    everything = candidates if simple else {**candidates, **inputs}
+    sharing = find_sharing(everything)
+    definitions = DefinitionStore(namespace, store)
+    stored: list[dict[str, Any]] = []
+    packed: list[tuple[Packed, dict[str, Any]]] = []
+    for names in sharing.groups:
+        if candidates.keys().isdisjoint(names):
+            continue
+        group = {name: everything[name] for name in names}
+        _pack_or_explain(group, namespace, sharing.bases, wanted, packed, stored)
+    stored.extend(store_packed(one, group, store, definitions).to_dict() for one, group in packed)
+    return stored
+
+
+def _pack_or_explain(
+    group: dict[str, Any],
+    namespace: dict[str, Any],
+    bases: frozenset[int],
+    wanted: set[str],
+    packed: list[tuple[Packed, dict[str, Any]]],
+    stored: list[dict[str, Any]],
+) -> None:
+    """Pack the group; when a part of it cannot travel, the rest goes on without it."""
+    try:
+        packed.append((pack_group(group, namespace, shared_bases=bases), group))
+    except CannotTravel as error:
+        if error.name in wanted:
+            raise
+        stored.append(_unavailable(error.name, group.get(error.name), error))
+        rest = {name: value for name, value in group.items() if name != error.name}
+        if rest and len(rest) < len(group):
+            _pack_or_explain(rest, namespace, bases, wanted, packed, stored)
+
+
+def _unavailable(name: str, value: Any, error: CannotTravel) -> dict[str, Any]:
+    return {
+        "id": "",
+        "names": [name],
+        "size": 0,
+        "modules": [],
+        "previews": {name: preview_of(value).to_dict()},
+        "unavailable": error.to_dict(),
+    }
+
+
+def describe_error(
+    error: BaseException, trace: list[str], namespace: dict[str, Any], store: Store
+) -> dict[str, Any]:
+    """An exception of the user's code: its words, its coloured traceback, and itself if it can travel."""
+    definitions = DefinitionStore(namespace, store)
+    values = {"exception": error}
+    try:
+        reference = store_packed(pack_group(values, namespace), values, store, definitions).to_dict()
+    except CannotTravel:
+        reference = None
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "traceback": list(trace),
+        "exception": reference,
+        "cause": None,
+    }

@@ -1,0 +1,261 @@
+"""Step parents as their owner sees them: start one, ask for children, hear how they end.
+
+When a step uses packages that the parent has not imported, a new parent with them is prepared in the background and
+takes over when it is ready; the old one ends with its last child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+
+import msgpack
+
+from cellyard.errors import WorkerLost
+from cellyard.worker.sizing import THREAD_SETTINGS
+
+__all__ = ["Child", "ParentHandle", "Parents"]
+
+
+class Child:
+    """A forked child that waits for its step: pid, its socket, and later its wait status."""
+
+    def __init__(self, pid: int, sock: socket.socket, status: asyncio.Future[int]) -> None:
+        self.pid = pid
+        self.sock = sock
+        self.status = status
+
+
+class ParentHandle:
+    """A step parent process and the socket to it, not yet attached to a loop."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], control: socket.socket, packages: tuple[str, ...]
+    ) -> None:
+        self.process = process
+        self.control = control
+        self.packages = packages
+
+    @classmethod
+    def spawn(cls, packages: tuple[str, ...]) -> ParentHandle:
+        """Start a parent; returns before it has imported anything."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [
+            sys.executable,
+            "-m",
+            "cellyard.worker.parent",
+            str(theirs.fileno()),
+            str(os.getpid()),
+            *packages,
+        ]
+        environment = {
+            **os.environ,
+            **THREAD_SETTINGS,
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        }
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=False,
+        )
+        theirs.close()
+        return cls(process, ours, packages)
+
+
+class _Parent:
+    """A step parent on the running loop, with one spare child."""
+
+    def __init__(self, handle: ParentHandle) -> None:
+        self.packages = set(handle.packages)
+        self.unsafe: set[str] = set()
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._process = handle.process
+        self._control = handle.control
+        self._forking: list[tuple[asyncio.Future[Child], socket.socket]] = []
+        self._statuses: dict[int, asyncio.Future[int]] = {}
+        self._spare: asyncio.Future[Child] | None = None
+        self._retired = False
+        self._control.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._control, self._on_message)
+        self.fork_ahead()
+
+    def fork_ahead(self) -> None:
+        if self._spare is None:
+            self._spare = self._fork()
+
+    def _fork(self) -> asyncio.Future[Child]:
+        ours, theirs = socket.socketpair()
+        made: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
+        try:
+            socket.send_fds(self._control, [msgpack.packb(["fork"])], [theirs.fileno()])
+        except OSError as error:
+            ours.close()
+            made.set_exception(_parent_lost(error))
+            made.exception()  # seen: the caller may never ask
+            return made
+        finally:
+            theirs.close()
+        self._forking.append((made, ours))
+        return made
+
+    async def take(self) -> Child:
+        """The spare child; another one is forked for the next step."""
+        waiting, self._spare = self._spare or self._fork(), None
+        child = await waiting
+        self.fork_ahead()
+        return child
+
+    def _on_message(self) -> None:
+        try:
+            data = self._control.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._on_death()
+            return
+        kind, *content = msgpack.unpackb(data)
+        if kind == "forked":
+            self._on_forked(content[0])
+        elif kind == "exited":
+            status = self._statuses.pop(content[0], None)
+            if status is not None and not status.done():
+                status.set_result(content[1])
+            self._close_if_idle()
+        elif kind == "ready":
+            self.unsafe.update(content[1])
+            self.packages.difference_update(content[1])
+            if not self.ready.done():
+                self.ready.set_result(None)
+
+    def _on_forked(self, pid: int) -> None:
+        made, sock = self._forking.pop(0)
+        status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._statuses[pid] = status
+        if made.cancelled():
+            sock.close()
+        else:
+            made.set_result(Child(pid, sock, status))
+
+    def _on_death(self) -> None:
+        """The parent died, and its children with it."""
+        asyncio.get_running_loop().remove_reader(self._control)
+        for made, sock in self._forking:
+            sock.close()
+            if not made.done():
+                made.set_exception(_parent_lost(None))
+                made.exception()
+        for status in self._statuses.values():
+            if not status.done():
+                status.set_result(9)
+        self._forking.clear()
+        self._statuses.clear()
+        if not self.ready.done():
+            self.ready.set_result(None)
+        self.dead = True
+
+    dead = False
+
+    def retire(self) -> None:
+        """End once the last child has."""
+        self._retired = True
+        self._drop_spare()
+        self._close_if_idle()
+
+    def _drop_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.done() and not spare.cancelled() and spare.exception() is None:
+            spare.result().sock.close()
+        elif spare is not None:
+            spare.add_done_callback(
+                lambda f: None if f.cancelled() or f.exception() else f.result().sock.close()
+            )
+
+    def _close_if_idle(self) -> None:
+        if self._retired and not self._statuses and not self._forking:
+            self.close()
+
+    def close(self) -> None:
+        """End the parent, and with it every child."""
+        if not self.dead:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._on_death()
+        self._drop_spare()
+        self._control.close()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+
+class Parents:
+    """The parent in use, and perhaps its successor."""
+
+    def __init__(self, handle: ParentHandle | None) -> None:
+        self._handle = handle
+        self._current: _Parent | None = None
+        self._unsafe: set[str] = set()
+        self._preparing: asyncio.Task[None] | None = None
+        self._next: _Parent | None = None
+        self._old: list[_Parent] = []
+
+    async def start(self) -> None:
+        """Attach the parent to this loop, started now if it was not before."""
+        self._current = _Parent(self._handle or ParentHandle.spawn(()))
+
+    async def child(self, packages: Iterable[str]) -> Child:
+        """A clean child; of a new parent when the old one has died."""
+        if self._current is None or self._current.dead:
+            known = self._current.packages if self._current is not None else set()
+            if self._current is not None:
+                self._current.close()
+            self._current = _Parent(ParentHandle.spawn(tuple(sorted(known - self._unsafe))))
+        return await self._current.take()
+
+    def prepare(self, packages: Iterable[str]) -> None:
+        """Have a parent with these packages too, soon."""
+        if self._current is None or self._preparing is not None:
+            return
+        missing = set(packages) - self._current.packages - self._unsafe
+        if missing:
+            wanted = (self._current.packages | set(packages)) - self._unsafe
+            self._preparing = asyncio.get_running_loop().create_task(self._replace(wanted))
+
+    async def _replace(self, wanted: set[str]) -> None:
+        try:
+            while True:
+                self._next = _Parent(ParentHandle.spawn(tuple(sorted(wanted))))
+                await self._next.ready
+                if not self._next.unsafe:
+                    break
+                self._unsafe |= self._next.unsafe
+                wanted -= self._unsafe
+                self._next.close()
+            replaced, self._current, self._next = self._current, self._next, None
+            if replaced is not None:
+                self._old = [parent for parent in self._old if not parent.dead]
+                self._old.append(replaced)
+                replaced.retire()
+        finally:
+            self._preparing = None
+
+    async def close(self) -> None:
+        """End all parents."""
+        if self._preparing is not None:
+            self._preparing.cancel()
+        for parent in (self._current, self._next, *self._old):
+            if parent is not None and not (parent in self._old and parent.dead):
+                parent.close()
+
+
+def _parent_lost(error: Exception | None) -> WorkerLost:
+    detail = f" ({error})" if error is not None else ""
+    return WorkerLost(
+        step="", worker="step parent", hint=f"The process that starts steps has died{detail}. Run it again."
+    )

@@ -1,0 +1,156 @@
+"""Frames over a stream socket: a length of four bytes, then msgpack. Knows nothing of steps.
+
+A frame is a list whose first item names it. Values are JSON's, plus bytes; integers may have any size and text
+may hold lone surrogates, because both occur in what notebooks print.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+__all__ = ["Frame", "Link", "pack", "receive_blocking", "send_blocking", "unpack"]
+
+Frame = list[Any]
+
+_HEADER = struct.Struct(">I")
+_BIG_INTEGER = 1
+
+
+def pack(value: Any) -> bytes:
+    """The value as msgpack. Raises TypeError for what is neither JSON nor bytes."""
+    packed: bytes = msgpack.packb(value, default=_pack_other, unicode_errors="surrogatepass")
+    return packed
+
+
+def unpack(body: bytes | memoryview) -> Any:
+    """The value that :func:`pack` wrote."""
+    return msgpack.unpackb(body, ext_hook=_unpack_other, strict_map_key=False, unicode_errors="surrogatepass")
+
+
+def _pack_other(value: Any) -> Any:
+    # msgpack asks here for integers beyond 64 bits too.
+    if isinstance(value, int):
+        return msgpack.ExtType(_BIG_INTEGER, f"{value:x}".encode())
+    raise TypeError(f"{type(value).__name__} cannot be sent: {value!r:.100}")
+
+
+def _unpack_other(code: int, data: bytes) -> Any:
+    return int(data, 16) if code == _BIG_INTEGER else msgpack.ExtType(code, data)
+
+
+def send_blocking(sock: socket.socket, frame: Frame) -> None:
+    """Send one frame over a socket that no loop has yet."""
+    body = pack(frame)
+    sock.sendall(_HEADER.pack(len(body)) + body)
+
+
+def receive_blocking(sock: socket.socket) -> Frame:
+    """One frame from a socket that no loop has yet. Raises EOFError when the other side is gone."""
+    (length,) = _HEADER.unpack(_receive_exactly(sock, _HEADER.size))
+    frame: Frame = unpack(_receive_exactly(sock, length))
+    return frame
+
+
+def _receive_exactly(sock: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        if not piece:
+            raise EOFError("the other side of the link is gone")
+        data += piece
+    return bytes(data)
+
+
+class Link(asyncio.Protocol):
+    """One end of the link, on a running loop.
+
+    ``on_frame`` gets each frame in order; ``on_lost`` is called once when the other end is gone, after the
+    last frame. Neither is called after :meth:`close`.
+    """
+
+    def __init__(self, on_frame: Callable[[Frame], None], on_lost: Callable[[], None]) -> None:
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._flushed: asyncio.Future[None] | None = None
+        self._closed = asyncio.Event()
+        self._quiet = False
+
+    @classmethod
+    async def open(
+        cls, sock: socket.socket, on_frame: Callable[[Frame], None], on_lost: Callable[[], None]
+    ) -> Link:
+        """A link that owns the socket from here on."""
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_unix_connection(lambda: cls(on_frame, on_lost), sock=sock)
+        return link
+
+    def send(self, *frame: Any) -> None:
+        """Send a frame; dropped when the other end is gone, which ``on_lost`` tells."""
+        self.send_packed(pack(frame))
+
+    def send_packed(self, body: bytes) -> None:
+        """Send a frame that :func:`pack` has made already."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(_HEADER.pack(len(body)) + body)
+
+    async def flushed(self) -> None:
+        """Return once all that was sent has left this process, or can no longer leave it."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or not transport.get_write_buffer_size():
+            return
+        if self._flushed is None:
+            self._flushed = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._flushed)
+
+    async def close(self) -> None:
+        """Send what is left, then close."""
+        self._quiet = True
+        if self._transport is not None:
+            self._transport.close()
+        await self._closed.wait()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        # Zero: "resume" then means that nothing is left in this process.
+        transport.set_write_buffer_limits(high=0)
+
+    def resume_writing(self) -> None:
+        if self._flushed is not None:
+            waiting, self._flushed = self._flushed, None
+            if not waiting.done():
+                waiting.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        start = 0
+        with memoryview(self._buffer) as view:
+            frames = []
+            while len(view) - start >= _HEADER.size:
+                (length,) = _HEADER.unpack_from(view, start)
+                end = start + _HEADER.size + length
+                if end > len(view):
+                    break
+                frames.append(bytes(view[start + _HEADER.size : end]))
+                start = end
+        del self._buffer[:start]
+        for body in frames:
+            if not self._quiet:
+                self._on_frame(unpack(body))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.resume_writing()
+        self._transport = None
+        self._closed.set()
+        if not self._quiet:
+            self._quiet = True
+            self._on_lost()

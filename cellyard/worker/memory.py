@@ -1,0 +1,49 @@
+"""Memory of a process tree: what its processes have allocated, not what they have mapped from files."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["anonymous_memory", "process_tree", "tree_memory"]
+
+
+def process_tree(pid: int) -> list[int]:
+    """The process and all its descendants that are alive now."""
+    found = [pid]
+    for each in found:
+        found.extend(_children(each))
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
+            with open(f"/proc/{pid}/task/{task}/children", "rb", buffering=0) as file:  # noqa: PTH123
+                found.extend(map(int, file.read().split()))
+    except OSError:  # it has just ended
+        return found
+    return found
+
+
+def anonymous_memory(pid: int) -> int:
+    """Anonymous and shared memory of one process in bytes; 0 when it is gone.
+
+    RssAnon and RssShmem, because mapped files of the store are the page cache's, not the step's.
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as status:  # noqa: PTH123
+            text = status.read()
+    except OSError:
+        return 0
+    return _field(text, b"RssAnon:") + _field(text, b"RssShmem:")
+
+
+def _field(text: bytes, name: bytes) -> int:
+    at = text.find(name)
+    return int(text[at + len(name) : text.index(b"kB", at)]) * 1024 if at >= 0 else 0
+
+
+def tree_memory(pid: int) -> int:
+    """Anonymous memory of a process and all its descendants, in bytes."""
+    return sum(anonymous_memory(each) for each in process_tree(pid))

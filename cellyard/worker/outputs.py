@@ -1,0 +1,193 @@
+"""What a step shows, as notebook messages on the child's channel.
+
+Text goes out at once when nothing went out for a while, so that it is seen even if the next call holds the
+interpreter for long; text that follows quickly is gathered for 20 ms. Everything else flushes the text before it, so
+order is kept. Writes to descriptors 1 and 2 (subprocesses, C code) are read from pipes and join the same order.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from cellyard.worker.link import send_blocking
+
+__all__ = ["Channel", "DescriptorCapture", "StreamWriter"]
+
+GATHER_SECONDS = 0.02
+LARGE_TEXT = 64 << 10
+
+
+class Channel:
+    """The child's way to its worker: messages in order, text gathered."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._lock = threading.RLock()
+        self._pending: list[tuple[str, str]] = []
+        self._pending_size = 0
+        self._last_sent = 0.0
+        self._wake = threading.Event()
+        self._flusher: threading.Thread | None = None
+        self._owner = os.getpid()
+
+    def send(self, kind: str, **content: Any) -> None:
+        """Send one message, after all text written before it."""
+        if os.getpid() != self._owner:  # a process forked by the user's code has no say here
+            return
+        with self._lock:
+            self._flush()
+            send_blocking(self._socket, [kind, content])
+            self._last_sent = time.monotonic()
+
+    def show(self, message: Mapping[str, Any]) -> None:
+        """Send an output message."""
+        self.send("output", message=dict(message))
+
+    def write(self, name: str, text: str) -> None:
+        """Text for ``stdout`` or ``stderr``."""
+        if os.getpid() != self._owner:
+            os.write(1 if name == "stdout" else 2, text.encode(errors="surrogateescape"))
+            return
+        with self._lock:
+            self._pending.append((name, text))
+            self._pending_size += len(text)
+            quiet = time.monotonic() - self._last_sent
+            if quiet >= GATHER_SECONDS or self._pending_size >= LARGE_TEXT:
+                self._flush()
+            else:
+                self._start_flusher()
+                self._wake.set()
+
+    def flush(self) -> None:
+        """Send all text written so far."""
+        with self._lock:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        pending, self._pending, self._pending_size = self._pending, [], 0
+        for name, text in _merged(pending):
+            send_blocking(
+                self._socket, ["output", {"message": {"type": "stream", "name": name, "text": text}}]
+            )
+        self._last_sent = time.monotonic()
+
+    def _start_flusher(self) -> None:
+        if self._flusher is None:
+            self._flusher = threading.Thread(target=self._flush_often, name="step-output", daemon=True)
+            self._flusher.start()
+
+    def _flush_often(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            time.sleep(GATHER_SECONDS)
+            self.flush()
+
+
+def _merged(pending: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Neighbouring texts of one stream as one."""
+    merged: list[tuple[str, list[str]]] = []
+    for name, text in pending:
+        if merged and merged[-1][0] == name:
+            merged[-1][1].append(text)
+        else:
+            merged.append((name, [text]))
+    return [(name, "".join(texts)) for name, texts in merged]
+
+
+class StreamWriter(io.TextIOBase):
+    """``sys.stdout`` or ``sys.stderr`` of a step."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, channel: Channel, name: str, descriptor: int) -> None:
+        super().__init__()
+        self._channel = channel
+        self.name = f"<{name}>"
+        self._stream = name
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if text:
+            self._channel.write(self._stream, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to do: text goes out by itself within 20 ms."""
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+
+class DescriptorCapture:
+    """Descriptors 1 and 2 as pipes whose text joins the channel.
+
+    ``drain`` returns when all that was written to them before is on the channel.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._readers: dict[int, str] = {}
+        self._stop_reader, self._stop_writer = os.pipe()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Redirect the descriptors. The thread that reads them starts now: subprocesses must never block."""
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+            reader, writer = os.pipe()
+            os.dup2(writer, descriptor)
+            os.close(writer)
+            os.set_blocking(reader, False)
+            self._readers[reader] = name
+        self._thread = threading.Thread(target=self._read, name="step-descriptors", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop reading, after what is in the pipes now."""
+        if self._thread is not None:
+            os.write(self._stop_writer, b"x")
+            self._thread.join()
+
+    def _read(self) -> None:
+        stopping = False
+        while not stopping:
+            ready, _, _ = select.select([*self._readers, self._stop_reader], [], [])
+            stopping = self._stop_reader in ready
+            for reader in self._readers if stopping else [r for r in ready if r != self._stop_reader]:
+                self._forward(reader)
+
+    def _forward(self, reader: int) -> None:
+        while True:
+            try:
+                data = os.read(reader, LARGE_TEXT)
+            except BlockingIOError:
+                return
+            if not data:
+                return
+            self._channel.write(self._readers[reader], data.decode("utf-8", errors="replace"))
+
+
+def flush_standard_streams() -> None:
+    """Have Python's own text of descriptors leave its buffers."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()

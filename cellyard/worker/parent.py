@@ -1,0 +1,158 @@
+"""The step parent: a process that has imported the notebook's packages and forks one child per step.
+
+It has a single thread, or its children could deadlock: packages are imported with all pools at one thread, and one
+that leaves a thread behind is reported as unsafe; whoever started the parent then starts another without it.
+Started as ``python -m cellyard.worker.parent FD``; the socket behind FD carries one MessagePack message per datagram:
+
+    in    ["fork"] with a socket for the child         out   ["forked", pid]
+                                                             ["ready", imported, unsafe]
+                                                             ["exited", pid, wait status]
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgpack
+
+from cellyard.worker.processes import adopt_orphans, die_with_parent, end_adopted
+
+__all__ = ["import_safely", "main"]
+
+
+def main() -> None:
+    """Import, then fork on demand until the control socket closes."""
+    descriptor, owner, packages = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    die_with_parent(owner)
+    adopt_orphans()
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=descriptor)
+    imported, unsafe = import_safely(packages)
+    _warm_shell()
+    gc.collect()
+    gc.freeze()  # a collection in a child would otherwise touch, and so copy, every page of the parent
+    control.send(msgpack.packb(["ready", imported, unsafe]))
+    _Parent(control).serve()
+
+
+def import_safely(packages: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Import installed packages; those that start a thread are named second, those that fail not at all."""
+    imported: list[str] = []
+    unsafe: list[str] = []
+    threads = _threads()
+    for name in packages:
+        if not _is_installed(name):
+            continue
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001 - the step that needs it will show the user the same error
+            print(f"step parent: {name} was not imported ahead: {error!r}", file=sys.stderr)
+            continue
+        now = _threads()
+        (unsafe if now > threads else imported).append(name)
+        threads = now
+    return imported, unsafe
+
+
+def _is_installed(name: str) -> bool:
+    """True for packages of the environment; modules beside the notebook may change between steps."""
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return False
+    try:
+        found = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    places = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    origin = (found.origin or "") if found is not None else ""
+    return any(origin.startswith(place + os.sep) for place in places if place)
+
+
+def _threads() -> int:
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.exists() else 1
+
+
+def _warm_shell() -> None:
+    """Have the shell run one cell and format one traceback, so that no child pays for the first of each."""
+    from cellyard.worker.shell import warm
+
+    warm()
+
+
+class _Parent:
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._children: set[int] = set()
+
+    def serve(self) -> None:
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        os.set_blocking(reader, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        while True:
+            ready, _, _ = select.select([self._control, reader], [], [])
+            if reader in ready:
+                os.read(reader, 4096)
+                self._reap()
+            if self._control in ready and not self._obey((reader, writer)):
+                return
+
+    def _obey(self, wakeup: tuple[int, int]) -> bool:
+        data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 4)
+        if not data:
+            return False
+        if msgpack.unpackb(data)[0] == "fork":
+            channel = socket.socket(fileno=descriptors[0])
+            pid = os.fork()
+            if pid == 0:
+                self._become_child(channel, wakeup)
+            channel.close()
+            self._children.add(pid)
+            self._control.send(msgpack.packb(["forked", pid]))
+        return True
+
+    def _become_child(self, channel: socket.socket, wakeup: tuple[int, int]) -> None:
+        """Leave everything of the parent behind; never returns."""
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for descriptor in wakeup:
+                os.close(descriptor)
+            owner = os.getppid()
+            self._control.close()
+            from cellyard.worker.child import serve_one_step
+
+            serve_one_step(channel, owner)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                break
+            if pid in self._children:
+                self._children.discard(pid)
+                self._control.send(msgpack.packb(["exited", pid, status]))
+                end_adopted(self._children)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""The pool of step processes beside a worker: one clean child per step, forked ahead of need.
+
+Runs on the worker's event loop. Which steps may run at once is the caller's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cellyard.errors import CellyardError, StepKilled, StepOutOfMemory
+from cellyard.worker.forks import Child, ParentHandle, Parents
+from cellyard.worker.link import Link
+from cellyard.worker.memory import tree_memory
+from cellyard.worker.places import Places
+from cellyard.worker.watching import MemoryWatch
+
+__all__ = ["StepPool"]
+
+Message = dict[str, Any]
+Emit = Callable[[list[Message]], None]
+INTERRUPT_SIGNAL = signal.SIGINT
+
+
+class StepPool:
+    """Runs steps in child processes.
+
+    ``store`` is the store's URL, ``cpus`` the processors that steps may use (default: this process's), ``gpus`` how
+    many devices there are. ``parent`` is a handle from :meth:`spawn_parent`, if one was started ahead.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: str,
+        runtime: Path,
+        cpus: Sequence[int] | None = None,
+        gpus: int = 0,
+        parent: ParentHandle | None = None,
+    ) -> None:
+        self._store = store
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._places = Places(cpus if cpus is not None else sorted(os.sched_getaffinity(0)), gpus)
+        self._parents = Parents(parent)
+        self._running: dict[str, _Running] = {}
+
+    @staticmethod
+    def spawn_parent(store: str) -> ParentHandle:
+        """Start a step parent before anything heavy is imported here; give the handle to the pool."""
+        return ParentHandle.spawn(())
+
+    async def start(self) -> None:
+        """Start the step parent if none was given; returns at once."""
+        await self._parents.start()
+
+    async def run(self, task: Mapping[str, Any], emit: Emit) -> None:
+        """Run one step; returns after its one "finished" message was emitted. Never raises for a failed step."""
+        place = self._places.take(task["resources"])
+        running = _Running(task, emit, self._worker)
+        self._running[task["token"]] = running
+        try:
+            child = await self._parents.child(task["request"].get("packages") or ())
+            await running.run(child, {"store": self._store, **place})
+        except CellyardError as error:
+            running.end("failed", error)
+        finally:
+            del self._running[task["token"]]
+            self._places.give_back(place)
+            self._parents.prepare(task["request"].get("packages") or ())
+
+    def interrupt(self, token: str) -> bool:
+        """Raise KeyboardInterrupt in a running cell, as soon as it has begun; False for an unknown token."""
+        running = self._running.get(token)
+        if running is not None:
+            running.interrupt()
+        return running is not None
+
+    def kill(self, token: str, state: str = "cancelled", error: CellyardError | None = None) -> bool:
+        """End a step's processes; it finishes in ``state`` with ``error``. False for an unknown token."""
+        running = self._running.get(token)
+        if running is not None:
+            running.kill(state, error)
+        return running is not None
+
+    async def close(self) -> None:
+        """End every step and the parent."""
+        for token in list(self._running):
+            self.kill(token)
+        await self._parents.close()
+
+
+class _Running:
+    """One step on its way through a child."""
+
+    def __init__(self, task: Mapping[str, Any], emit: Emit, worker: str) -> None:
+        self._task = task
+        self._emit = emit
+        self._worker = worker
+        self._name: str = task["name"]
+        self._limit: int | None = task["resources"].get("memory")
+        self._child: Child | None = None
+        self._watch: MemoryWatch | None = None
+        self._cell_runs = False
+        self._interrupt_waits = False
+        self._ended = asyncio.Event()
+        self._verdict: tuple[str, CellyardError | None] | None = None
+
+    async def run(self, child: Child, place: Mapping[str, Any]) -> None:
+        self._child = child
+        base = tree_memory(child.pid)
+        self._watch = MemoryWatch(child.pid, base, self._limit, self._on_memory, self._on_excess)
+        self._emit([{"kind": "started", "pid": child.pid, "worker": self._worker, "time": time.time()}])
+        if self._verdict is not None:  # cancelled while it waited for a child
+            self._signal(signal.SIGKILL)
+        link = await Link.open(child.sock, self._on_frame, self._on_lost)
+        link.send("step", dict(self._task), dict(place))
+        self._watch.start()
+        try:
+            await self._ended.wait()
+            if self._verdict is not None or not self._finished:
+                await self._report_death(child)
+        finally:
+            self._watch.stop()
+            await link.close()
+
+    _finished = False
+
+    def _on_frame(self, frame: list[Any]) -> None:
+        kind, content = frame
+        if kind == "output":
+            self._emit([{"kind": "output", **content}])
+        elif kind == "running":
+            self._cell_runs = True
+            if self._interrupt_waits:
+                self._signal(INTERRUPT_SIGNAL)
+        elif kind == "finished" and self._verdict is None:
+            self._finished = True
+            self._emit([self._complete(content)])
+            self._ended.set()
+
+    def _on_lost(self) -> None:
+        self._ended.set()
+
+    def _complete(self, content: dict[str, Any]) -> Message:
+        assert self._watch is not None
+        self._watch.note(content.pop("anonymous_memory", 0) - self._watch.base)
+        error = content.get("error")
+        if error is not None and error["type"] == "KeyboardInterrupt":
+            content["state"] = "cancelled"
+        return {"kind": "finished", **content, "peak_memory": self._watch.peak, "time": time.time()}
+
+    def interrupt(self) -> None:
+        if self._cell_runs:
+            self._signal(INTERRUPT_SIGNAL)
+        else:
+            self._interrupt_waits = True
+
+    def kill(self, state: str, error: CellyardError | None) -> None:
+        if self._verdict is None and not self._finished:
+            self._verdict = (state, error)
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self._child is None or self._child.status.done():
+            return
+        with contextlib.suppress(ProcessLookupError):
+            # The child leads a process group of its own, so its subprocesses are meant too, as in a terminal.
+            os.killpg(self._child.pid, number)
+
+    def _on_memory(self, now: int, peak: int) -> None:
+        self._emit([{"kind": "memory", "bytes": now, "peak": peak, "time": time.time()}])
+
+    def _on_excess(self, used: int, limit: int) -> None:
+        self.kill("failed", StepOutOfMemory(**out_of_memory(self._name, used, limit)))
+
+    async def _report_death(self, child: Child) -> None:
+        """The child ended without an answer: by our verdict, or by a hand or fault that we did not see."""
+        status = await child.status
+        if self._verdict is not None:
+            self.end(*self._verdict)
+            return
+        reason = _death(status)
+        hint = "Another process, or a fault in native code, ended it; its last output is above."
+        self.end("failed", StepKilled(step=self._name, reason=reason, hint=hint))
+
+    def end(self, state: str, error: CellyardError | None) -> None:
+        """Emit the finished message of a step that did not answer itself."""
+        described = None
+        if error is not None:
+            described = {
+                "type": type(error).__name__,
+                "message": str(error),
+                "traceback": [],
+                "exception": None,
+                "cause": str(error),
+                "cellyard": error.to_dict(),
+            }
+        peak = self._watch.peak if self._watch is not None else 0
+        finished = {
+            "state": state,
+            "outputs": [],
+            "deleted": [],
+            "result": None,
+            "error": described,
+            "private": "",
+        }
+        self._emit(
+            [{"kind": "finished", **finished, "peak_memory": peak, "cpu_seconds": 0.0, "time": time.time()}]
+        )
+
+
+def out_of_memory(step: str, used: int, limit: int) -> dict[str, str]:
+    """The fields of StepOutOfMemory, with a proposal of half as much again."""
+    from cellyard.model.resources import format_memory
+
+    gib = 1 << 30
+    proposed = -(-(limit * 3 // 2) // (gib // 4)) * (gib // 4)
+    text = f"{proposed / gib:g}GiB"
+    return {
+        "step": step,
+        "used": format_memory(used),
+        "limit": format_memory(limit),
+        "hint": f"All else goes on. Try --memory {text}.",
+    }
+
+
+def _death(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"ended by itself with exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"

@@ -1,0 +1,250 @@
+"""The listed process state that travels with a step: captured in one process, applied in the other.
+
+Working directory, environment, ``sys.path``, random states of ``random`` and numpy, warning filters, decimal context,
+logging levels, and the options of numpy, pandas and matplotlib. A section of a library that is not imported yet is
+applied when it is. Sections are values that pickle; the environment may hold secrets, so no section is ever recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import decimal
+import logging
+import os
+import random
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import wrapt
+
+__all__ = ["Watcher", "capture"]
+
+State = dict[str, Any]
+
+
+class _Section(NamedTuple):
+    module: str | None
+    capture: Callable[[], Any]
+    apply: Callable[[Any], None]
+
+
+def capture(sections: Mapping[str, Any] | None = None) -> State:
+    """Every section whose library is imported here."""
+    wanted = _SECTIONS if sections is None else {name: _SECTIONS[name] for name in sections}
+    return {name: s.capture() for name, s in wanted.items() if s.module is None or s.module in sys.modules}
+
+
+class Watcher:
+    """Applies a state to this process, and later tells which sections differ from what was applied."""
+
+    def __init__(self) -> None:
+        self._before: State = {}
+
+    def apply(self, state: Mapping[str, Any]) -> None:
+        """Apply every section, those of libraries not imported yet when they are."""
+        for name, section in _SECTIONS.items():
+            if name in state:
+                self._apply_or_wait(name, section, state[name])
+            elif section.module is not None:
+                self._note_when_imported(name, section)
+        self._before.update({name: capture([name]).get(name) for name in state if name not in self._before})
+
+    def _apply_or_wait(self, name: str, section: _Section, value: Any) -> None:
+        if section.module is None or section.module in sys.modules:
+            section.apply(value)
+            return
+
+        def apply_now(_: Any) -> None:
+            section.apply(value)
+            self._before[name] = section.capture()
+
+        self._before[name] = value
+        wrapt.register_post_import_hook(apply_now, section.module)
+
+    def _note_when_imported(self, name: str, section: _Section) -> None:
+        if section.module in sys.modules:
+            self._before[name] = section.capture()
+            return
+
+        def note(_: Any) -> None:
+            self._before[name] = section.capture()
+
+        wrapt.register_post_import_hook(note, section.module)
+
+    def changes(self) -> State:
+        """The sections that this process has changed since :meth:`apply`."""
+        now = capture()
+        return {name: value for name, value in now.items() if not _same(value, self._before.get(name))}
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except ValueError:  # arrays compare element by element
+        return repr(one) == repr(other)
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in _OWN_VARIABLES}
+
+
+#: Set for each step by its size; not the notebook's.
+_OWN_VARIABLES = {
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+    "JE_ARROW_MALLOC_CONF",
+    "MPLBACKEND",
+    "CUDA_VISIBLE_DEVICES",
+}
+
+
+def _set_environment(value: Mapping[str, str]) -> None:
+    current = _environment()
+    for key in current.keys() - value.keys():
+        del os.environ[key]
+    for key, text in value.items():
+        if key not in _OWN_VARIABLES and current.get(key) != text:
+            os.environ[key] = text
+
+
+def _change_folder(value: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.chdir(value)
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - a Path would cost more than the call
+    except FileNotFoundError:
+        return "/"
+
+
+def _set_path(value: list[str]) -> None:
+    sys.path[:] = value
+
+
+def _filters() -> list[Any]:
+    return list(warnings.filters)
+
+
+def _set_filters(value: list[Any]) -> None:
+    warnings.filters[:] = value  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _decimal() -> dict[str, Any]:
+    context = decimal.getcontext()
+    return {"prec": context.prec, "rounding": context.rounding, "Emin": context.Emin, "Emax": context.Emax}
+
+
+def _set_decimal(value: Mapping[str, Any]) -> None:
+    context = decimal.getcontext()
+    for name, setting in value.items():
+        setattr(context, name, setting)
+
+
+def _levels() -> dict[str, int]:
+    loggers = logging.root.manager.loggerDict.items()
+    found = {name: each.level for name, each in loggers if isinstance(each, logging.Logger) and each.level}
+    return found | {"": logging.root.level}
+
+
+def _set_levels(value: Mapping[str, int]) -> None:
+    for name, level in value.items():
+        logging.getLogger(name or None).setLevel(level)
+
+
+def _numpy_random() -> tuple[Any, ...]:
+    from numpy import random as numpy_random
+
+    kind, keys, *rest = numpy_random.get_state()
+    return (kind, keys.tobytes(), *rest)
+
+
+def _set_numpy_random(value: tuple[Any, ...]) -> None:
+    import numpy
+
+    kind, keys, *rest = value
+    numpy.random.set_state((kind, numpy.frombuffer(keys, dtype=numpy.uint32), *rest))
+
+
+def _numpy_print() -> dict[str, Any]:
+    import numpy
+
+    return {key: value for key, value in numpy.get_printoptions().items() if key != "override_repr"}
+
+
+def _set_numpy_print(value: Mapping[str, Any]) -> None:
+    import numpy
+
+    numpy.set_printoptions(**value)
+
+
+def _pandas_options() -> dict[str, Any]:
+    """Options that differ from their defaults."""
+    from pandas._config import config
+
+    registered = config._registered_options
+    found: dict[str, Any] = {}
+    for key, option in registered.items():
+        root, leaf = config._get_root(key)
+        if (value := root[leaf]) is not option.defval and value != option.defval and not callable(value):
+            found[key] = value
+    return found
+
+
+def _set_pandas_options(value: Mapping[str, Any]) -> None:
+    import pandas
+
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # an option may be deprecated, and the user has been told where it was set
+        for key in _pandas_options().keys() - value.keys():
+            pandas.reset_option(key)
+        for key, setting in value.items():
+            pandas.set_option(key, setting)
+
+
+def _rc_params() -> dict[str, Any]:
+    """Parameters that differ from matplotlib's own defaults; the backend is the worker's."""
+    import matplotlib
+
+    default = matplotlib.rcParamsDefault
+    items = dict.items(matplotlib.rcParams)
+    return {
+        key: value for key, value in items if key not in _OWN_PARAMETERS and dict.get(default, key) != value
+    }
+
+
+_OWN_PARAMETERS = {"backend", "backend_fallback", "interactive", "toolbar"}
+
+
+def _set_rc_params(value: Mapping[str, Any]) -> None:
+    import matplotlib
+
+    for key in _rc_params().keys() - value.keys():
+        dict.__setitem__(matplotlib.rcParams, key, dict.get(matplotlib.rcParamsDefault, key))
+    for key, setting in value.items():
+        dict.__setitem__(matplotlib.rcParams, key, setting)
+
+
+_SECTIONS: dict[str, _Section] = {
+    "folder": _Section(None, _current_folder, _change_folder),
+    "environment": _Section(None, _environment, _set_environment),
+    "path": _Section(None, lambda: list(sys.path), _set_path),
+    "random": _Section(None, random.getstate, random.setstate),
+    "warnings": _Section(None, _filters, _set_filters),
+    "decimal": _Section(None, _decimal, _set_decimal),
+    "logging": _Section(None, _levels, _set_levels),
+    "numpy_random": _Section("numpy.random", _numpy_random, _set_numpy_random),
+    "numpy_print": _Section("numpy", _numpy_print, _set_numpy_print),
+    "pandas": _Section("pandas", _pandas_options, _set_pandas_options),
+    "matplotlib": _Section("matplotlib", _rc_params, _set_rc_params),
+}

@@ -1,0 +1,121 @@
+"""The shell of a step: IPython's own, whose output becomes messages. No history, no terminal, no configuration files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Any as AnyTrait
+
+from cellyard.worker.outputs import Channel
+
+__all__ = ["StepShell", "make_shell", "warm"]
+
+
+class StepDisplayHook(DisplayHook):
+    """The value of the last expression, as an ``execute_result`` message."""
+
+    channel: Channel | None = None
+    value: Any = None
+    has_value = False
+    _is_active = False
+
+    def quiet(self) -> bool:
+        return bool(self.semicolon_at_end_of_expression(self.shell.step_source))
+
+    def __call__(self, result: Any = None) -> None:
+        self.check_for_underscore()
+        if result is None or self.quiet():
+            return
+        data, metadata = self.compute_format_data(result)
+        self.fill_exec_result(result)
+        self.value, self.has_value = result, True
+        if self.channel is not None and data:
+            self.channel.show({"type": "execute_result", "data": data, "metadata": metadata})
+
+
+class StepDisplayPublisher(DisplayPublisher):
+    """``display()`` and rich output, as messages."""
+
+    channel: Channel | None = None
+
+    def _setup_execution_tracking(self) -> None:
+        """Only the history of outputs would need it."""
+
+    def publish(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **options: Any) -> None:
+        if self.channel is None:
+            return
+        kind = "update_display_data" if options.get("update") else "display_data"
+        transient = options.get("transient") or {}
+        self.channel.show({"type": kind, "data": data, "metadata": metadata or {}, "transient": transient})
+
+    def clear_output(self, wait: bool = False) -> None:
+        if self.channel is not None:
+            self.channel.show({"type": "clear_output", "wait": wait})
+
+
+class StepShell(InteractiveShell):
+    """One cell is run in it, then the process ends."""
+
+    displayhook_class = AnyTrait(StepDisplayHook)
+    display_pub_class = AnyTrait(StepDisplayPublisher)
+    step_source = ""
+    line_offset = 0
+
+    def init_history(self) -> None:
+        """A step has no history of its own, and opens no database for one."""
+        self.history_manager = None
+
+    def init_io(self) -> None:
+        """The child sets its streams itself."""
+
+    def init_virtualenv(self) -> None:
+        """The worker's interpreter is the environment."""
+
+    @contextlib.contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """IPython keeps a second copy of all text in its history; here the run's log is the one copy."""
+        yield
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """There is no event loop of a window system here; figures are shown inline."""
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """The cell as Python, moved down by the lines above it, so that tracebacks show the cell's own numbers."""
+        transformed: str = super().transform_cell(raw_cell)
+        return "\n" * self.line_offset + transformed
+
+    def connect(self, channel: Channel) -> None:
+        """Send all output there from now on."""
+        self.displayhook.channel = channel
+        self.display_pub.channel = channel
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
+        """Nothing is printed: the notebook shows the error when it is raised there."""
+        self.step_traceback = stb
+
+
+def make_shell() -> StepShell:
+    """The process's shell, made on the first call."""
+    shell: StepShell = StepShell.instance(colors="nocolor")
+    shell.user_ns["__name__"] = "__main__"
+    return shell
+
+
+def warm() -> None:
+    """Make the shell, and run through everything once that is slow only the first time."""
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    shell = make_shell()
+    shell.colors = "neutral"
+    shell.step_source = "1/0;"
+    shell.run_cell("[1, 2];", store_history=False)
+    shell.run_cell("def f():\n    1/0\nf()", store_history=False)
+    shell.user_ns.pop("f", None)
+    import threadpoolctl  # noqa: F401
+
+    import cellyard.worker.child  # noqa: F401
