@@ -72,8 +72,7 @@ def test_a_module_imports_only_rooms_below_its_own(path):
     wrong = [
         f"{found.place} imports {found.module}"
         for found in imports(path)
-        if found.module.partition(".")[0] in {"cellyard", "kernel_magics"}
-        and room_of(found.module) not in allowed
+        if found.module.partition(".")[0] in {"cellyard", "kernel_magics"} and room_of(found.module) not in allowed
     ]
     assert not wrong, wrong
 
@@ -81,18 +80,14 @@ def test_a_module_imports_only_rooms_below_its_own(path):
 @pytest.mark.parametrize("path", modules(), ids=dotted)
 def test_a_module_uses_only_packages_of_its_room(path):
     allowed = ROOMS[room_of(dotted(path))][1]
-    wrong = [
-        f"{found.place} imports {found.module}" for found in third_party(path) if found.module not in allowed
-    ]
+    wrong = [f"{found.place} imports {found.module}" for found in third_party(path) if found.module not in allowed]
     assert not wrong, wrong
 
 
 def test_the_engine_knows_no_face():
     # The package itself names one in its %load_ext hook, and only when that is called.
     engine = [path for path in modules() if room_of(dotted(path)) not in {"kernel_magics", "cellyard"}]
-    known = [
-        found.place for path in engine for found in imports(path) if found.module.startswith("kernel_magics")
-    ]
+    known = [found.place for path in engine for found in imports(path) if found.module.startswith("kernel_magics")]
     assert not known, known
 
 

@@ -14,9 +14,7 @@ DATA = ("numpy", "pandas", "pyarrow", "sklearn", "matplotlib")
 
 def loaded_after(statement: str, *looked_for: str) -> list[str]:
     """Those of the modules looked for that a new process has loaded after the statement."""
-    program = (
-        f"{statement}\nimport json, sys\nprint(json.dumps([n for n in {looked_for!r} if n in sys.modules]))"
-    )
+    program = f"{statement}\nimport json, sys\nprint(json.dumps([n for n in {looked_for!r} if n in sys.modules]))"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False, env=None
     )

@@ -16,10 +16,7 @@ packages = [path for path in modules() if path.name == "__init__.py"]
 offering = [
     path
     for path in modules()
-    if any(
-        isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-        for node in parsed(path).body
-    )
+    if any(isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__" for node in parsed(path).body)
 ]
 
 

@@ -9,9 +9,7 @@ import pytest
 
 from tests.house.source_tree import ROOT
 
-SHELL = [
-    *(path for path in sorted((ROOT / "scripts").iterdir()) if "bash" in path.read_text().split("\n")[0])
-]
+SHELL = [*(path for path in sorted((ROOT / "scripts").iterdir()) if "bash" in path.read_text().split("\n")[0])]
 
 
 @pytest.mark.parametrize("path", [*SHELL, ROOT / ".ci/run"], ids=lambda path: path.name)
