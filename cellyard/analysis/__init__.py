@@ -1,0 +1,36 @@
+"""What a cell needs and does, told by its text and by the live functions that it reaches. Nothing is run.
+
+- :func:`analyze` -> :class:`Facts`: names read, bound, unbound, changed;
+- :func:`needed_names`, :func:`changed_names`, :func:`missing_names`: facts against a namespace;
+- :func:`names_used_by`, :func:`reachable_names`: the same for live functions, classes and instances;
+- :func:`token_names`, :func:`nearest_name`: words of a raw cell, and the likeliest spelling;
+- :func:`hazards`: what cannot work in a step.
+"""
+
+from __future__ import annotations
+
+from cellyard.analysis.facts import Facts
+from cellyard.analysis.functions import GlobalUse, globals_used_by, names_used_by, parts_of, reachable_names
+from cellyard.analysis.hazards import Hazard, hazards
+from cellyard.analysis.names import analyze
+from cellyard.analysis.needs import MissingName, changed_names, changes_when_read, missing_names, needed_names
+from cellyard.analysis.tokens import nearest_name, token_names
+
+__all__ = [
+    "Facts",
+    "GlobalUse",
+    "Hazard",
+    "MissingName",
+    "analyze",
+    "changed_names",
+    "changes_when_read",
+    "globals_used_by",
+    "hazards",
+    "missing_names",
+    "names_used_by",
+    "nearest_name",
+    "needed_names",
+    "parts_of",
+    "reachable_names",
+    "token_names",
+]

@@ -1,0 +1,213 @@
+"""The names that a cell reads, binds, unbinds and changes. Pure: text in, :class:`Facts` out."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+import warnings
+from collections.abc import Callable, Collection
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from cellyard.analysis.aliases import Aliases, deep
+from cellyard.analysis.coarse import coarse_facts
+from cellyard.analysis.definitions import CellReader
+from cellyard.analysis.facts import Facts
+from cellyard.analysis.ledger import Ledger
+from cellyard.analysis.purity import BUILTINS
+from cellyard.errors import InvalidCell
+
+__all__ = ["analyze"]
+
+Transform = Callable[[str], str]
+
+_NO_NAMES: frozenset[str] = frozenset()
+
+
+class _Cell(NamedTuple):
+    text: str
+    transform: Transform | None
+    shadowed: frozenset[str]
+
+
+def analyze(
+    source: str, *, transform: Transform | None = None, shadowed: Collection[str] = _NO_NAMES
+) -> Facts:
+    """What the cell ``source`` does to names.
+
+    ``transform`` turns IPython syntax into Python (``TransformerManager().transform_cell``); without it the
+    cell must be Python. ``shadowed`` are builtins whose names the notebook has bound itself: they count as
+    any other name. Results are kept, so that the same cell costs next to nothing the second time.
+
+    Raises :class:`~cellyard.errors.InvalidCell` (with an empty ``step``) for a cell that does not compile.
+    """
+    return _analyze(_Cell(source, transform, BUILTINS.intersection(shadowed)))
+
+
+@lru_cache(maxsize=512)
+def _analyze(cell: _Cell) -> Facts:
+    text = _transformed(cell)
+    tree = _parsed(text)
+    impure = _NO_NAMES
+    while True:
+        reader = CellReader(text, lambda inner: _parse_inner(inner, cell.transform), cell.shadowed, impure)
+        try:
+            reader.block(tree.body)
+        except RecursionError:
+            return coarse_facts(tree)
+        found = _redefined(reader)
+        if found <= impure:
+            break
+        impure |= found
+    if reader.suspicious:
+        _compiled(text)
+    return _facts(reader, cell.text)
+
+
+def _transformed(cell: _Cell) -> str:
+    if cell.transform is None:
+        return cell.text
+    try:
+        return cell.transform(cell.text)
+    except SyntaxError as error:
+        raise _invalid(error, cell.text) from error
+
+
+def _parse(text: str) -> ast.Module:
+    if "\\" not in text:
+        return ast.parse(text)
+    with warnings.catch_warnings():
+        # An invalid escape is told when the cell runs; twice would be once too often.
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
+def _parsed(text: str) -> ast.Module:
+    try:
+        return _parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _invalid(error, text) from error
+
+
+def _parse_inner(text: str, transform: Transform | None) -> ast.Module:
+    return _parse(transform(text) if transform is not None else text)
+
+
+def _compiled(text: str) -> None:
+    """Raise for what only the compiler refuses: ``return`` in a cell, a ``nonlocal`` of nothing, ..."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise _invalid(error, text) from error
+
+
+def _invalid(error: Exception, text: str) -> InvalidCell:
+    if not isinstance(error, SyntaxError):
+        return InvalidCell(step="", line=1, column=1, reason=str(error) or type(error).__name__, text="")
+    line = error.lineno or 1
+    lines = text.splitlines()
+    found = error.text or (lines[line - 1] if line <= len(lines) else "")
+    return InvalidCell(
+        step="", line=line, column=error.offset or 1, reason=error.msg, text=found.rstrip("\n")
+    )
+
+
+def _redefined(reader: CellReader) -> frozenset[str]:
+    """The builtins whose names the cell binds: nothing is known of calls of these."""
+    if reader.star_imports:
+        return BUILTINS
+    written = set(reader.ledger.writes)
+    for ledgers in reader.pending.values():
+        for ledger in ledgers:
+            written |= ledger.writes
+    return BUILTINS & written
+
+
+def _facts(reader: CellReader, text: str) -> Facts:
+    if reader.dynamic or ("sys.modules" in text and "__main__" in text):
+        reader.dynamic = True
+        reader.bound = set()
+        for key in list(reader.pending):
+            reader.use(key)
+    ledger = reader.ledger
+    ledger.changes |= reader.aliases.settle()
+    modules = frozenset(reader.modules - reader.values)
+    return _account(
+        ledger,
+        reader.aliases,
+        modules,
+        Facts(
+            required=frozenset(ledger.needed - ledger.writes),
+            mentions=frozenset(reader.mentions),
+            star_imports=tuple(reader.star_imports),
+            imported_modules=frozenset(reader.imported_modules),
+            functions=MappingProxyType(_functions(reader, modules)),
+            uses_dynamic=reader.dynamic,
+            ends_quiet=_ends_quiet(text),
+            has_top_level_await=reader.awaits,
+        ),
+    )
+
+
+def _functions(reader: CellReader, modules: frozenset[str]) -> dict[str, Facts]:
+    found: dict[str, Facts] = {}
+    for key, ledgers in reader.pending.items():
+        if "\0" not in key:
+            whole = Ledger()
+            for ledger in ledgers:
+                whole.absorb(ledger, set())
+                whole.changes |= deep(tuple(ledger.result))
+            found[key] = _account(whole, reader.aliases, modules, Facts(uses_dynamic=reader.dynamic))
+    return found
+
+
+def _account(ledger: Ledger, aliases: Aliases, modules: frozenset[str], rest: Facts) -> Facts:
+    """``rest`` completed with the sets of ``ledger``."""
+    called, through = aliases.called(ledger.called)
+    surely = aliases.changed(ledger.changes | through)
+    mutated = surely | aliases.changed(ledger.changes_of_others) if ledger.changes_of_others else surely
+    pure = () if rest.uses_dynamic else ledger.reads.keys() - surely - called
+    return Facts(
+        reads=frozenset(ledger.reads),
+        writes=frozenset(ledger.writes),
+        deletes=frozenset(ledger.deletes),
+        mutates=frozenset(_global_names(mutated) - modules),
+        imports=frozenset(ledger.imports),
+        builtins_read=frozenset(ledger.builtins),
+        pure_reads=frozenset(pure),
+        calls=frozenset(_global_names(called)),
+        required=rest.required,
+        mentions=rest.mentions,
+        reads_at=MappingProxyType(ledger.reads),
+        star_imports=rest.star_imports,
+        imported_modules=rest.imported_modules,
+        functions=rest.functions,
+        uses_dynamic=rest.uses_dynamic,
+        ends_quiet=rest.ends_quiet,
+        has_top_level_await=rest.has_top_level_await,
+    )
+
+
+def _global_names(keys: set[str]) -> set[str]:
+    return {key for key in keys if "\0" not in key}
+
+
+_INVISIBLE = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.DEDENT, tokenize.ENDMARKER})
+
+
+def _ends_quiet(text: str) -> bool:
+    """Whether the last token is ``;``, by IPython's rule."""
+    if ";" not in text:
+        return False
+    last = ""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type not in _INVISIBLE:
+                last = token.string
+    except (tokenize.TokenError, SyntaxError):
+        return text.rstrip().endswith(";")
+    return last == ";"

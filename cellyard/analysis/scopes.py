@@ -1,0 +1,102 @@
+"""Which names a function or class body makes its own. Pure: syntax trees in, sets out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+__all__ = ["Scope", "parameters", "scope_of", "target_names"]
+
+
+class Scope(NamedTuple):
+    """The names that a body binds, and those that it declares to be somebody else's."""
+
+    own: frozenset[str]
+    globals: frozenset[str]
+    nonlocals: frozenset[str]
+
+
+def scope_of(body: Iterable[ast.AST]) -> Scope:
+    """The scope of a body of statements (or of a lambda's expression); nested functions and classes are
+    closed."""
+    own: set[str] = set()
+    outer: set[str] = set()
+    nonlocals: set[str] = set()
+    todo = list(body)
+    while todo:
+        node = todo.pop()
+        kind = type(node)
+        if kind is ast.Name:
+            if not isinstance(node.ctx, ast.Load):  # type: ignore[attr-defined]
+                own.add(node.id)  # type: ignore[attr-defined]
+        elif kind in _CLOSED:
+            own.update(_own_name(node))
+            todo.extend(_outside(node))
+        elif kind in _COMPREHENSIONS:
+            own.update(_walruses(node))
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            own.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+        elif kind is ast.Global:
+            outer.update(node.names)  # type: ignore[attr-defined]
+        elif kind is ast.Nonlocal:
+            nonlocals.update(node.names)  # type: ignore[attr-defined]
+        elif kind in _SIMPLE:
+            pass
+        else:
+            if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+                own.add(node.name)
+            elif isinstance(node, ast.MatchMapping) and node.rest:
+                own.add(node.rest)
+            todo.extend(ast.iter_child_nodes(node))
+    return Scope(frozenset(own - outer - nonlocals), frozenset(outer), frozenset(nonlocals))
+
+
+_CLOSED = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda})
+_COMPREHENSIONS = frozenset({ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp})
+_SIMPLE = frozenset({ast.Constant, ast.Pass, ast.Break, ast.Continue})
+
+
+def _own_name(node: ast.AST) -> tuple[str, ...]:
+    return () if isinstance(node, ast.Lambda) else (node.name,)  # type: ignore[attr-defined]
+
+
+def _outside(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a definition that run in the scope around it."""
+    if isinstance(node, ast.ClassDef):
+        yield from node.bases
+        yield from node.keywords
+        yield from node.decorator_list
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        yield from node.args.defaults
+        yield from (default for default in node.args.kw_defaults if default is not None)
+        if not isinstance(node, ast.Lambda):
+            yield from node.decorator_list
+
+
+def _walruses(node: ast.AST) -> Iterator[str]:
+    """The names that ``:=`` inside a comprehension binds around it."""
+    todo = list(ast.iter_child_nodes(node))
+    while todo:
+        inner = todo.pop()
+        if isinstance(inner, ast.NamedExpr):
+            yield inner.target.id
+        if not isinstance(inner, ast.Lambda):
+            todo.extend(ast.iter_child_nodes(inner))
+
+
+def parameters(arguments: ast.arguments) -> list[str]:
+    """The names of a function's parameters."""
+    found = [arg.arg for arg in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    return found + [arg.arg for arg in (arguments.vararg, arguments.kwarg) if arg is not None]
+
+
+def target_names(target: ast.expr) -> list[str]:
+    """The plain names that an assignment target binds."""
+    if isinstance(target, ast.Name):
+        return [target.id]
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return [name for element in target.elts for name in target_names(element)]
+    if isinstance(target, ast.Starred):
+        return target_names(target.value)
+    return []
