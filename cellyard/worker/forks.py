@@ -85,6 +85,10 @@ class _Parent:
         asyncio.get_running_loop().add_reader(self._control, self._on_message)
         self.fork_ahead()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def fork_ahead(self) -> None:
         if self._spare is None:
             self._spare = self._fork()
@@ -244,6 +248,11 @@ class Parents:
                 replaced.retire()
         finally:
             self._preparing = None
+
+    def pids(self) -> set[int]:
+        """The processes of all parents."""
+        every = (self._current, self._next, *self._old)
+        return {parent.pid for parent in every if parent is not None}
 
     async def close(self) -> None:
         """End all parents."""

@@ -89,6 +89,10 @@ class StepPool:
             running.kill(state, error)
         return running is not None
 
+    def pids(self) -> set[int]:
+        """The children of this process that belong to the pool: whoever sweeps up orphans spares them."""
+        return self._parents.pids()
+
     async def close(self) -> None:
         """End every step and the parent."""
         for token in list(self._running):
