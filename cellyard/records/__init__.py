@@ -1,0 +1,36 @@
+"""What happened, in SQL.
+
+Records        everything known of runs, steps, attempts and events; :func:`open_records` opens them
+RunRecord, StepRecord, AttemptRecord, Event    what reading gives
+EventRow, AttemptEnd    what writing takes; EventLike is the shape of anything that can be written as an event
+OpenedStep, LostWork    what some writing answers
+"""
+
+from __future__ import annotations
+
+from cellyard.records.records import Records, open_records
+from cellyard.records.rows import (
+    AttemptEnd,
+    AttemptRecord,
+    Event,
+    EventLike,
+    EventRow,
+    LostWork,
+    OpenedStep,
+    RunRecord,
+    StepRecord,
+)
+
+__all__ = [
+    "AttemptEnd",
+    "AttemptRecord",
+    "Event",
+    "EventLike",
+    "EventRow",
+    "LostWork",
+    "OpenedStep",
+    "Records",
+    "RunRecord",
+    "StepRecord",
+    "open_records",
+]

@@ -1,0 +1,106 @@
+"""Database: connections, transactions, and the translation of the driver's errors.
+
+SQLite runs in WAL mode: readers never wait for the writer, a commit is one append without fsync (what a dead
+process had committed stays; only a power cut may take the last commits), and a writer takes the lock when its
+transaction begins, so that it never has to be undone half way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from cellyard.errors import CellyardError, RecordsError, RecordsLocked
+from cellyard.model import format_duration
+
+__all__ = ["Database"]
+
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_READ = "cellyard_read"
+
+
+class Database:
+    """One database. Safe to use from several threads; each transaction has a connection of its own."""
+
+    def __init__(self, url: str, *, busy_timeout: float) -> None:
+        self.name = url
+        self.busy_timeout = busy_timeout
+        self._engine = self._make_engine(url)
+        self._reader = self._engine.execution_options(**{_READ: True})
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes: committed on leaving, undone whole by any exception.
+
+        Raises RecordsLocked when another process holds the lock for longer than the busy timeout.
+        """
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that reads one consistent state."""
+        with self._translated(), self._reader.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection; the last process to do so leaves one plain file."""
+        self._engine.dispose()
+
+    def _make_engine(self, url: str) -> Engine:
+        with self._translated():
+            parsed = make_url(url)
+            if parsed.get_backend_name() != "sqlite":
+                return create_engine(parsed, pool_pre_ping=True)
+            if parsed.database and parsed.database != ":memory:":
+                self.name = parsed.database
+                _make_private_file(Path(parsed.database))
+            engine = create_engine(parsed, connect_args={"timeout": self.busy_timeout})
+            event.listen(engine, "connect", _configure_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except CellyardError:
+            raise
+        except DBAPIError as error:
+            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+            if code in _LOCKED:
+                raise RecordsLocked(path=self.name, waited=format_duration(self.busy_timeout)) from error
+            raise RecordsError(f"the records {self.name}: {error.orig}.") from error
+        except ArgumentError as error:
+            raise RecordsError(f"{self.name!r} is not the URL of a database: {error}.") from error
+        except (SQLAlchemyError, ModuleNotFoundError) as error:
+            raise RecordsError(f"the records {self.name}: {error}.") from error
+
+
+def _make_private_file(path: Path) -> None:
+    """Records hold code and outputs: a folder or file that is made here is for its owner only."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=True)
+    except OSError as error:
+        raise RecordsError(f"the records {path} cannot be made: {error}.") from error
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # The driver would begin transactions by itself, and too late: the "begin" event below does it.
+    connection.isolation_level = None
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get(_READ, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

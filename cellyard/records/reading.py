@@ -1,0 +1,171 @@
+"""Reading: queries in, frozen rows out, inside a transaction that the caller has begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
+
+from cellyard.errors import NotFound
+from cellyard.model import TERMINAL, Resources, RunState, StepLine, StepState
+from cellyard.records.rows import AttemptRecord, Event, RunRecord, StepRecord
+from cellyard.records.schema import attempts, events, runs, steps
+
+if TYPE_CHECKING:
+    # SQLAlchemy 2.1 types each column of a row; 2.0 could not even evaluate this.
+    _Row: TypeAlias = Row[*tuple[Any, ...]]
+
+__all__ = [
+    "attempts_of",
+    "events_since",
+    "last_seq",
+    "last_step",
+    "latest_steps",
+    "open_runs",
+    "open_steps",
+    "run_by_id",
+    "runs_matching",
+    "step_by_id",
+    "step_of_token",
+    "steps_of",
+]
+
+
+_RUN = select(runs).where(runs.c.id == bindparam("key"))
+_STEP = select(steps).where(steps.c.id == bindparam("key"))
+_STEP_OF_TOKEN = (
+    select(steps).join(attempts, attempts.c.step_id == steps.c.id).where(attempts.c.token == bindparam("key"))
+)
+_STEPS_OF = select(steps).where(steps.c.run_id == bindparam("key")).order_by(steps.c.position, steps.c.id)
+_ATTEMPTS_OF = select(attempts).where(attempts.c.step_id == bindparam("key")).order_by(attempts.c.number)
+_LAST_SEQ = select(func.max(events.c.seq))
+_OPEN_RUNS = select(runs).where(runs.c.state.not_in(sorted(TERMINAL))).order_by(runs.c.id)
+_OPEN_STEPS = select(steps).where(steps.c.state.not_in(sorted(TERMINAL))).order_by(steps.c.id)
+_LAST_STEP = (
+    select(steps)
+    .join(runs, runs.c.id == steps.c.run_id)
+    .where(steps.c.name == bindparam("name"), runs.c.notebook == bindparam("notebook"))
+    .order_by(steps.c.id.desc())
+    .limit(1)
+)
+_LATEST_IDS = (
+    select(func.max(steps.c.id))
+    .join(runs, runs.c.id == steps.c.run_id)
+    .where(runs.c.notebook == bindparam("notebook"))
+    .group_by(steps.c.name)
+)
+_LATEST_STEPS = select(steps).where(steps.c.id.in_(_LATEST_IDS)).order_by(steps.c.id)
+
+
+def run_by_id(connection: Connection, run_id: int) -> RunRecord:
+    """Raises NotFound."""
+    found = connection.execute(_RUN, {"key": run_id}).one_or_none()
+    if found is None:
+        raise NotFound(what=f"run {run_id}", hint="`cellyard runs` shows the runs that there are.")
+    return _run(found)
+
+
+def runs_matching(connection: Connection, *, limit: int, notebook: str | None, state: str | None) -> list[RunRecord]:
+    """The newest first."""
+    query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+    if notebook is not None:
+        query = query.where(runs.c.notebook == notebook)
+    if state is not None:
+        query = query.where(runs.c.state == state)
+    return [_run(row) for row in connection.execute(query)]
+
+
+def open_runs(connection: Connection) -> list[RunRecord]:
+    """Those that have not ended, the oldest first."""
+    return [_run(row) for row in connection.execute(_OPEN_RUNS)]
+
+
+def step_by_id(connection: Connection, step_id: int) -> StepRecord:
+    """Raises NotFound."""
+    return _one_step(connection, _STEP, step_id, f"step {step_id}")
+
+
+def step_of_token(connection: Connection, token: str) -> StepRecord:
+    """The step that any of its attempts' tokens belongs to. Raises NotFound."""
+    return _one_step(connection, _STEP_OF_TOKEN, token, f"step with the token {token}")
+
+
+def steps_of(connection: Connection, run_id: int) -> list[StepRecord]:
+    """In the order of their positions."""
+    return [_step(row) for row in connection.execute(_STEPS_OF, {"key": run_id})]
+
+
+def attempts_of(connection: Connection, step_id: int) -> list[AttemptRecord]:
+    """The first one first."""
+    return [_attempt(row) for row in connection.execute(_ATTEMPTS_OF, {"key": step_id})]
+
+
+def last_step(connection: Connection, notebook: str, name: str) -> StepRecord | None:
+    """The newest step of that name in any run of the notebook, in whatever state."""
+    row = connection.execute(_LAST_STEP, {"notebook": notebook, "name": name}).one_or_none()
+    return None if row is None else _step(row)
+
+
+def latest_steps(connection: Connection, notebook: str) -> list[StepRecord]:
+    """The newest step of each name that the notebook has run, in the order in which they were opened."""
+    return [_step(row) for row in connection.execute(_LATEST_STEPS, {"notebook": notebook})]
+
+
+def open_steps(connection: Connection) -> list[StepRecord]:
+    """Those that have not ended, the oldest first."""
+    return [_step(row) for row in connection.execute(_OPEN_STEPS)]
+
+
+def events_since(
+    connection: Connection, seq: int, *, run_id: int | None, step_id: int | None, limit: int
+) -> list[Event]:
+    """Those with a higher number, in its order."""
+    query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    if run_id is not None:
+        query = query.where(events.c.run_id == run_id)
+    if step_id is not None:
+        query = query.where(events.c.step_id == step_id)
+    return [_event(row) for row in connection.execute(query)]
+
+
+def last_seq(connection: Connection) -> int:
+    """The highest number of any event; 0 when there are none."""
+    return connection.execute(_LAST_SEQ).scalar() or 0
+
+
+def _one_step(connection: Connection, query: Select[Any], key: object, what: str) -> StepRecord:
+    found = connection.execute(query, {"key": key}).one_or_none()
+    if found is None:
+        raise NotFound(what=what, hint="")
+    return _step(found)
+
+
+def _run(row: _Row) -> RunRecord:
+    values = dict(row._mapping)
+    values["state"] = RunState(row.state)
+    values["history"] = tuple(row.history.split())
+    return RunRecord(**values)
+
+
+def _step(row: _Row) -> StepRecord:
+    values = dict(row._mapping)
+    values["state"] = StepState(row.state)
+    values["history"] = tuple(row.history.split())
+    values["options"] = StepLine.from_dict(row.options)
+    values["resources"] = Resources.from_dict(row.resources)
+    values["inputs"] = tuple(row.inputs)
+    values["outputs"] = tuple(row.outputs)
+    return StepRecord(**values)
+
+
+def _attempt(row: _Row) -> AttemptRecord:
+    values = dict(row._mapping)
+    values["state"] = StepState(row.state)
+    del values["history"]
+    return AttemptRecord(**values)
+
+
+def _event(row: _Row) -> Event:
+    values = dict(row._mapping)
+    values["run"] = values.pop("run_id")
+    return Event(**values)

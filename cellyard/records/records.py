@@ -1,0 +1,267 @@
+"""Records: everything that is known of runs, steps, attempts and events, past and present.
+
+Each method is one transaction. Methods may be called from any thread; the engine calls them from one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from cellyard.model import Resources, RunState, StepRequest, StepState
+from cellyard.records import reading, writing
+from cellyard.records.database import Database
+from cellyard.records.rows import (
+    AttemptEnd,
+    AttemptRecord,
+    Event,
+    EventLike,
+    EventRow,
+    LostWork,
+    OpenedStep,
+    RunRecord,
+    StepRecord,
+)
+from cellyard.records.schema import is_prepared, prepare
+
+__all__ = ["BUSY_TIMEOUT", "Records", "open_records"]
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process's write."""
+
+
+def open_records(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Records:
+    """The records behind an SQLAlchemy URL; a file, its folder and the tables are made where missing.
+
+    Raises RecordsError when the database cannot be used or was written by another schema version, and
+    RecordsLocked when tables have to be made and another process holds the database.
+    """
+    database = Database(url, busy_timeout=busy_timeout)
+    try:
+        # Asked first without the writer's lock: whoever only reads must not wait for whoever writes.
+        with database.read() as connection:
+            prepared = is_prepared(connection)
+        if not prepared:
+            with database.write() as connection:
+                prepare(connection)
+    except BaseException:
+        database.close()
+        raise
+    return Records(database)
+
+
+class Records:
+    """The runs of one database. All writing methods raise RecordsLocked when another process holds the
+    database for longer than the busy timeout, and RecordsError for a full disk or a damaged file; nothing has
+    then been written. A change that ``model.states`` does not have raises IllegalState."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    # -- writing: runs and steps
+
+    def create_run(
+        self,
+        *,
+        kind: str,
+        notebook: str,
+        session: str,
+        owner_pid: int | None = None,
+        state: str | None = None,
+    ) -> int:
+        """A new run's id. ``kind`` is "cell" (queued until its step runs) or "notebook" (running at once, for
+        its owner drives it); ``state`` says otherwise."""
+        first = RunState(state) if state else RunState.RUNNING if kind == "notebook" else RunState.QUEUED
+        with self._database.write() as connection:
+            return writing.insert_run(
+                connection, kind=kind, notebook=notebook, session=session, state=first, owner_pid=owner_pid
+            )
+
+    def create_step(
+        self,
+        run_id: int,
+        request: StepRequest,
+        *,
+        position: int | None = None,
+        resources: Resources | None = None,
+    ) -> int:
+        """A new, queued step's id, in a run that is open. ``resources``: what it gets, when that is not what it
+        asks for. The request's ``private`` part is not recorded. Raises NotFound."""
+        with self._database.write() as connection:
+            return writing.insert_step(connection, run_id, request, position=position, resources=resources)
+
+    def open_step(self, request: StepRequest, *, token: str, resources: Resources | None = None) -> OpenedStep:
+        """Run (unless the request joins one), step and first attempt in one commit. Raises NotFound."""
+        with self._database.write() as connection:
+            return writing.open_step(connection, request, token=token, resources=resources)
+
+    def start_attempt(self, step_id: int, token: str) -> int:
+        """A further attempt's number; the step is queued, and from now on only this token may commit. An
+        attempt that was live becomes lost. Raises NotFound."""
+        with self._database.write() as connection:
+            return writing.start_attempt(connection, step_id, token)
+
+    def mark_running(
+        self, token: str, *, pid: int | None = None, worker: str | None = None, started: float | None = None
+    ) -> bool:
+        """The attempt with its step (and its run, where that was queued) runs; False, and nothing written, when
+        the token is not current or its attempt is no longer queued."""
+        with self._database.write() as connection:
+            return writing.mark_running(connection, token, {"pid": pid, "worker": worker, "started": started})
+
+    def finish_step(self, end: AttemptEnd) -> bool:
+        """The commit point: attempt and step end, with ``end.ends_run`` their run too, and ``end.events`` are
+        written, all or nothing. False, and nothing written, when the token is not current."""
+        with self._database.write() as connection:
+            return writing.end_attempt(connection, end)
+
+    def retry_step(self, end: AttemptEnd, *, token: str) -> bool:
+        """The attempt ends, and its step is queued again with a new attempt of the given token. False, and
+        nothing written, when ``end.token`` is not current."""
+        with self._database.write() as connection:
+            return writing.end_attempt(connection, end, next_token=token)
+
+    def finish_run(
+        self,
+        run_id: int,
+        state: str,
+        *,
+        error: Mapping[str, Any] | None = None,
+        events: Iterable[EventLike] = (),
+    ) -> bool:
+        """The run has ended, and the events are written with it. False, and nothing written, when it had
+        already ended in this state. Its steps are the caller's concern. Raises NotFound."""
+        with self._database.write() as connection:
+            moved = writing.move_run(connection, run_id, RunState(state), error)
+            if moved:
+                writing.append_events(connection, events)
+            return moved
+
+    def mark_lost(self, reason: str, *, keep_runs: Collection[int] = ()) -> LostWork:
+        """Every step that has not ended becomes lost, and every open run but those kept: what an engine that
+        starts says of the one before it. Writes a finished event for each step and a state event for each run,
+        so that whoever replays them sees the end."""
+        error = {"type": "WorkerLost", "message": reason, "traceback": []}
+        with self._database.write() as connection:
+            lost_steps = reading.open_steps(connection)
+            lost_runs = [run for run in reading.open_runs(connection) if run.id not in keep_runs]
+            for step in lost_steps:
+                writing.end_step(connection, step.id, StepState.LOST, error)
+            for run in lost_runs:
+                writing.move_run(connection, run.id, RunState.LOST, error)
+            told = [_lost_step(step, error) for step in lost_steps] + [_lost_run(run, error) for run in lost_runs]
+            writing.append_events(connection, told)
+        return LostWork(tuple(run.id for run in lost_runs), tuple(step.id for step in lost_steps))
+
+    def append_events(self, events: Iterable[EventLike]) -> list[int]:
+        """The events' numbers. Their content's ``private`` key is not written."""
+        with self._database.write() as connection:
+            return writing.append_events(connection, events)
+
+    # -- reading
+
+    def run(self, run_id: int) -> RunRecord:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            return reading.run_by_id(connection, run_id)
+
+    def runs(self, limit: int = 50, *, notebook: str | None = None, state: str | None = None) -> list[RunRecord]:
+        """The newest first."""
+        with self._database.read() as connection:
+            return reading.runs_matching(connection, limit=limit, notebook=notebook, state=state)
+
+    def open_runs(self) -> list[RunRecord]:
+        """The runs that have not ended, the oldest first."""
+        with self._database.read() as connection:
+            return reading.open_runs(connection)
+
+    def step(self, step_id: int) -> StepRecord:
+        """Raises NotFound."""
+        with self._database.read() as connection:
+            return reading.step_by_id(connection, step_id)
+
+    def step_of_token(self, token: str) -> StepRecord:
+        """The step that one of whose attempts has this token. Raises NotFound."""
+        with self._database.read() as connection:
+            return reading.step_of_token(connection, token)
+
+    def steps(self, run_id: int) -> list[StepRecord]:
+        """The steps of a run, in order; none for a run that does not exist."""
+        with self._database.read() as connection:
+            return reading.steps_of(connection, run_id)
+
+    def attempts(self, step_id: int) -> list[AttemptRecord]:
+        """The attempts at a step, the first one first."""
+        with self._database.read() as connection:
+            return reading.attempts_of(connection, step_id)
+
+    def last_step(self, notebook: str, name: str) -> StepRecord | None:
+        """The newest step of that name in any run of the notebook, in whatever state."""
+        with self._database.read() as connection:
+            return reading.last_step(connection, notebook, name)
+
+    def latest_steps(self, notebook: str) -> list[StepRecord]:
+        """The newest step of each name that the notebook has run, in the order in which they were opened."""
+        with self._database.read() as connection:
+            return reading.latest_steps(connection, notebook)
+
+    def in_flight(self) -> list[StepRecord]:
+        """The steps that have not ended, the oldest first."""
+        with self._database.read() as connection:
+            return reading.open_steps(connection)
+
+    def events_since(
+        self, seq: int, *, run_id: int | None = None, step_id: int | None = None, limit: int = 1000
+    ) -> list[Event]:
+        """At most ``limit`` events with a number above ``seq``, in order."""
+        with self._database.read() as connection:
+            return reading.events_since(connection, seq, run_id=run_id, step_id=step_id, limit=limit)
+
+    def last_seq(self) -> int:
+        """The number of the newest event; 0 when there is none."""
+        with self._database.read() as connection:
+            return reading.last_seq(connection)
+
+
+def _lost_step(step: StepRecord, error: Mapping[str, Any]) -> EventRow:
+    now = time.time()
+    content = {
+        "state": "lost",
+        "attempt": step.attempt,
+        "outputs": [],
+        "deleted": [],
+        "result": None,
+        "error": dict(error),
+        "peak_memory": step.peak_memory or 0,
+        "cpu_seconds": 0.0,
+        "seconds": max(0.0, now - step.started) if step.started else 0.0,
+        "time": now,
+    }
+    return EventRow(
+        run=step.run_id,
+        step=step.name,
+        step_id=step.id,
+        attempt=step.attempt,
+        time=now,
+        kind="finished",
+        content=content,
+    )
+
+
+def _lost_run(run: RunRecord, error: Mapping[str, Any]) -> EventRow:
+    content = {"state": "lost", "error": dict(error)}
+    return EventRow(run=run.id, time=time.time(), kind="state", content=content)

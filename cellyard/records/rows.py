@@ -1,0 +1,280 @@
+"""Rows: what the records hold, as frozen values. Pure; no SQL.
+
+The ``*Record`` classes and :class:`Event` are what reading gives; :class:`EventRow` and :class:`AttemptEnd` are
+what writing takes. Times are seconds since 1970, memory is bytes. Every ``to_dict`` is JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, Self
+
+from cellyard.model import Resources, RunState, StepLine, StepState, is_terminal
+
+__all__ = [
+    "AttemptEnd",
+    "AttemptRecord",
+    "Event",
+    "EventLike",
+    "EventRow",
+    "LostWork",
+    "OpenedStep",
+    "RunRecord",
+    "StepRecord",
+]
+
+
+def _seconds(started: float | None, finished: float | None) -> float | None:
+    return None if started is None or finished is None else max(0.0, finished - started)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run: of a single cell (``kind`` "cell") or of a notebook ("notebook").
+
+    ``history`` is every state it has had, the present one last. ``owner_pid`` is the process that drives a
+    notebook's run. ``error`` is None or at least {"type", "message"}.
+    """
+
+    id: int
+    kind: str
+    notebook: str
+    session: str
+    state: RunState
+    history: tuple[str, ...]
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    owner_pid: int | None = None
+    error: dict[str, Any] | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran, once it has ended."""
+        return _seconds(self.started, self.finished)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is in a state that nothing leaves."""
+        return is_terminal(self.state)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as JSON, with ``seconds``."""
+        return asdict(self) | {
+            "state": str(self.state),
+            "history": list(self.history),
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The run that :meth:`to_dict` wrote."""
+        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
+        known["state"] = RunState(data["state"])
+        known["history"] = tuple(data["history"])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """One step of a run, with what its newest attempt did.
+
+    ``resources`` is what it was given (after capping), ``options`` what its line asked for. ``attempt`` is the
+    newest attempt's number (0: none yet) and ``token`` its token. ``peak_memory`` is the most of any attempt.
+    """
+
+    id: int
+    run_id: int
+    name: str
+    position: int
+    state: StepState
+    history: tuple[str, ...]
+    source: str
+    line: str
+    raw_line: str
+    cell_id: str | None
+    execution_count: int
+    options: StepLine
+    resources: Resources
+    inputs: tuple[dict[str, Any], ...]
+    outputs: tuple[dict[str, Any], ...]
+    created: float
+    attempt: int = 0
+    token: str | None = None
+    started: float | None = None
+    finished: float | None = None
+    error: dict[str, Any] | None = None
+    peak_memory: int | None = None
+    cpu_seconds: float | None = None
+    pid: int | None = None
+    worker: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the newest attempt ran, once it has ended."""
+        return _seconds(self.started, self.finished)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is in a state that nothing leaves."""
+        return is_terminal(self.state)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The step as JSON, with ``seconds``."""
+        plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
+        return plain | {
+            "state": str(self.state),
+            "history": list(self.history),
+            "options": self.options.to_dict(),
+            "resources": self.resources.to_dict(),
+            "inputs": list(self.inputs),
+            "outputs": list(self.outputs),
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The step that :meth:`to_dict` wrote."""
+        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
+        known |= {key: tuple(data[key]) for key in ("history", "inputs", "outputs")}
+        known["state"] = StepState(data["state"])
+        known["options"] = StepLine.from_dict(data["options"])
+        known["resources"] = Resources.from_dict(data["resources"])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One attempt at a step. Numbers count from 1; the token is what its commit must carry."""
+
+    id: int
+    step_id: int
+    number: int
+    token: str
+    state: StepState
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    worker: str | None = None
+    pid: int | None = None
+    peak_memory: int | None = None
+    cpu_seconds: float | None = None
+    error: dict[str, Any] | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran, once it has ended."""
+        return _seconds(self.started, self.finished)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attempt as JSON, with ``seconds``."""
+        return asdict(self) | {"state": str(self.state), "seconds": self.seconds}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The attempt that :meth:`to_dict` wrote."""
+        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
+        return cls(**{**known, "state": StepState(data["state"])})
+
+
+class EventLike(Protocol):
+    """What can be written as an event: :class:`EventRow`, :class:`Event`, or anything of the same shape.
+
+    ``seq`` None: the next number is given to it; otherwise it must be higher than every number so far.
+    ``step`` is the step's name, ``attempt`` its number; both None for something of the run as a whole.
+    """
+
+    @property
+    def seq(self) -> int | None: ...
+    @property
+    def run(self) -> int: ...
+    @property
+    def step(self) -> str | None: ...
+    @property
+    def step_id(self) -> int | None: ...
+    @property
+    def attempt(self) -> int | None: ...
+    @property
+    def time(self) -> float: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def content(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """Something that happened, not yet recorded; see :class:`EventLike`."""
+
+    run: int
+    kind: str
+    content: Mapping[str, Any]
+    time: float
+    step: str | None = None
+    step_id: int | None = None
+    attempt: int | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened. ``seq`` grows by the order of recording and is never used twice."""
+
+    seq: int
+    run: int
+    step: str | None
+    step_id: int | None
+    attempt: int | None
+    time: float
+    kind: str
+    content: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event as JSON: the shape that every face receives."""
+        return {key: getattr(self, key) for key in self.__dataclass_fields__}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The event that :meth:`to_dict` wrote."""
+        return cls(**{key: data[key] for key in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnd:
+    """How the attempt with this token ended.
+
+    ``finished`` None: now. ``ends_run``: its run ends with its step, in the same state. ``started``, ``pid`` and
+    ``worker`` need only be given for an attempt that was never marked running. ``events`` are written in the
+    same commit, or not at all.
+    """
+
+    token: str
+    state: StepState
+    outputs: Sequence[Mapping[str, Any]] = ()
+    error: Mapping[str, Any] | None = None
+    peak_memory: int | None = None
+    cpu_seconds: float | None = None
+    finished: float | None = None
+    started: float | None = None
+    pid: int | None = None
+    worker: str | None = None
+    ends_run: bool = False
+    events: Sequence[EventLike] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedStep:
+    """The ids of a step that was opened, and its first attempt's number."""
+
+    run_id: int
+    step_id: int
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LostWork:
+    """The ids of the runs and steps that were marked lost."""
+
+    runs: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()

@@ -1,0 +1,345 @@
+"""Writing: what each change does to the tables, inside a transaction that the caller has begun.
+
+States change only along ``model.states``; a refused change raises before anything is written, and the caller's
+transaction is undone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+
+from cellyard.errors import NotFound
+from cellyard.model import Resources, RunState, StepRequest, StepState, check_move, is_terminal
+from cellyard.records.rows import AttemptEnd, EventLike, OpenedStep
+from cellyard.records.schema import attempts, events, runs, steps
+
+if TYPE_CHECKING:
+    # SQLAlchemy 2.1 types each column of a row; 2.0 could not even evaluate this.
+    _Row: TypeAlias = Row[*tuple[Any, ...]]
+
+__all__ = [
+    "append_events",
+    "end_attempt",
+    "end_step",
+    "insert_run",
+    "insert_step",
+    "mark_running",
+    "move_run",
+    "open_step",
+    "start_attempt",
+    "step_by_id",
+]
+
+# Statements are built once: building one costs more than executing it.
+_INSERT_RUN = insert(runs)
+_INSERT_STEP = insert(steps)
+_INSERT_ATTEMPT = insert(attempts)
+_INSERT_EVENTS = insert(events)
+_NUMBERED_EVENTS = insert(events).returning(events.c.seq, sort_by_parameter_order=True)
+_RUN = select(runs.c.id, runs.c.state, runs.c.history, runs.c.started).where(runs.c.id == bindparam("key"))
+_STEP_COLUMNS = (
+    steps.c.id,
+    steps.c.run_id,
+    steps.c.name,
+    steps.c.state,
+    steps.c.history,
+    steps.c.attempt,
+    steps.c.token,
+    steps.c.started,
+    steps.c.peak_memory,
+)
+_STEP = select(*_STEP_COLUMNS).where(steps.c.id == bindparam("key"))
+_NEXT_POSITION = select(func.coalesce(func.max(steps.c.position) + 1, 0)).where(steps.c.run_id == bindparam("key"))
+_ATTEMPT = select(attempts.c.id, attempts.c.step_id, attempts.c.state, attempts.c.history, attempts.c.started).where(
+    attempts.c.token == bindparam("key")
+)
+_UPDATE_RUN = update(runs).where(runs.c.id == bindparam("key"))
+_UPDATE_STEP = update(steps).where(steps.c.id == bindparam("key"))
+_UPDATE_ATTEMPT = update(attempts).where(attempts.c.id == bindparam("key"))
+
+Values = dict[str, Any]
+
+
+def insert_run(
+    connection: Connection,
+    *,
+    kind: str,
+    notebook: str,
+    session: str,
+    state: RunState,
+    owner_pid: int | None = None,
+) -> int:
+    """A new run's id."""
+    check_move((), state)
+    now = time.time()
+    values = {
+        "kind": kind,
+        "notebook": notebook,
+        "session": session,
+        "state": str(state),
+        "history": str(state),
+        "created": now,
+        "started": now if state is RunState.RUNNING else None,
+        "owner_pid": owner_pid,
+    }
+    return _new_id(connection.execute(_INSERT_RUN, values))
+
+
+def insert_step(
+    connection: Connection,
+    run_id: int,
+    request: StepRequest,
+    *,
+    position: int | None = None,
+    resources: Resources | None = None,
+) -> int:
+    """A new step's id, in a run that is open. ``position`` None: after the run's other steps.
+
+    Never written: the request's ``private`` part.
+    """
+    run = _run_by_id(connection, run_id)
+    if is_terminal(run.state):
+        check_move(run.history.split(), RunState.RUNNING, what=f"run {run_id}")
+    if position is None:
+        position = connection.execute(_NEXT_POSITION, {"key": run_id}).scalar_one()
+    return _new_step(connection, run_id, request, position, resources)
+
+
+def open_step(
+    connection: Connection, request: StepRequest, *, token: str, resources: Resources | None = None
+) -> OpenedStep:
+    """A step with its first attempt; with a run of its own unless the request names one."""
+    if request.run is not None:
+        step_id = insert_step(connection, request.run, request, resources=resources)
+        run_id = request.run
+    else:
+        run_id = insert_run(
+            connection,
+            kind="cell",
+            notebook=request.notebook,
+            session=request.session,
+            state=RunState.QUEUED,
+        )
+        step_id = _new_step(connection, run_id, request, 0, resources)
+    _new_attempt(connection, step_id, number=1, token=token)
+    return OpenedStep(run_id, step_id)
+
+
+def start_attempt(connection: Connection, step_id: int, token: str) -> int:
+    """A further attempt's number. From now on only its token counts: an attempt that was still live is lost,
+    and its step queued again."""
+    step = step_by_id(connection, step_id)
+    if step.state != StepState.QUEUED:
+        _change_step(connection, step, StepState.QUEUED, {"started": None, "finished": None})
+    _lose_live_attempt(connection, step.token)
+    number: int = step.attempt + 1
+    _new_attempt(connection, step_id, number=number, token=token)
+    return number
+
+
+def mark_running(connection: Connection, token: str, values: Mapping[str, Any]) -> bool:
+    """The attempt with its step, and its run where that was queued, run now. ``values``: pid, worker, started.
+
+    False, and nothing is written, when the token is not the current one or its attempt has ended or runs.
+    """
+    found = _current(connection, token)
+    if found is None:
+        return False
+    attempt, step = found
+    if attempt.state != StepState.QUEUED:
+        return False
+    started = values.get("started") or time.time()
+    facts = {"pid": values.get("pid"), "worker": values.get("worker"), "started": started}
+    _change_attempt(connection, attempt, StepState.RUNNING, facts)
+    _change_step(connection, step, StepState.RUNNING, facts)
+    run = _run_by_id(connection, step.run_id)
+    if run.state == RunState.QUEUED:
+        _change_run(connection, run, RunState.RUNNING, {"started": started})
+    return True
+
+
+def end_attempt(connection: Connection, end: AttemptEnd, *, next_token: str | None = None) -> bool:
+    """The attempt ends; its step with it, or, with a ``next_token``, goes back to queued with a new attempt.
+
+    False, and nothing is written, when the token is not the current one or its attempt has ended.
+    """
+    if end.started is not None:
+        mark_running(connection, end.token, {"pid": end.pid, "worker": end.worker, "started": end.started})
+    found = _current(connection, end.token)
+    if found is None:
+        return False
+    attempt, step = found
+    facts = _facts(end)
+    _change_attempt(connection, attempt, end.state, facts)
+    if next_token is not None:
+        start_attempt(connection, step.id, next_token)
+    else:
+        _end_step_row(connection, step, end, facts)
+    append_events(connection, end.events)
+    return True
+
+
+def end_step(connection: Connection, step_id: int, state: StepState, error: Mapping[str, Any] | None) -> None:
+    """The step ends without its attempt's word; an attempt that was live ends in the same state."""
+    step = step_by_id(connection, step_id)
+    facts = {"finished": time.time(), "error": error}
+    _change_step(connection, step, state, facts)
+    attempt = _attempt(connection, step.token)
+    if attempt is not None and not is_terminal(attempt.state):
+        _change_attempt(connection, attempt, state, facts)
+
+
+def move_run(connection: Connection, run_id: int, state: RunState, error: Mapping[str, Any] | None) -> bool:
+    """The run changes; False when it has already ended in this very state."""
+    run = _run_by_id(connection, run_id)
+    if run.state == state and is_terminal(state):
+        return False
+    key = "finished" if is_terminal(state) else "started"
+    _change_run(connection, run, state, {key: time.time(), "error": error})
+    return True
+
+
+def append_events(connection: Connection, rows: Iterable[EventLike]) -> list[int]:
+    """The events' numbers, in their order. Either all of them carry numbers or none does."""
+    given = list(rows)
+    if not given:
+        return []
+    values = [_event_values(row) for row in given]
+    numbers = [row.seq for row in given if row.seq is not None]
+    if numbers:
+        connection.execute(
+            _INSERT_EVENTS, [{**value, "seq": row.seq} for value, row in zip(values, given, strict=True)]
+        )
+        return numbers
+    return list(connection.execute(_NUMBERED_EVENTS, values).scalars())
+
+
+def step_by_id(connection: Connection, step_id: int) -> _Row:
+    """The part of a step that changes are made by. Raises NotFound."""
+    found = connection.execute(_STEP, {"key": step_id}).one_or_none()
+    if found is None:
+        raise NotFound(what=f"step {step_id}", hint="")
+    return found
+
+
+def _run_by_id(connection: Connection, run_id: int) -> _Row:
+    found = connection.execute(_RUN, {"key": run_id}).one_or_none()
+    if found is None:
+        raise NotFound(what=f"run {run_id}", hint="")
+    return found
+
+
+def _attempt(connection: Connection, token: str | None) -> _Row | None:
+    return None if token is None else connection.execute(_ATTEMPT, {"key": token}).one_or_none()
+
+
+def _current(connection: Connection, token: str) -> tuple[_Row, _Row] | None:
+    """The attempt and its step, when the attempt is the step's newest and has not ended."""
+    attempt = _attempt(connection, token)
+    if attempt is None or is_terminal(attempt.state):
+        return None
+    step = step_by_id(connection, attempt.step_id)
+    return (attempt, step) if step.token == token and not is_terminal(step.state) else None
+
+
+def _new_step(
+    connection: Connection, run_id: int, request: StepRequest, position: int, resources: Resources | None
+) -> int:
+    values = {
+        "run_id": run_id,
+        "name": request.name,
+        "position": position,
+        "state": str(StepState.QUEUED),
+        "history": str(StepState.QUEUED),
+        "source": request.source,
+        "line": request.line,
+        "raw_line": request.raw_line,
+        "cell_id": request.cell_id,
+        "execution_count": request.execution_count,
+        "options": request.options.to_dict(),
+        "resources": (resources or request.resources).to_dict(),
+        "inputs": list(request.inputs),
+        "outputs": [],
+        "created": time.time(),
+        "attempt": 0,
+    }
+    return _new_id(connection.execute(_INSERT_STEP, values))
+
+
+def _new_attempt(connection: Connection, step_id: int, *, number: int, token: str) -> None:
+    values = {
+        "step_id": step_id,
+        "number": number,
+        "token": token,
+        "state": str(StepState.QUEUED),
+        "history": str(StepState.QUEUED),
+        "created": time.time(),
+    }
+    connection.execute(_INSERT_ATTEMPT, values)
+    connection.execute(_UPDATE_STEP, {"key": step_id, "attempt": number, "token": token})
+
+
+def _lose_live_attempt(connection: Connection, token: str | None) -> None:
+    attempt = _attempt(connection, token)
+    if attempt is not None and not is_terminal(attempt.state):
+        _change_attempt(connection, attempt, StepState.LOST, {"finished": time.time()})
+
+
+def _facts(end: AttemptEnd) -> Values:
+    return {
+        "finished": end.finished or time.time(),
+        "error": None if end.error is None else dict(end.error),
+        "peak_memory": end.peak_memory,
+        "cpu_seconds": end.cpu_seconds,
+    }
+
+
+def _end_step_row(connection: Connection, step: _Row, end: AttemptEnd, facts: Values) -> None:
+    peaks = [peak for peak in (step.peak_memory, end.peak_memory) if peak is not None]
+    whole = {**facts, "outputs": [dict(each) for each in end.outputs], "peak_memory": max(peaks, default=None)}
+    _change_step(connection, step, end.state, whole)
+    if end.ends_run:
+        run = _run_by_id(connection, step.run_id)
+        ended = {"finished": facts["finished"], "error": facts["error"]}
+        _change_run(connection, run, RunState(end.state), ended)
+
+
+def _change_run(connection: Connection, run: _Row, state: RunState, values: Values) -> None:
+    changed = _moved(run.history, state, f"run {run.id}")
+    connection.execute(_UPDATE_RUN, {"key": run.id, **changed, **values})
+
+
+def _change_step(connection: Connection, step: _Row, state: StepState, values: Values) -> None:
+    changed = _moved(step.history, state, f"step {step.name!r} of run {step.run_id}")
+    connection.execute(_UPDATE_STEP, {"key": step.id, **changed, **values})
+
+
+def _change_attempt(connection: Connection, attempt: _Row, state: StepState, values: Values) -> None:
+    changed = _moved(attempt.history, state, f"attempt {attempt.id}")
+    connection.execute(_UPDATE_ATTEMPT, {"key": attempt.id, **changed, **values})
+
+
+def _moved(history: str, state: RunState | StepState, what: str) -> Values:
+    check_move(history.split(), state, what=what)
+    return {"state": str(state), "history": f"{history} {state}"}
+
+
+def _event_values(row: EventLike) -> Values:
+    # The private part of an end is process state with the user's environment: for the wire alone.
+    return {
+        "run_id": row.run,
+        "step": row.step,
+        "step_id": row.step_id,
+        "attempt": row.attempt,
+        "time": row.time,
+        "kind": row.kind,
+        "content": {key: value for key, value in row.content.items() if key != "private"},
+    }
+
+
+def _new_id(result: Any) -> int:
+    return int(result.inserted_primary_key[0])
