@@ -89,7 +89,7 @@ def store_packed(
     header["buffers"] = [(store.put(raw := buffer.raw()), raw.nbytes) for buffer in packed.buffers]
     id = store.put(msgpack.packb(header))
     previews = {name: Preview.from_dict(p) for name, p in header["previews"].items()}
-    return Reference(id, packed.names, packed.size, packed.modules, previews)
+    return Reference(id, packed.names, packed.size, packed.modules, previews, tuple(header["definitions"]))
 
 
 def pack(
@@ -190,7 +190,8 @@ def read_previews(store: Store, id: str) -> Reference:
     """The reference of an artifact of which only the id is known."""
     header = msgpack.unpackb(store.read(id))
     previews = {name: Preview.from_dict(p) for name, p in header["previews"].items()}
-    return Reference(id, tuple(header["names"]), header["size"], tuple(header["modules"]), previews)
+    modules, tokens = tuple(header["modules"]), tuple(header["definitions"])
+    return Reference(id, tuple(header["names"]), header["size"], modules, previews, tokens)
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ class Reference:
     """An artifact: one alias group.
 
     ``names`` are all names of the group; ``size`` the bytes of its pickle and buffers together; ``modules`` the
-    top-level modules that loading imports; ``previews`` one per name.
+    top-level modules that loading imports; ``tokens`` the definitions it needs; ``previews`` one per name.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Reference:
     size: int
     modules: tuple[str, ...]
     previews: Mapping[str, Preview]
+    tokens: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -47,9 +48,11 @@ class Reference:
             "size": self.size,
             "modules": list(self.modules),
             "previews": {name: preview.to_dict() for name, preview in self.previews.items()},
+            "tokens": list(self.tokens),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Reference:
         previews = {name: Preview.from_dict(p) for name, p in data["previews"].items()}
-        return cls(data["id"], tuple(data["names"]), data["size"], tuple(data["modules"]), previews)
+        tokens = tuple(data.get("tokens", ()))
+        return cls(data["id"], tuple(data["names"]), data["size"], tuple(data["modules"]), previews, tokens)

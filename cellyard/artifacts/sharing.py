@@ -18,8 +18,10 @@ import io
 import logging
 import pathlib
 import re
+import sys
 import types
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -44,12 +46,16 @@ class Sharing:
     """What a set of names shares.
 
     ``groups`` are the names joined by common objects, each sorted as given; ``bases`` the ids of arrays whose memory
-    several arrays of one group show.
+    several arrays of one group show. ``is_shared_outside`` is False only when nothing but these values holds any of
+    their mutable objects.
     """
 
-    def __init__(self, groups: tuple[tuple[str, ...], ...], bases: frozenset[int]) -> None:
+    def __init__(
+        self, groups: tuple[tuple[str, ...], ...], bases: frozenset[int], *, is_shared_outside: bool
+    ) -> None:
         self.groups = groups
         self.bases = bases
+        self.is_shared_outside = is_shared_outside
 
 
 def alias_groups(values: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
@@ -57,12 +63,17 @@ def alias_groups(values: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     return find_sharing(values).groups
 
 
-def find_sharing(values: Mapping[str, Any]) -> Sharing:
-    """Alias groups and shared array memory of ``values``."""
-    walker = _Walker()
-    for name, value in values.items():
-        walker.walk(name, value)
-    return Sharing(walker.groups(values), frozenset(walker.shared_bases()))
+def find_sharing(values: Mapping[str, Any], *, holders: int = 2) -> Sharing:
+    """Alias groups and shared array memory of ``values``.
+
+    ``holders`` is how many dictionaries hold these very values on behalf of the caller, ``values`` included: their
+    references do not count as shared outside.
+    """
+    walker = _Walker(holders)
+    for name in values:
+        walker.walk(name, values[name])
+    bases = frozenset(walker.shared_bases())
+    return Sharing(walker.groups(values), bases, is_shared_outside=walker.is_shared_outside())
 
 
 def owner_of(array: Any) -> Any:
@@ -74,16 +85,20 @@ def owner_of(array: Any) -> Any:
 
 
 class _Walker:
-    def __init__(self) -> None:
+    def __init__(self, holders: int) -> None:
+        self._holders = holders
+        self._roots: Counter[int] = Counter()
         self._seen: dict[int, str] = {}
         self._alive: list[Any] = []  # ids stay unique only while the objects live
         self._parents: dict[str, str] = {}
         self._arrays_on: dict[int, set[int]] = {}
         self._in_pandas: set[int] = set()
+        self._met: Counter[int] = Counter()
 
     def walk(self, name: str, value: Any) -> None:
         """Visit everything that ``value`` reaches, on behalf of ``name``."""
         self._parents.setdefault(name, name)
+        self._roots[id(value)] += 1
         level = [value] if type(value) not in _ATOMS else []
         while level:
             following: list[Any] = []
@@ -102,6 +117,7 @@ class _Walker:
 
     def _visited(self, item: Any, kind: type, name: str) -> bool:
         key = id(item)
+        self._met[key] += 1
         first = self._seen.get(key)
         if first is None:
             self._seen[key] = name
@@ -113,6 +129,16 @@ class _Walker:
         if first != name and kind in _TRANSPARENT and _holds_mutable(item):
             self.join(first, name)
         return True
+
+    def is_shared_outside(self) -> bool:
+        """Whether an object has more references than this walk has met. To be asked when the walk is over."""
+        own = 3  # the list of visited objects, the loop's variable, the argument of getrefcount
+        met, roots, more = self._met, self._roots, self._holders - 1
+        return any(
+            sys.getrefcount(item) > met[id(item)] + roots[id(item)] * more + own
+            for item in self._alive
+            if not _is_constant(item, type(item))
+        )
 
     def join(self, one: str, other: str) -> None:
         self._parents[self._root(other)] = self._root(one)

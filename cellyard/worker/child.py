@@ -22,7 +22,7 @@ from cellyard.errors import CellyardError
 from cellyard.worker.collecting import collect_outputs, describe_error
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
-from cellyard.worker.process_state import Watcher
+from cellyard.worker.process_state import Watcher, portable
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.shell import StepShell, make_shell
 from cellyard.worker.sizing import use_size
@@ -90,7 +90,8 @@ class _Step:
         never_changed = set(self._private.get("pure", ()))
         for reference in self.request["inputs"]:
             values = load(self._store, reference, namespace)
-            namespace.update(values)
+            bound = reference.get("bind") or values
+            namespace.update({name: values[name] for name in bound})
             if not never_changed.issuperset(values):
                 self._groups.append(LoadedGroup(reference, values, self._store, namespace))
 
@@ -123,7 +124,7 @@ class _Step:
             self._store,
             wanted=self.request["options"].get("outputs"),
         )
-        private = base64.b64encode(pickle.dumps(self._watcher.changes())).decode()
+        private = base64.b64encode(pickle.dumps(portable(self._watcher.changes()))).decode()
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return {
             "state": "succeeded" if succeeded else "failed",

@@ -11,6 +11,7 @@ import contextlib
 import decimal
 import logging
 import os
+import pickle
 import random
 import sys
 import warnings
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 
 import wrapt
 
-__all__ = ["Watcher", "capture"]
+__all__ = ["Watcher", "apply", "capture", "portable"]
 
 State = dict[str, Any]
 
@@ -34,6 +35,24 @@ def capture(sections: Mapping[str, Any] | None = None) -> State:
     """Every section whose library is imported here."""
     wanted = _SECTIONS if sections is None else {name: _SECTIONS[name] for name in sections}
     return {name: s.capture() for name, s in wanted.items() if s.module is None or s.module in sys.modules}
+
+
+def apply(state: Mapping[str, Any]) -> None:
+    """Apply sections to this process; those of libraries not imported yet are applied when they are."""
+    Watcher().apply(state)
+
+
+def portable(state: Mapping[str, Any]) -> State:
+    """The sections that pickle; the others stay behind (a warning category that is a class of the notebook)."""
+    return {name: value for name, value in state.items() if _pickles(value)}
+
+
+def _pickles(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:  # noqa: BLE001 - whatever the reason, it cannot travel
+        return False
+    return True
 
 
 class Watcher:

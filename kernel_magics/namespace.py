@@ -1,0 +1,222 @@
+"""The notebook's names as steps see them: what goes with a step, what comes back, what is fetched when."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cellyard.analysis import analyze, names_used_by, nearest_name, reachable_names, token_names
+from cellyard.analysis.facts import Facts
+from cellyard.artifacts.artifact import DefinitionStore, load, pack_group, store_packed
+from cellyard.artifacts.definitions import registry
+from cellyard.artifacts.reference import Reference
+from cellyard.artifacts.sharing import find_sharing
+from cellyard.artifacts.store import open_store
+from cellyard.errors import CellyardError, InvalidCell, UnknownName, error_from_dict
+from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
+
+__all__ = ["Inputs", "Namespace"]
+
+#: Values up to this size come back at once, if that imports nothing.
+AT_ONCE_BYTES = 64 << 10
+#: What IPython itself keeps in the namespace.
+_SHELL_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open", "_", "__", "___", "_i", "_ii", "_iii", "_ih", "_oh", "_dh"}
+_CONSTANT = (type(None), bool, int, float, complex, str, bytes, types.ModuleType)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What goes with a step: references, the names that it surely leaves as they are, packages that it may import."""
+
+    references: tuple[dict[str, Any], ...]
+    pure: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+class Namespace:
+    """The user namespace of one shell, with the store behind it."""
+
+    def __init__(self, shell: Any, store: str) -> None:
+        self._shell = shell
+        self._store = open_store(store)
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        names: dict[str, Any] = self._shell.user_ns
+        return names
+
+    def facts(self, step: str, source: str) -> Facts:
+        """What the cell does to names. Raises InvalidCell and UnknownName, naming the step and the line of the cell."""
+        try:
+            facts = analyze(source, transform=self._shell.input_transformer_manager.transform_cell)
+        except InvalidCell as error:
+            raise InvalidCell(**{**error.fields, "step": step, "line": error.line + 1}) from None
+        for name in sorted(facts.required, key=lambda n: facts.reads_at.get(n, 0)):
+            if name not in self._names and not facts.star_imports:
+                nearest = nearest_name(name, self._user_names())
+                hint = f"Did you mean {nearest!r}?" if nearest else "Run the cell that makes it first."
+                raise UnknownName(step=step, name=name, line=facts.reads_at.get(name, 0) + 1, hint=hint)
+        return facts
+
+    def _user_names(self) -> list[str]:
+        return [n for n in self._names if n not in _SHELL_NAMES and not n.startswith(("_i", "__"))]
+
+    def pack(self, source: str, facts: Facts, only: Iterable[str] | None) -> Inputs:
+        """Store what the cell reads, directly or through what it calls, with all that shares objects with it.
+
+        ``only`` are the names of ``--in``. Raises CannotTravel before anything is queued.
+        """
+        wanted = self._wanted(source, facts) if only is None else set(only)
+        return _Packing(self._names, self._store, facts).pack(wanted)
+
+    def _wanted(self, source: str, facts: Facts) -> set[str]:
+        wanted = set(facts.reads | facts.mentions)
+        if facts.uses_dynamic:
+            wanted |= token_names(source)
+        for inner in facts.functions.values():
+            wanted |= inner.reads
+        return {name for name in wanted if name in self._names and self._names[name] is not self._shell.get_ipython}
+
+    def bind(self, outputs: Iterable[Mapping[str, Any]], deleted: Iterable[str]) -> None:
+        """Bind what a step made: small values at once, others as stand-ins."""
+        for output in outputs:
+            values = self.values(output)
+            self._names.update(values)
+        for name in deleted:
+            self._names.pop(name, None)
+
+    def values(self, output: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of one output, or stand-ins for them."""
+        reference = Reference.from_dict(output)
+        reason = output.get("unavailable")
+        unavailable = error_from_dict(reason) if reason else None
+        group = LazyGroup(reference, self._load, self._names, unavailable)
+        if unavailable is None and reference.size < AT_ONCE_BYTES and _is_loaded(reference.modules):
+            return group.fetch()
+        return {name: StandIn(group, name) for name in reference.names}
+
+    def _load(self, reference: Reference) -> dict[str, Any]:
+        return load(self._store, reference.to_dict(), self._names)
+
+    def load(self, reference: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of an artifact, whatever their size."""
+        return load(self._store, reference, self._names)
+
+    def before_cell(self, info: Any) -> None:
+        """Fetch what the coming cell uses: every name that occurs in it, and those that functions there use.
+
+        A stand-in that cannot be fetched stays, and raises when it is used.
+        """
+        source = info.raw_cell or ""
+        if source.startswith("%%step") or not any(is_stand_in(v) for v in list(self._names.values())):
+            return
+        occurring = token_names(source) & self._names.keys()
+        real = {name: value for name, value in self._names.items() if not is_stand_in(value)}
+        reached = reachable_names(occurring & real.keys(), real)
+        for name in occurring | {n for r in reached for n in names_used_by(real[r], self._names)}:
+            value = self._names.get(name)
+            if is_stand_in(value):
+                try:
+                    group_of(value).fetch()
+                except CellyardError:
+                    continue
+
+
+def _is_loaded(modules: Iterable[str]) -> bool:
+    import sys
+
+    return all(module in sys.modules for module in modules)
+
+
+class _Packing:
+    """One step's inputs on their way into the store."""
+
+    def __init__(self, names: dict[str, Any], store: Any, facts: Facts) -> None:
+        self._all = names
+        self._store = store
+        self._facts = facts
+        self._real = {n: v for n, v in names.items() if not is_stand_in(v)}
+        self._definitions = DefinitionStore(names, store)
+        self._references: list[dict[str, Any]] = []
+        self._done: set[str] = set()
+        self._pure: set[str] = set()
+        self._packages: set[str] = set()
+
+    def pack(self, wanted: set[str]) -> Inputs:
+        while missing := self._reach(wanted) - self._done:
+            wanted = set()
+            for name in sorted(missing):
+                if is_stand_in(self._all.get(name)):
+                    wanted |= self._pass_on(name)
+            real = {name for name in missing if name in self._real}
+            wanted |= self._pack_real(real)
+        self._packages |= {v.__name__ for v in self._real.values() if isinstance(v, types.ModuleType)}
+        return Inputs(tuple(self._references), tuple(sorted(self._pure)), tuple(sorted(self._packages)))
+
+    def _reach(self, wanted: set[str]) -> set[str]:
+        """The names and what their functions use, as far as the notebook has them."""
+        known = wanted & self._all.keys()
+        reached = set(reachable_names(known & self._real.keys(), self._real)) | known
+        for name in list(reached & self._real.keys()):
+            reached |= names_used_by(self._real[name], self._all) & self._all.keys()
+        return reached
+
+    def _pass_on(self, name: str) -> set[str]:
+        """A value that is still in the store goes as its reference; returns the names that its classes need."""
+        value = self._all[name]
+        group = group_of(value)
+        if group.unavailable is not None:
+            raise group.unavailable
+        bound = [n for n, v in self._all.items() if is_stand_in(v) and group_of(v) is group and v._self_name == n]
+        if name not in bound:  # an alias made by assignment: only the value itself can say what it is
+            group.fetch()
+            self._real[name] = self._all[name]
+            return {name}
+        self._done.update(bound)
+        reference = group.reference
+        self._note(bound, reference.modules, reference.tokens)
+        self._references.append({**reference.to_dict(), "bind": bound})
+        return self._names_of_definitions(reference.tokens)
+
+    def _pack_real(self, names: set[str]) -> set[str]:
+        """Pack the groups that hold these names; returns further names that their definitions need."""
+        if not names:
+            return set()
+        needed: set[str] = set()
+        for group, bases in self._groups(names):
+            values = {name: self._real[name] for name in group}
+            packed = pack_group(values, self._all, shared_bases=bases, where=" to the step")
+            reference = store_packed(packed, values, self._store, self._definitions)
+            self._references.append(reference.to_dict())
+            self._done.update(group)
+            self._note(group, packed.modules, tuple(packed.definitions))
+            needed |= self._names_of_definitions(packed.definitions)
+        return needed
+
+    def _groups(self, names: set[str]) -> list[tuple[tuple[str, ...], frozenset[int]]]:
+        values = {name: self._real[name] for name in sorted(names)}
+        simple = [name for name, value in values.items() if type(value) in _CONSTANT]
+        rest = {name: value for name, value in values.items() if name not in simple}
+        groups: list[tuple[tuple[str, ...], frozenset[int]]] = [((name,), frozenset()) for name in simple]
+        if rest:
+            # held by the namespace, by the real names, by values and by rest
+            sharing = find_sharing(rest, holders=4)
+            if sharing.is_shared_outside:
+                others = {n: v for n, v in self._real.items() if self._may_share(n, v) and n not in rest}
+                sharing = find_sharing({**rest, **others})
+            groups += [(group, sharing.bases) for group in sharing.groups if not rest.keys().isdisjoint(group)]
+        return groups
+
+    def _may_share(self, name: str, value: Any) -> bool:
+        return type(value) not in _CONSTANT and name not in _SHELL_NAMES and not name.startswith("__")
+
+    def _note(self, names: Iterable[str], modules: Iterable[str], definitions: Iterable[str]) -> None:
+        self._packages.update(modules)
+        if not list(definitions) and set(modules) <= {"numpy"}:
+            self._pure.update(n for n in names if n in self._facts.pure_reads)
+
+    def _names_of_definitions(self, tokens: Iterable[str]) -> set[str]:
+        live = (registry.find(token) for token in tokens)
+        return {name for each in live if each is not None for name in names_used_by(each, self._all)}

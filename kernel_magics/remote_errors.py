@@ -1,0 +1,55 @@
+"""Errors of steps as exceptions here: the user's own type, with the traceback of where it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cellyard.errors import CellyardError, StepError, error_from_dict
+
+__all__ = ["exception_of", "shown_plainly"]
+
+
+class RemoteError(StepError):
+    """An exception of a step whose own type could not travel. Fields: type, text."""
+
+    template = "{type}: {text}"
+
+
+def exception_of(
+    error: Mapping[str, Any], *, step: str, worker: str, load: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> BaseException:
+    """The exception to raise for a failed step; ``load`` reads artifacts.
+
+    IPython shows the step's traceback, coloured there; a note tells step and worker.
+    """
+    if error.get("cellyard"):
+        return shown_plainly(error_from_dict(error["cellyard"]))
+    found = _own(error, load)
+    trace = list(error["traceback"])
+    found.add_note(f"in step {step!r} on worker {worker}")
+    if trace:
+        _show_as(found, trace)
+    return found
+
+
+def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str, Any]]) -> BaseException:
+    if error["exception"]:
+        value = load(error["exception"])["exception"]
+        if isinstance(value, BaseException):
+            return value
+    made = type(error["type"], (RemoteError,), {"__module__": "builtins"})
+    return made(type=error["type"], text=error["message"])
+
+
+def shown_plainly(error: CellyardError) -> CellyardError:
+    """The error shown as its message alone: the frames that led to it are ours, not the user's."""
+    _show_as(error, [f"\x1b[31m{type(error).__name__}\x1b[39m: {error}"])
+    return error
+
+
+def _show_as(error: BaseException, lines: list[str]) -> None:
+    # IPython asks an exception for this method and shows what it returns. An exception with slots alone is shown as
+    # any other.
+    if hasattr(error, "__dict__"):
+        error.__dict__["_render_traceback_"] = lambda: lines

@@ -1,0 +1,133 @@
+"""Stand-ins: names whose values stay in the store until they are used.
+
+A stand-in shows type, shape, size and a preview without fetching. Any other use fetches the value, and puts it in the
+place of the stand-in wherever its group's names are still bound to one.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import wrapt
+
+from cellyard.artifacts.previews import size_in_words
+from cellyard.artifacts.reference import Preview, Reference
+from cellyard.errors import CellyardError
+
+__all__ = ["LazyGroup", "StandIn", "group_of", "is_stand_in"]
+
+
+class LazyGroup:
+    """One artifact that is not loaded yet. ``load`` returns its values by name."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        load: Callable[[Reference], dict[str, Any]],
+        namespace: dict[str, Any],
+        unavailable: CellyardError | None = None,
+    ) -> None:
+        self.reference = reference
+        self.unavailable = unavailable
+        self._load = load
+        self._namespace = namespace
+        self._values: dict[str, Any] | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def is_fetched(self) -> bool:
+        return self._values is not None
+
+    def fetch(self) -> dict[str, Any]:
+        """The values, loaded once; names that are still bound to this group's stand-ins get them.
+
+        Raises what loading raises, and the reason where the value could not travel at all.
+        """
+        with self._lock:
+            if self.unavailable is not None:
+                raise self.unavailable
+            if self._values is None:
+                self._values = self._load(self.reference)
+                self._replace(self._values)
+            return self._values
+
+    def _replace(self, values: Mapping[str, Any]) -> None:
+        for name, value in list(self._namespace.items()):
+            if is_stand_in(value) and group_of(value) is self:
+                self._namespace[name] = values[value._self_name]
+
+    def preview(self, name: str) -> Preview:
+        return self.reference.previews[name]
+
+
+class StandIn(wrapt.LazyObjectProxy):  # type: ignore[misc]
+    """Stands for ``name`` of ``group``."""
+
+    def __init__(self, group: LazyGroup, name: str) -> None:
+        super().__init__(lambda: group.fetch()[name])
+        self._self_group = group
+        self._self_name = name
+
+    def __getattr__(self, name: str) -> Any:
+        # IPython asks any object for these when it displays it; they must not fetch.
+        if name.startswith(("_ipython_", "_repr_")):
+            raise AttributeError(name)
+        return super().__getattr__(name)
+
+    def __repr__(self) -> str:
+        return describe(self._self_group, self._self_name)
+
+    def __str__(self) -> str:
+        return str(self.__wrapped__)
+
+    def _repr_html_(self) -> str:
+        return describe_html(self._self_group, self._self_name)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _itself, (self.__wrapped__,)
+
+    def __copy__(self) -> Any:
+        import copy
+
+        return copy.copy(self.__wrapped__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        import copy
+
+        return copy.deepcopy(self.__wrapped__, memo)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def is_stand_in(value: Any) -> bool:
+    """True for stand-ins; never fetches."""
+    return issubclass(type(value), StandIn)
+
+
+def group_of(value: Any) -> LazyGroup:
+    """The group of a stand-in."""
+    group: LazyGroup = value._self_group
+    return group
+
+
+def describe(group: LazyGroup, name: str) -> str:
+    """A stand-in in words and lines."""
+    preview = group.preview(name)
+    if group.unavailable is not None:
+        return f"<{name}: {preview.type}, not available here: {group.unavailable}>"
+    parts = [preview.type, preview.shape, size_in_words(group.reference.size)]
+    head = f"<{name}: {', '.join(part for part in parts if part)}; fetched when used>"
+    return f"{head}\n{preview.text}" if preview.text else head
+
+
+def describe_html(group: LazyGroup, name: str) -> str:
+    """The same as HTML that needs nothing else on the page."""
+    preview = group.preview(name)
+    body = preview.html or f"<pre>{html.escape(preview.text)}</pre>"
+    head, _, _ = describe(group, name).partition("\n")
+    return f'<div style="color: GrayText">{html.escape(head.strip("<>"))}</div>{body if not group.unavailable else ""}'

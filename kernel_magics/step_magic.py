@@ -1,0 +1,134 @@
+"""``%%step``: parse, pack, run, show, bind."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import pickle
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
+
+from cellyard.errors import CellyardError
+from cellyard.model.step import StepRequest
+from cellyard.model.step_line import StepLine, expand, help_text, parse_step_line
+from cellyard.worker import process_state
+from kernel_magics.live_output import LiveOutput
+from kernel_magics.remote_errors import exception_of, shown_plainly
+from kernel_magics.session import Session
+
+__all__ = ["StepMagics"]
+
+
+@magics_class
+class StepMagics(Magics):  # type: ignore[misc]
+    """The magic that runs a cell as a step."""
+
+    def __init__(self, shell: Any, session: Session) -> None:
+        super().__init__(shell)
+        self._session = session
+
+    @no_var_expand
+    @cell_magic
+    def step(self, line: str, cell: str) -> None:
+        with _plain_errors():
+            request = self._request(line, cell)
+            finished, worker = self._run(request)
+            self._bind(finished)
+        if finished["error"] is not None:
+            raise exception_of(finished["error"], step=request.name, worker=worker, load=self._session.namespace.load)
+
+    step.__doc__ = help_text()
+
+    def _request(self, line: str, cell: str) -> StepRequest:
+        """Everything is checked and stored here, before anything is queued."""
+        expanded = expand(line, self.shell.user_ns)
+        options = parse_step_line(expanded)
+        name = options.name or _name_of(cell)
+        namespace = self._session.namespace
+        facts = namespace.facts(name, cell)
+        inputs = namespace.pack(cell, facts, options.inputs)
+        identity = self._session.identity
+        return StepRequest(
+            notebook=identity.notebook,
+            session=identity.session,
+            run=identity.run,
+            name=name,
+            cell_id=self._cell_id(),
+            source=cell,
+            line=expanded,
+            raw_line=line,
+            options=options,
+            execution_count=self._execution_count(),
+            inputs=inputs.references,
+            private=self._private(options, inputs.pure),
+            packages=inputs.packages,
+        )
+
+    def _cell_id(self) -> str | None:
+        parent = getattr(self.shell, "parent_header", None) or {}
+        found = parent.get("metadata", {}).get("cellId")
+        return str(found) if found else None
+
+    def _execution_count(self) -> int:
+        """The number of the cell that runs now."""
+        return int(self.shell.execution_count)
+
+    def _private(self, options: StepLine, pure: tuple[str, ...]) -> str:
+        content = {
+            "state": process_state.portable(process_state.capture()),
+            "pure": pure,
+            "colors": self.shell.colors,
+            "line_offset": 1,
+        }
+        return base64.b64encode(pickle.dumps(content)).decode()
+
+    def _run(self, request: StepRequest) -> tuple[Mapping[str, Any], str]:
+        """Run the step, showing what it shows; returns its finished content and the worker's name."""
+        output = LiveOutput(self.shell)
+        stream = self._session.client.submit_step(request.to_dict())
+        interrupts = 0
+        worker = "?"
+        while True:
+            try:
+                event = next(stream)
+            except KeyboardInterrupt:
+                interrupts += 1
+                (stream.interrupt if interrupts == 1 else stream.cancel)()
+                continue
+            except StopIteration:
+                raise CellyardError(f"step {request.name} ended without an answer") from None
+            kind, content = event["kind"], event["content"]
+            if kind == "output":
+                output.show(content["message"])
+            elif kind == "state":
+                worker = content.get("worker") or worker
+            elif kind == "finished":
+                stream.close()
+                return content, worker
+
+    def _bind(self, finished: Mapping[str, Any]) -> None:
+        namespace = self._session.namespace
+        namespace.bind(finished["outputs"], finished["deleted"])
+        if finished.get("private"):
+            process_state.apply(pickle.loads(base64.b64decode(finished["private"])))
+        if finished["result"]:
+            LiveOutput(self.shell).remember_result(next(iter(namespace.values(finished["result"]).values())))
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """cellyard's own errors are shown as one sentence."""
+    try:
+        yield
+    except CellyardError as error:
+        raise shown_plainly(error) from None
+
+
+def _name_of(cell: str) -> str:
+    """A step without a name is known by its source."""
+    return "step-" + hashlib.sha256(cell.encode()).hexdigest()[:8]
+
+

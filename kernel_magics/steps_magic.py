@@ -1,0 +1,118 @@
+"""``%steps``: what the notebook's steps are doing, and a few words to them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from IPython.core.magic import Magics, line_magic, magics_class
+
+from cellyard.artifacts.previews import size_in_words
+from cellyard.errors import NotFound, UsageError
+from cellyard.model.resources import Resources, format_duration
+from kernel_magics.live_output import LiveOutput
+from kernel_magics.remote_errors import shown_plainly
+from kernel_magics.session import Session
+
+__all__ = ["StepsMagics", "StepsTable"]
+
+_COLUMNS = ("step", "state", "size", "time", "peak memory", "outputs", "run")
+
+
+class StepsTable:
+    """Steps as a table, in text and in HTML that stands alone."""
+
+    def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        self.rows = [_row(step) for step in steps]
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return "No steps have run in this notebook yet: start a cell with %%step NAME --cpu 2 --memory 4GiB"
+        widths = [max(map(len, column)) for column in zip(_COLUMNS, *self.rows, strict=True)]
+        lines = [_line(_COLUMNS, widths), _line(["-" * width for width in widths], widths)]
+        return "\n".join([*lines, *(_line(row, widths) for row in self.rows)])
+
+    def _repr_html_(self) -> str | None:
+        if not self.rows:
+            return None
+        head = "".join(f'<th style="text-align:left">{column}</th>' for column in _COLUMNS)
+        body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in self.rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_cell(text: str) -> str:
+    return f'<td style="text-align:left">{html.escape(text)}</td>'
+
+
+def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _row(step: Mapping[str, Any]) -> list[str]:
+    started, finished = step.get("started"), step.get("finished")
+    took = format_duration(finished - started) if started and finished else ""
+    outputs = [name for output in step.get("outputs") or () for name in output["names"]]
+    peak = size_in_words(step["peak_memory"]) if step.get("peak_memory") else ""
+    size = str(Resources.from_dict(step["resources"]))
+    return [step["name"], step["state"], size, took, peak, ", ".join(outputs), str(step["run_id"])]
+
+
+@magics_class
+class StepsMagics(Magics):  # type: ignore[misc]
+    """The magic that shows and steers the notebook's steps."""
+
+    def __init__(self, shell: Any, session: Session) -> None:
+        super().__init__(shell)
+        self._session = session
+
+    @line_magic
+    def steps(self, line: str) -> Any:
+        """Show or steer this notebook's steps.
+
+        %steps                   a table: state, size, time, peak memory, outputs
+        %steps logs NAME         what the step's last run has shown
+        %steps cancel NAME       stop the step
+        %steps notebook [PATH]   say which notebook this is, where no front end does
+        """
+        words = line.split()
+        verbs: dict[str, Callable[[list[str]], Any]] = {
+            "logs": self._logs,
+            "cancel": self._cancel,
+            "notebook": self._notebook,
+        }
+        if not words:
+            return StepsTable(self._known())
+        try:
+            if words[0] not in verbs:
+                raise UsageError(f"%steps {words[0]}: not known. Say %steps, or one of {', '.join(sorted(verbs))}.")
+            return verbs[words[0]](words[1:])
+        except UsageError as error:
+            raise shown_plainly(error) from None
+
+    def _known(self) -> list[Mapping[str, Any]]:
+        return list(self._session.client.notebook_steps(self._session.identity.notebook))
+
+    def _find(self, words: Sequence[str]) -> Mapping[str, Any]:
+        known = {step["name"]: step for step in self._known()}
+        name = words[0] if words else ""
+        if name not in known:
+            hint = f"This notebook has run: {', '.join(known) or 'none'}."
+            raise NotFound(what=f"step {name!r}", hint=hint)
+        return known[name]
+
+    def _logs(self, words: list[str]) -> None:
+        step = self._find(words)
+        output = LiveOutput(self.shell)
+        for event in self._session.client.events(0, run=step["run_id"]):
+            if event["kind"] == "output" and event["step_id"] == step["id"]:
+                output.show(event["content"]["message"])
+
+    def _cancel(self, words: list[str]) -> None:
+        step = self._find(words)
+        self._session.client.cancel_run(step["run_id"])
+
+    def _notebook(self, words: list[str]) -> str:
+        if words:
+            self._session.identity = self._session.identity.at(" ".join(words))
+        return self._session.identity.notebook
