@@ -13,6 +13,7 @@ WORKER = {"errors", "settings", "machine", "model", "analysis", "artifacts", "wo
 """The rooms that run where only the base dependencies are installed."""
 UNSEEN = {
     "dask": "distributed is its scheduler; both must be of one version",
+    "matplotlib-inline": "the backend of figures, named in an environment variable",
     "fsspec": "stores beyond a folder",
     "httptools": "uvicorn's parser",
     "uvloop": "uvicorn's event loop",

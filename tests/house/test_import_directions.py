@@ -37,7 +37,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "execution": ({"model", "settings", "records", "backends"}, set()),
     "service": (
         {"model", "settings", "machine", "records", "backends", "execution"},
-        {"fastapi", "filelock", "pydantic", "starlette", "uvicorn", "uvloop"},
+        {"fastapi", "pydantic", "starlette", "uvicorn", "uvloop"},
     ),
     "history": ({"model", "settings", "artifacts", "records", "service"}, set()),
     "cli": (
@@ -46,7 +46,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "__main__": ({"cli"}, set()),
     "kernel_magics": (
-        {"model", "settings", "analysis", "artifacts", "service", "history"},
+        {"model", "settings", "analysis", "artifacts", "worker", "service", "history"},
         {
             "IPython",
             "cloudpickle",
