@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -151,10 +152,12 @@ class Records:
                 writing.append_events(connection, events)
             return moved
 
-    def mark_lost(self, reason: str, *, keep_runs: Collection[int] = ()) -> LostWork:
+    def mark_lost(
+        self, reason: str, *, keep_runs: Collection[int] = (), first_seq: int | None = None
+    ) -> LostWork:
         """Every step that has not ended becomes lost, and every open run but those kept: what an engine that
         starts says of the one before it. Writes a finished event for each step and a state event for each run,
-        so that whoever replays them sees the end."""
+        so that whoever replays them sees the end; numbered from ``first_seq`` on, where one is given."""
         error = {"type": "WorkerLost", "message": reason, "traceback": []}
         with self._database.write() as connection:
             lost_steps = reading.open_steps(connection)
@@ -164,6 +167,8 @@ class Records:
             for run in lost_runs:
                 writing.move_run(connection, run.id, RunState.LOST, error)
             told = [_lost_step(step, error) for step in lost_steps] + [_lost_run(run, error) for run in lost_runs]
+            if first_seq is not None:
+                told = [replace(event, seq=seq) for seq, event in enumerate(told, first_seq)]
             writing.append_events(connection, told)
         return LostWork(tuple(run.id for run in lost_runs), tuple(step.id for step in lost_steps))
 

@@ -42,7 +42,8 @@ class EngineClient:
     def ensure(self) -> Json:
         """An engine of this version runs after the call; returns what it says of itself: version, pid, store,
         prefix, python, capacity, state, running. Raises EngineUnavailable or EngineMismatch."""
-        return self._call("GET", "/v1/engine")
+        facts: Json = self._call("GET", "/v1/engine")
+        return facts
 
     def info(self) -> Json | None:
         """What the engine says of itself; None when none runs. Starts nothing."""
@@ -103,15 +104,18 @@ class EngineClient:
         without finishing it."""
         owner = os.getpid() if owner_pid is None else owner_pid
         body = {"kind": kind, "notebook": notebook, "session": session, "owner_pid": owner}
-        return self._call("POST", "/v1/runs", body)
+        run: Json = self._call("POST", "/v1/runs", body)
+        return run
 
     def finish_run(self, run: int, *, state: str, error: Mapping[str, Any] | None = None) -> Json:
         """Say how a run that :meth:`create_run` opened has ended (succeeded, failed or cancelled)."""
-        return self._call("POST", f"/v1/runs/{run}/finish", {"state": state, "error": error and dict(error)})
+        found: Json = self._call("POST", f"/v1/runs/{run}/finish", {"state": state, "error": error and dict(error)})
+        return found
 
     def cancel_run(self, run: int) -> Json:
         """Cancel a run and all its live steps; returns the run. A finished run stays as it is."""
-        return self._call("POST", f"/v1/runs/{run}/cancel")
+        found: Json = self._call("POST", f"/v1/runs/{run}/cancel")
+        return found
 
     def runs(self, *, limit: int = 50, notebook: str | None = None, state: str | None = None) -> list[Json]:
         """The latest runs, newest first."""
@@ -121,7 +125,8 @@ class EngineClient:
 
     def run(self, run: int) -> Json:
         """One run. Raises NotFound."""
-        return self._call("GET", f"/v1/runs/{run}")
+        found: Json = self._call("GET", f"/v1/runs/{run}")
+        return found
 
     def steps(self, run: int) -> list[Json]:
         """The steps of a run, in order. Raises NotFound."""

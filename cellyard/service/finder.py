@@ -174,6 +174,5 @@ def _table(facts: Mapping[str, Any]) -> str:
     rows = [("", "this process", "the engine"), *((key, ours[key], str(facts[key])) for key in ours)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )

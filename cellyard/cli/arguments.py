@@ -1,0 +1,116 @@
+"""What can be typed. Commands are imported when they are called; errors become exit codes here.
+
+Exit codes: 0 well, 1 a step or cell failed (or values are damaged), 2 what was typed cannot be meant, 3 the
+engine cannot be reached, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from cellyard import __version__
+from cellyard.errors import CellyardError, EngineError, UsageError
+
+__all__ = ["EXIT_CODES", "main", "make_parser"]
+
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (UsageError, 2),
+    (EngineError, 3),
+    (CellyardError, 1),
+    (KeyboardInterrupt, 130),
+)
+"""The first class that fits gives the code."""
+
+Command = Callable[[argparse.Namespace], int]
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command; returns the exit code. Errors of ours are one message on standard error."""
+    parsed = make_parser().parse_args(arguments)
+    command = _command(parsed.command)
+    try:
+        return command(parsed)
+    except tuple(kind for kind, _ in EXIT_CODES) as error:
+        if not isinstance(error, KeyboardInterrupt):
+            print(f"cellyard: {error}", file=sys.stderr)
+        return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+    except BrokenPipeError:
+        # `cellyard logs 3 | head`: the reader has seen enough.
+        sys.stderr.close()
+        return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The whole grammar of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="cellyard",
+        description="Run the marked cells of notebooks as steps on workers of the size they ask for.",
+        epilog="exit codes: 0 well, 1 a step or cell failed, 2 usage, 3 the engine cannot be reached",
+    )
+    parser.add_argument("--version", action="version", version=f"cellyard {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_looking_back(commands)
+    _add_store(commands)
+    _add_engine(commands)
+    return parser
+
+
+def _add(commands: _Commands, name: str, command: str, help: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help, description=help)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_run(commands: _Commands) -> None:
+    run = _add(commands, "run", "notebook:run", "run a notebook from top to bottom, all its cells")
+    run.add_argument("notebook", type=Path, help="the .ipynb file")
+    run.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where the executed notebook goes, also after a failure (default: NAME.executed.ipynb beside it)",
+    )
+
+
+def _add_looking_back(commands: _Commands) -> None:
+    runs = _add(commands, "runs", "runs:runs", "list the latest runs")
+    runs.add_argument("-n", "--limit", type=int, default=20, help="how many (default: 20)")
+    runs.add_argument("--notebook", help="only those of this notebook")
+    runs.add_argument("--state", help="only those in this state (running, failed, ...)")
+    show = _add(commands, "show", "runs:show", "show one run and its steps")
+    show.add_argument("run", type=int)
+    logs = _add(commands, "logs", "runs:logs", "print what a run, or one step of it, has printed")
+    logs.add_argument("run", type=int)
+    logs.add_argument("step", nargs="?", help="the step's name (default: all)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
+    cancel = _add(commands, "cancel", "runs:cancel", "cancel a run and its live steps")
+    cancel.add_argument("run", type=int)
+
+
+def _add_store(commands: _Commands) -> None:
+    _add(commands, "check", "store:check", "read every stored value again and verify its hash")
+
+
+def _add_engine(commands: _Commands) -> None:
+    engine = commands.add_parser(
+        "engine", help="the background process that does the work", description="The engine process."
+    )
+    actions = engine.add_subparsers(metavar="ACTION", required=True)
+    run = _add(actions, "run", "engine:run", "start it, in the background")
+    run.add_argument("--foreground", action="store_true", help="stay, and show everything it logs")
+    _add(actions, "status", "engine:status", "say whether it runs, and with what")
+    stop = _add(actions, "stop", "engine:stop", "stop it when its running steps have finished")
+    stop.add_argument("--now", action="store_true", help="cancel the running steps")
+
+
+def _command(name: str) -> Command:
+    module, _, function = name.partition(":")
+    found: Command = getattr(importlib.import_module(f"cellyard.cli.{module}"), function)
+    return found

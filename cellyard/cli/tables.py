@@ -1,0 +1,66 @@
+"""Tables of runs and steps for a terminal. Pure: dictionaries of the engine in, rich tables out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from cellyard.model import Resources, format_duration, format_memory
+
+__all__ = ["runs_table", "state_text", "steps_table"]
+
+Json = Mapping[str, Any]
+_COLOURS = {
+    "queued": "dim",
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "lost": "red",
+}
+
+
+def state_text(state: str) -> Text:
+    """A state in its colour."""
+    return Text(state, style=_COLOURS.get(state, ""))
+
+
+def runs_table(runs: Iterable[Json]) -> Table:
+    """One line per run."""
+    table = _table("run", "kind", "state", "when", "seconds", "notebook")
+    for run in runs:
+        when = format_duration(max(0.0, round(time.time() - run["created"]))) + " ago"
+        seconds = _seconds(run["seconds"])
+        table.add_row(str(run["id"]), run["kind"], state_text(run["state"]), when, seconds, run["notebook"])
+    return table
+
+
+def steps_table(steps: Iterable[Json]) -> Table:
+    """One line per step: state, worker size, seconds, peak memory, outputs."""
+    table = _table("step", "state", "size", "seconds", "peak memory", "outputs")
+    for step in steps:
+        table.add_row(
+            step["name"],
+            state_text(step["state"]),
+            str(Resources.from_dict(step["resources"])),
+            _seconds(step.get("seconds")),
+            format_memory(step["peak_memory"]) if step.get("peak_memory") else "",
+            ", ".join(name for each in step.get("outputs") or () for name in each["names"]),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        right = name in {"run", "seconds", "peak memory"}
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.2f}"

@@ -1,0 +1,122 @@
+"""LiveStep: a step that has been accepted and has not finished; and the table of all of them. Pure memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from cellyard.errors import StepAlreadyRunning
+from cellyard.execution.verdict import Intervention
+from cellyard.model import Resources, StepRequest
+
+__all__ = ["LiveStep", "LiveSteps"]
+
+
+@dataclass(slots=True, eq=False)
+class LiveStep:
+    """One accepted step. ``handle`` is the token its face knows it by, for all attempts; ``token`` is that of
+    the current attempt, the only one that may still say anything. ``owns_run``: the run ends with the step.
+    """
+
+    handle: str
+    request: StepRequest
+    resources: Resources
+    run: int
+    step_id: int
+    owns_run: bool
+    token: str
+    attempt: int = 1
+    began: float = 0.0
+    pid: int | None = None
+    worker: str | None = None
+    peak_memory: int = 0
+    done: Intervention = field(default_factory=Intervention)
+    concluding: bool = False
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    delay: asyncio.TimerHandle | None = None
+
+    @property
+    def name(self) -> str:
+        return self.request.name
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What may be live only once."""
+        return (self.request.notebook, self.request.session, self.request.name)
+
+    @property
+    def next_token(self) -> str:
+        """The token of the attempt after this one."""
+        return f"{self.handle}.{self.attempt + 1}"
+
+    def begin_attempt(self) -> None:
+        """From now on only the next attempt's token counts."""
+        self.token = self.next_token
+        self.attempt += 1
+        self.began, self.pid, self.worker = 0.0, None, None
+        self.concluding = False
+        self.peak_memory = 0
+        self.done = replace(self.done, timed_out=False)
+
+    def stop_timers(self) -> None:
+        """No timeout strikes any more, and nobody notes that it runs."""
+        for each in self.timers:
+            each.cancel()
+        self.timers.clear()
+
+
+class LiveSteps:
+    """All live steps, by handle, by current token, and by name."""
+
+    def __init__(self) -> None:
+        self._by_handle: dict[str, LiveStep] = {}
+        self._by_token: dict[str, LiveStep] = {}
+        self._names: dict[tuple[str, str, str], int | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_handle)
+
+    def __iter__(self) -> Iterator[LiveStep]:
+        return iter(list(self._by_handle.values()))
+
+    def claim(self, request: StepRequest) -> None:
+        """Reserve the step's name in its notebook and session; raises StepAlreadyRunning."""
+        key = (request.notebook, request.session, request.name)
+        if key in self._names:
+            hint = "Wait for it, stop it, or give this one another name."
+            raise StepAlreadyRunning(step=request.name, run=self._names[key] or "that is being opened", hint=hint)
+        self._names[key] = None
+
+    def unclaim(self, request: StepRequest) -> None:
+        """Give the name back."""
+        self._names.pop((request.notebook, request.session, request.name), None)
+
+    def add(self, live: LiveStep) -> None:
+        """The step whose name was claimed is live now."""
+        self._names[live.key] = live.run
+        self._by_handle[live.handle] = live
+        self._by_token[live.token] = live
+
+    def renew(self, live: LiveStep) -> None:
+        """Begin the step's next attempt."""
+        self._by_token.pop(live.token, None)
+        live.begin_attempt()
+        self._by_token[live.token] = live
+
+    def remove(self, live: LiveStep) -> None:
+        """The step has finished."""
+        live.stop_timers()
+        self._by_handle.pop(live.handle, None)
+        self._by_token.pop(live.token, None)
+        self.unclaim(live.request)
+
+    def by_handle(self, handle: str) -> LiveStep | None:
+        return self._by_handle.get(handle)
+
+    def by_token(self, token: str) -> LiveStep | None:
+        """The live step whose current attempt has this token."""
+        return self._by_token.get(token)
+
+    def of_run(self, run: int) -> list[LiveStep]:
+        return [live for live in self if live.run == run]

@@ -1,0 +1,320 @@
+"""Runner: the loop that carries steps from request to end. One per engine; belongs to one event loop.
+
+What it promises: a step that was accepted ends, with exactly one finished event; its end is in the records
+before anyone is told; only its current attempt can end it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cellyard.backends.base import Backend, Message, StepTask
+from cellyard.errors import CellyardError, NotFound, RecordsError, StepCancelled, UsageError
+from cellyard.execution.admission import Admission, admit
+from cellyard.execution.hub import EventFilter, Hub, Subscription
+from cellyard.execution.journal import PERIOD, Journal
+from cellyard.execution.live import LiveStep, LiveSteps
+from cellyard.execution.recovery import recover
+from cellyard.execution.runs import OpenRuns
+from cellyard.execution.telling import Teller, end_of_attempt, finished_content
+from cellyard.execution.verdict import Verdict, error_content, judge
+from cellyard.model import StepRequest, format_duration
+
+__all__ = ["Accepted", "Runner"]
+
+GRACE = 2.0
+"""Seconds between the interrupt that a timeout sends and the end by force."""
+_RETRY_PAUSE = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A step that was taken, and its events from the first one on."""
+
+    live: LiveStep
+    events: Subscription
+
+
+class Runner:
+    """Runs steps on a backend, writes what happens to the journal and tells it through the hub."""
+
+    def __init__(self, *, backend: Backend, journal: Journal, hub: Hub, backend_name: str = "local") -> None:
+        self.hub = hub
+        self.journal = journal
+        self.steps = LiveSteps()
+        self._tell = Teller(hub, journal)
+        self.runs = OpenRuns(self._tell, self.steps, self._spawn)
+        self._backend = backend
+        self._backend_name = backend_name
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Take up what an earlier engine left, and be ready for steps. The journal is open."""
+        await recover(self.hub, self.journal, self.runs)
+        await self._backend.start(self._deliver)
+
+    async def close(self, *, reason: str = "the engine was stopped") -> None:
+        """End every live step as cancelled, and return when all ends are in the records."""
+        self.runs.close()
+        for live in self.steps:
+            await self.cancel(live.handle, by=f": {reason}")
+        await self._backend.close()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    @property
+    def busy(self) -> bool:
+        """Whether steps are live, or ends still to be written."""
+        return bool(len(self.steps) or self._tasks)
+
+    def is_open(self, run: int) -> bool:
+        """Whether more may still happen in the run."""
+        return run in self.runs or bool(self.steps.of_run(run))
+
+    # -- what faces ask for
+
+    async def submit(self, request: StepRequest, handle: str) -> Accepted:
+        """Accept a step. Raises UsageErrors and RecordsLocked; nothing has then happened."""
+        if self.steps.by_handle(handle) is not None:
+            raise UsageError(f"the token {handle} was used before")
+        if request.run is not None and request.run not in self.runs:
+            raise NotFound(what=f"open run {request.run}", hint="It has finished, or was lost with its engine.")
+        admission = admit(request, self._backend.capacity, backend=self._backend_name)
+        self.steps.claim(request)
+        try:
+            live = await self._open(request, admission, handle)
+        except BaseException:
+            self.steps.unclaim(request)
+            raise
+        self.steps.add(live)
+        events = self.hub.subscribe(EventFilter(live.run, live.step_id))
+        self._accept(live, admission)
+        self._spawn(self._dispatch(live))
+        return Accepted(live, events)
+
+    async def find(self, handle: str) -> tuple[int, int]:
+        """Run and step id of a submitted step, live or long finished. Raises NotFound."""
+        live = self.steps.by_handle(handle)
+        if live is not None:
+            return live.run, live.step_id
+        found = await self.journal.read(lambda records: records.step_of_token(handle))
+        return found.run_id, found.id
+
+    async def interrupt(self, handle: str) -> None:
+        """As the stop button: KeyboardInterrupt in the step; one that waits is taken out. Unknown: ignored."""
+        live = self.steps.by_handle(handle)
+        if live is None:
+            return
+        live.done = replace(live.done, interrupted=True)
+        if live.delay is not None:
+            self._give_up(live, StepCancelled(step=live.name, by=" while it waited for its next attempt"))
+        else:
+            await self._backend.interrupt(live.token)
+
+    async def cancel(self, handle: str, *, by: str = "") -> None:
+        """End the step by force. Unknown or finished: ignored."""
+        live = self.steps.by_handle(handle)
+        if live is None:
+            return
+        if live.done.cancelled_by is None:
+            live.done = replace(live.done, cancelled_by=by)
+        if live.delay is not None:
+            self._give_up(live, StepCancelled(step=live.name, by=by))
+        else:
+            await self._backend.cancel(live.token)
+
+    async def cancel_run(self, run: int) -> None:
+        """Cancel all live steps of a run and the run itself; a finished run stays as it is."""
+        for live in self.steps.of_run(run):
+            await self.cancel(live.handle, by=": its run was cancelled")
+        if run in self.runs:
+            await self.runs.finish(run, "cancelled")
+
+    # -- from request to submission
+
+    async def _open(self, request: StepRequest, admission: Admission, handle: str) -> LiveStep:
+        opened = await self.journal.write(
+            lambda records: records.open_step(request, resources=admission.resources, token=handle)
+        )
+        return LiveStep(
+            handle=handle,
+            request=request,
+            resources=admission.resources,
+            run=opened.run_id,
+            step_id=opened.step_id,
+            owns_run=request.run is None,
+            token=handle,
+        )
+
+    def _accept(self, live: LiveStep, admission: Admission) -> None:
+        content = {
+            "token": live.handle,
+            "state": "queued",
+            "resources": live.resources.to_dict(),
+            "notebook": live.request.notebook,
+            "cell_id": live.request.cell_id,
+        }
+        self._tell.step(live, "accepted", content)
+        for note in admission.notes:
+            self._tell.note(live, note)
+
+    async def _dispatch(self, live: LiveStep) -> None:
+        """Hand the current attempt to the backend."""
+        task = StepTask(
+            token=live.token,
+            run=live.run,
+            step=live.step_id,
+            name=live.name,
+            request=live.request.to_dict(),
+            resources=live.resources,
+        )
+        try:
+            await self._backend.submit(task)
+        except CellyardError as error:
+            self._give_up(live, error, state="failed")
+
+    # -- from the backend's messages to the end
+
+    def _deliver(self, token: str, messages: list[Message]) -> None:
+        live = self.steps.by_token(token)
+        if live is None:
+            # An attempt that is over for us, for example of a worker that was declared lost and came back.
+            return
+        for message in messages:
+            self._apply(live, message)
+
+    def _apply(self, live: LiveStep, message: Message) -> None:
+        kind = message["kind"]
+        if kind == "output":
+            self._tell.step(live, "output", message["message"])
+        elif kind == "memory":
+            live.peak_memory = max(live.peak_memory, int(message["peak"]))
+            content = {"bytes": message["bytes"], "peak": message["peak"]}
+            self._tell.step(live, "memory", content, at=message.get("time"))
+        elif kind == "started":
+            self._started(live, message)
+        elif kind == "finished" and not live.concluding:
+            live.concluding = True
+            live.stop_timers()
+            self._spawn(self._conclude(live, message))
+
+    def _started(self, live: LiveStep, message: Message) -> None:
+        live.began = float(message.get("time") or time.time())
+        live.worker, live.pid = str(message["worker"]), int(message["pid"])
+        content = {"state": "running", "worker": live.worker, "pid": live.pid, "attempt": live.attempt}
+        self._tell.step(live, "state", content, at=live.began)
+        loop = asyncio.get_running_loop()
+        # A step that ends sooner needs no write of its own for having begun.
+        live.timers.append(loop.call_later(PERIOD, self._mark_running, live))
+        timeout = live.request.options.timeout
+        if timeout is not None:
+            live.timers.append(loop.call_later(timeout, self._time_out, live))
+
+    def _mark_running(self, live: LiveStep) -> None:
+        token, pid, worker, began = live.token, live.pid, live.worker, live.began
+        self.journal.post(lambda records: records.mark_running(token, pid=pid, worker=worker, started=began))
+
+    def _time_out(self, live: LiveStep) -> None:
+        live.done = replace(live.done, timed_out=True)
+        self._spawn(self._backend.interrupt(live.token))
+        loop = asyncio.get_running_loop()
+        live.timers.append(loop.call_later(GRACE, lambda: self._spawn(self._backend.cancel(live.token))))
+
+    async def _conclude(self, live: LiveStep, message: Message) -> None:
+        verdict = judge(live.name, live.request.options, live.attempt, message, live.done)
+        if verdict.retry:
+            await self._try_again(live, message, verdict)
+        else:
+            await self._commit(live, message, verdict)
+
+    async def _commit(self, live: LiveStep, message: Mapping[str, Any], verdict: Verdict) -> None:
+        """Write the end, for as long as it takes, then tell it."""
+        told = False
+        while not await self._try_commit(live, message, verdict):
+            if not told:
+                self._tell.note(live, "the records cannot be written now; the step's end waits for them")
+                told = True
+            await asyncio.sleep(_RETRY_PAUSE)
+        self.runs.step_ended(live.run)
+
+    async def _try_commit(self, live: LiveStep, message: Mapping[str, Any], verdict: Verdict) -> bool:
+        """Write the end and tell it; False when the records cannot be written now, and nothing was.
+
+        The numbers of the events are taken first, because they are written in the same commit.
+        """
+        content = finished_content(live, message, verdict)
+        told = [self._tell.reserve_step(live, "finished", content)]
+        if live.owns_run:
+            told.append(self._tell.reserve_run(live.run, {"state": verdict.state}))
+        earlier = self.journal.take()
+        end = end_of_attempt(live, content, [*earlier, *(event for _, event in told)])
+        try:
+            written = await self.journal.write(lambda records: records.finish_step(end))
+        except RecordsError as error:
+            _log.warning("the end of step %s of run %d waits: %s", live.name, live.run, error)
+            self.journal.give_back(earlier)
+            for slot, _ in told:
+                self.hub.drop(slot)
+            return False
+        except CellyardError:
+            _log.exception("the end of step %s of run %d", live.name, live.run)
+            written = False
+        if not written:
+            _log.error("the records did not take the end of step %s of run %d", live.name, live.run)
+            self.journal.give_back(earlier)
+        # Its name is free before anyone hears of its end.
+        self.steps.remove(live)
+        private = str(message.get("private") or "")
+        for slot, event in told:
+            self.hub.fill(slot, event, private=private if event.kind == "finished" else "")
+        return True
+
+    # -- once more
+
+    async def _try_again(self, live: LiveStep, message: Message, verdict: Verdict) -> None:
+        content = finished_content(live, message, verdict)
+        end, following = end_of_attempt(live, content, ()), live.next_token
+        self.journal.post(lambda records: records.retry_step(end, token=following))
+        options = live.request.options
+        kind = verdict.error["type"] if verdict.error else verdict.state
+        pause = f" in {format_duration(options.retry_delay)}" if options.retry_delay else ""
+        self._tell.note(live, f"attempt {live.attempt} of {options.retries + 1} ended with {kind}; next one{pause}")
+        self.steps.renew(live)
+        self._tell.step(live, "state", {"state": "queued", "attempt": live.attempt, "error": verdict.error})
+        if options.retry_delay:
+            loop = asyncio.get_running_loop()
+            live.delay = loop.call_later(options.retry_delay, self._delay_over, live)
+        else:
+            await self._dispatch(live)
+
+    def _delay_over(self, live: LiveStep) -> None:
+        live.delay = None
+        self._spawn(self._dispatch(live))
+
+    def _give_up(self, live: LiveStep, error: CellyardError, *, state: str = "cancelled") -> None:
+        """End a step whose current attempt is not with the backend."""
+        if live.delay is not None:
+            live.delay.cancel()
+            live.delay = None
+        if live.concluding:
+            return
+        live.concluding = True
+        content = error_content(error)
+        self._spawn(self._commit(live, {}, Verdict(state, content, retry=False)))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("a step's bookkeeping failed", exc_info=task.exception())

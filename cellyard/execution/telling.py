@@ -1,0 +1,96 @@
+"""Teller: says what happens, to followers at once and to the records soon after. Writes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cellyard.execution.hub import Event, Hub, Slot
+from cellyard.execution.journal import Journal
+from cellyard.execution.live import LiveStep
+from cellyard.execution.verdict import Verdict
+from cellyard.model import StepState
+
+if TYPE_CHECKING:
+    from cellyard.records import AttemptEnd
+
+__all__ = ["Teller", "end_of_attempt", "finished_content"]
+
+
+class Teller:
+    """Publishes events and notes them in the journal."""
+
+    def __init__(self, hub: Hub, journal: Journal) -> None:
+        self.hub = hub
+        self.journal = journal
+
+    def step(self, live: LiveStep, kind: str, content: dict[str, Any], *, at: float | None = None) -> None:
+        """Tell something of a live step."""
+        event = self.hub.publish(
+            kind,
+            content,
+            run=live.run,
+            step=live.name,
+            step_id=live.step_id,
+            attempt=live.attempt,
+            at=at,
+        )
+        self.journal.note(event)
+
+    def note(self, live: LiveStep, text: str) -> None:
+        """A sentence of ours among the step's own output (stderr)."""
+        self.step(live, "output", {"type": "stream", "name": "stderr", "text": f"note: {text}\n"})
+
+    def run(self, run: int, content: dict[str, Any]) -> None:
+        """Tell that a run as a whole has changed."""
+        self.journal.note(self.hub.publish("state", content, run=run))
+
+    def reserve_run(self, run: int, content: dict[str, Any]) -> tuple[Slot, Event]:
+        """An event of a run that is told later, with its number now."""
+        slot = self.hub.reserve(run)
+        return slot, Event(slot.seq, run, None, None, None, time.time(), "state", content)
+
+    def reserve_step(self, live: LiveStep, kind: str, content: dict[str, Any]) -> tuple[Slot, Event]:
+        """An event of a step that is told later, with its number now."""
+        slot = self.hub.reserve(live.run, live.step_id)
+        event = Event(slot.seq, live.run, live.name, live.step_id, live.attempt, time.time(), kind, content)
+        return slot, event
+
+
+def finished_content(live: LiveStep, message: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
+    """What a finished event says; never the private part."""
+    now = time.time()
+    return {
+        "state": verdict.state,
+        "attempt": live.attempt,
+        "outputs": list(message.get("outputs") or ()),
+        "deleted": list(message.get("deleted") or ()),
+        "result": message.get("result"),
+        "error": verdict.error,
+        "peak_memory": max(live.peak_memory, int(message.get("peak_memory") or 0)),
+        "cpu_seconds": float(message.get("cpu_seconds") or 0.0),
+        "seconds": max(0.0, now - live.began) if live.began else 0.0,
+        "time": now,
+    }
+
+
+def end_of_attempt(live: LiveStep, content: Mapping[str, Any], events: Sequence[Event]) -> AttemptEnd:
+    """The same for the records."""
+    # SQLAlchemy comes with it, which the engine imports after its socket answers.
+    from cellyard.records import AttemptEnd
+
+    return AttemptEnd(
+        token=live.token,
+        state=StepState(content["state"]),
+        outputs=content["outputs"],
+        error=content["error"],
+        peak_memory=content["peak_memory"] or None,
+        cpu_seconds=content["cpu_seconds"],
+        finished=content["time"],
+        started=live.began or None,
+        pid=live.pid,
+        worker=live.worker,
+        ends_run=live.owns_run,
+        events=events,
+    )

@@ -1,0 +1,61 @@
+"""How an attempt ended, and whether the step is tried again. Pure: facts in, a verdict out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cellyard.errors import CellyardError, StepCancelled, StepTimeout
+from cellyard.model import StepLine, format_duration
+
+__all__ = ["Intervention", "Verdict", "error_content", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """What was done to an attempt while it was queued or ran."""
+
+    timed_out: bool = False
+    interrupted: bool = False
+    cancelled_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The attempt's final state and error, and whether another attempt follows."""
+
+    state: str
+    error: dict[str, Any] | None
+    retry: bool
+
+
+def judge(name: str, options: StepLine, attempt: int, message: Mapping[str, Any], done: Intervention) -> Verdict:
+    """The verdict on a finished message.
+
+    A step that ended well has ended well, whatever was asked of it meanwhile. What its user stopped is not
+    tried again; a timeout, an exception of its own and a lost worker are, while ``--retries`` lasts.
+    """
+    state, error = str(message["state"]), message.get("error")
+    if state == "succeeded":
+        return Verdict(state, None, retry=False)
+    if done.timed_out:
+        timeout = StepTimeout(step=name, timeout=format_duration(options.timeout or 0.0))
+        state, error = "failed", error_content(timeout, below=error)
+    elif done.cancelled_by is not None:
+        cancelled = StepCancelled(step=name, by=done.cancelled_by)
+        state, error = "cancelled", error_content(cancelled, below=error)
+    stopped = done.interrupted or done.cancelled_by is not None or state == "cancelled"
+    return Verdict(state, error and dict(error), retry=not stopped and attempt <= options.retries)
+
+
+def error_content(error: CellyardError, *, below: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """An error of ours in the shape in which a step's own errors come; keeps the traceback of the one below."""
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "fields": error.fields,
+        "traceback": list(below.get("traceback") or ()) if below else [],
+        "exception": None,
+        "cause": below.get("message") if below else None,
+    }

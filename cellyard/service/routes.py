@@ -1,0 +1,209 @@
+"""The routes. Each reads its request, calls the engine, and writes the answer: nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from cellyard.errors import UsageError
+from cellyard.execution.hub import Event, EventFilter
+from cellyard.model import TERMINAL, StepRequest
+from cellyard.service.engine import Engine
+from cellyard.service.events import EventResponse, Reading
+
+__all__ = ["router"]
+
+Json = dict[str, Any]
+router = APIRouter()
+
+
+async def engine_of(request: Request) -> Engine:
+    """The engine that this application serves."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+async def ready_engine(request: Request) -> Engine:
+    """The engine, once its records are open."""
+    engine = await engine_of(request)
+    await engine.ready()
+    return engine
+
+
+Serving = Annotated[Engine, Depends(engine_of)]
+Ready = Annotated[Engine, Depends(ready_engine)]
+
+
+class StopRequest(BaseModel):
+    """How to leave: with ``drain`` after the running steps, otherwise at once."""
+
+    drain: bool = True
+
+
+class RunRequest(BaseModel):
+    """A run that steps are to join; lost when the process ``owner_pid`` ends before it is finished."""
+
+    kind: str = Field(default="notebook", pattern="^(notebook|cell)$")
+    notebook: str
+    session: str = ""
+    owner_pid: int | None = None
+
+
+class FinishRequest(BaseModel):
+    """How a run ended."""
+
+    state: str = Field(pattern="^(succeeded|failed|cancelled)$")
+    error: Json | None = None
+
+
+@router.get("/v1/engine")
+async def describe(engine: Serving) -> Json:
+    """Version, process, store, environment, capacity, state, and how many steps run."""
+    return engine.facts()
+
+
+@router.post("/v1/engine/stop")
+async def stop(engine: Serving, wanted: StopRequest) -> Json:
+    """Ask the engine to leave; returns at once."""
+    engine.stop(drain=wanted.drain)
+    return engine.facts()
+
+
+@router.post("/v1/steps", response_class=EventResponse)
+async def submit(
+    engine: Ready, request: Request, token: Annotated[str, Query(pattern="^[0-9a-f]{8,64}$")]
+) -> EventResponse:
+    """Run a step; the answer is the stream of its events, from accepted to finished. The token, chosen by
+    the caller and never used before, names the step from then on."""
+    engine.check_taking()
+    accepted = await engine.runner.submit(_step_request(await request.json()), token)
+    reading = _step_reading(accepted.live.run, accepted.live.step_id, since=0)
+    return EventResponse(engine.follow(reading, accepted.events))
+
+
+@router.get("/v1/steps/{token}/events", response_class=EventResponse)
+async def resume(engine: Ready, token: str, since: int = 0) -> EventResponse:
+    """The rest of a submitted step's events."""
+    run, step_id = await engine.runner.find(token)
+
+    async def is_over() -> bool:
+        return engine.runner.steps.by_handle(token) is None
+
+    reading = replace(_step_reading(run, step_id, since=since), is_over=is_over)
+    return EventResponse(engine.follow(reading))
+
+
+@router.post("/v1/steps/{token}/interrupt")
+async def interrupt(engine: Ready, token: str) -> Json:
+    """KeyboardInterrupt in the step; without effect when it is unknown or has finished."""
+    await engine.runner.interrupt(token)
+    return {}
+
+
+@router.post("/v1/steps/{token}/cancel")
+async def cancel(engine: Ready, token: str) -> Json:
+    """End the step by force; without effect when it is unknown or has finished."""
+    await engine.runner.cancel(token)
+    return {}
+
+
+@router.get("/v1/notebooks/steps")
+async def notebook_steps(engine: Ready, notebook: str) -> Json:
+    """The latest step of each name that the notebook has run."""
+    found = await engine.runner.journal.read(lambda records: records.latest_steps(notebook))
+    return {"steps": [step.to_dict() for step in found]}
+
+
+@router.post("/v1/runs")
+async def create(engine: Ready, wanted: RunRequest) -> Json:
+    """Open a run that steps join."""
+    engine.check_taking()
+    run = await engine.runner.runs.create(**wanted.model_dump())
+    return await _run(engine, run)
+
+
+@router.get("/v1/runs")
+async def runs(
+    engine: Ready,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
+    notebook: str | None = None,
+    state: str | None = None,
+) -> Json:
+    """The latest runs, newest first."""
+    found = await engine.runner.journal.read(lambda records: records.runs(limit=limit, notebook=notebook, state=state))
+    return {"runs": [run.to_dict() for run in found]}
+
+
+@router.get("/v1/runs/{run}")
+async def one(engine: Ready, run: int) -> Json:
+    """One run."""
+    return await _run(engine, run)
+
+
+@router.get("/v1/runs/{run}/steps")
+async def steps(engine: Ready, run: int) -> Json:
+    """The steps of a run, in order."""
+    await _run(engine, run)
+    found = await engine.runner.journal.read(lambda records: records.steps(run))
+    return {"steps": [step.to_dict() for step in found]}
+
+
+@router.post("/v1/runs/{run}/finish")
+async def finish(engine: Ready, run: int, wanted: FinishRequest) -> Json:
+    """Say how an open run ended."""
+    await engine.runner.runs.finish(run, wanted.state, wanted.error)
+    return await _run(engine, run)
+
+
+@router.post("/v1/runs/{run}/cancel")
+async def cancel_run(engine: Ready, run: int) -> Json:
+    """Cancel a run and its live steps; without effect when it has finished."""
+    await _run(engine, run)
+    await engine.runner.cancel_run(run)
+    return await _run(engine, run)
+
+
+@router.get("/v1/runs/{run}/events", response_class=EventResponse)
+async def run_events(engine: Ready, run: int, since: int = 0, follow: bool = False) -> EventResponse:
+    """What happened in a run after number ``since``; with ``follow`` until the run has ended."""
+    await _run(engine, run)
+
+    async def is_over() -> bool:
+        return not engine.runner.is_open(run)
+
+    reading = Reading(wanted=EventFilter(run), since=since, live=follow, is_last=_ends_run, is_over=is_over)
+    return EventResponse(engine.follow(reading))
+
+
+@router.get("/v1/events", response_class=EventResponse)
+async def all_events(engine: Ready, since: int = 0, follow: bool = False) -> EventResponse:
+    """What happened in all runs after number ``since``; with ``follow`` also what is to come."""
+    reading = Reading(wanted=EventFilter(), since=since, live=follow)
+    return EventResponse(engine.follow(reading))
+
+
+async def _run(engine: Engine, run: int) -> Json:
+    found = await engine.runner.journal.read(lambda records: records.run(run))
+    return found.to_dict()
+
+
+def _step_request(body: Any) -> StepRequest:
+    try:
+        return StepRequest.from_dict(body)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"the request is not a step: {type(error).__name__}: {error}") from error
+
+
+def _step_reading(run: int, step_id: int, *, since: int) -> Reading:
+    return Reading(wanted=EventFilter(run, step_id), since=since, private=True, is_last=_ends_step)
+
+
+def _ends_step(event: Event) -> bool:
+    return event.kind == "finished"
+
+
+def _ends_run(event: Event) -> bool:
+    return event.kind == "state" and event.step_id is None and event.content.get("state") in TERMINAL
