@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,8 +33,14 @@ class Both:
     env: Mapping[str, str]
 
 
+# The first test of each example waits for both of its runs.
+pytestmark = pytest.mark.timeout(300)
+
+
 @pytest.fixture(scope="module", params=sorted(EXAMPLES))
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    # A new machine's first figure makes a cache of fonts, and says so after a while: not in the cell's output.
+    subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True, timeout=100)
     notebook = read(ROOT / f"examples/{request.param}.ipynb")
     # Not below pytest's folder, whose path may be too long for a socket.
     with tempfile.TemporaryDirectory(prefix="cy-") as home:
