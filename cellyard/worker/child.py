@@ -1,18 +1,20 @@
 """The step process: forked ahead, waits for one step, runs it in IPython's shell, stores what it made, ends.
 
-Nothing survives it. SIGINT is ignored except while the cell runs, so neither loading nor storing is cut in two.
+Nothing survives it. SIGINT is held back until the cell runs and ignored after it, so neither loading nor storing is
+cut in two, and an interrupt that comes too early strikes when the cell begins.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import pickle
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cellyard.artifacts.changes import LoadedGroup
@@ -35,14 +37,19 @@ def serve_one_step(sock: socket.socket, owner: int) -> None:
     die_with_parent(owner, signal.SIGKILL)
     os.setsid()
     adopt_orphans()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    channel = Channel(sock)
+    capture = DescriptorCapture(channel)
+    capture.start()
+    sys.stdout = StreamWriter(channel, "stdout", 1)
+    sys.stderr = StreamWriter(channel, "stderr", 2)
+    sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
     try:
         _, task, place = receive_blocking(sock)
     except EOFError:  # the worker no longer needs this child
         return
-    channel = Channel(sock)
     try:
-        step = _Step(task, place, channel)
+        step = _Step(task, place, channel, capture)
         step.prepare()
         succeeded = step.run()
         answer = step.finish(succeeded)
@@ -52,7 +59,10 @@ def serve_one_step(sock: socket.socket, owner: int) -> None:
 
 
 class _Step:
-    def __init__(self, task: Mapping[str, Any], place: Mapping[str, Any], channel: Channel) -> None:
+    def __init__(
+        self, task: Mapping[str, Any], place: Mapping[str, Any], channel: Channel, capture: DescriptorCapture
+    ) -> None:
+        self._capture = capture
         self.request = task["request"]
         self.name = task["name"]
         self._place = place
@@ -66,13 +76,8 @@ class _Step:
         registry.origin = f"@{task['token'][:12]}"
 
     def prepare(self) -> None:
-        """Size, streams, process state, then the values that the cell reads."""
+        """Size, process state, then the values that the cell reads."""
         use_size(self._place)
-        self._capture = DescriptorCapture(self._channel)
-        self._capture.start()
-        sys.stdout = StreamWriter(self._channel, "stdout", 1)
-        sys.stderr = StreamWriter(self._channel, "stderr", 2)
-        sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
         self._watcher.apply(self._private.get("state", {}))
         os.environ.update(dict(self.request["options"].get("env") or ()))
         self._load_inputs()
@@ -97,15 +102,22 @@ class _Step:
 
     def run(self) -> bool:
         """Run the cell; True when it succeeded."""
-        self._channel.send("running", pid=os.getpid())
-        with _interruptible():
-            result = self._shell.run_cell(self.request["source"], store_history=False)
+        error = self._run_cell()
         self._flush()
-        error = result.error_before_exec or result.error_in_exec
         if error is not None:
             trace = getattr(self._shell, "step_traceback", [])
             self._error = describe_error(error, trace, self._shell.user_ns, self._store)
         return error is None
+
+    def _run_cell(self) -> BaseException | None:
+        try:
+            with _interruptible():
+                result = self._shell.run_cell(self.request["source"], store_history=False)
+        except KeyboardInterrupt as early:  # it struck just before the cell's first line, or just after its last
+            self._shell.step_traceback = ["KeyboardInterrupt: before the cell began"]
+            return early
+        error: BaseException | None = result.error_before_exec or result.error_in_exec
+        return error
 
     def _flush(self) -> None:
         """All text of the cell is on the channel before what the step answers."""
@@ -136,13 +148,13 @@ class _Step:
         }
 
 
-class _interruptible:  # noqa: N801 - reads as a statement
-    """SIGINT raises KeyboardInterrupt inside this block alone."""
-
-    def __enter__(self) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def __exit__(self, *_: object) -> None:
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt inside this block, at once where one is pending, and never again after it."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
