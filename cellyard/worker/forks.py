@@ -20,6 +20,8 @@ from cellyard.worker.sizing import THREAD_SETTINGS
 
 __all__ = ["Child", "ParentHandle", "Parents"]
 
+_END_WITHIN = 3.0
+
 
 class Child:
     """A forked child that waits for its step: pid, its socket, and later its wait status."""
@@ -33,9 +35,7 @@ class Child:
 class ParentHandle:
     """A step parent process and the socket to it, not yet attached to a loop."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], control: socket.socket, packages: tuple[str, ...]
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, packages: tuple[str, ...]) -> None:
         self.process = process
         self.control = control
         self.packages = packages
@@ -178,9 +178,7 @@ class _Parent:
         if spare is not None and spare.done() and not spare.cancelled() and spare.exception() is None:
             spare.result().sock.close()
         elif spare is not None:
-            spare.add_done_callback(
-                lambda f: None if f.cancelled() or f.exception() else f.result().sock.close()
-            )
+            spare.add_done_callback(lambda f: None if f.cancelled() or f.exception() else f.result().sock.close())
 
     def _close_if_idle(self) -> None:
         if self._retired and not self._statuses and not self._forking:
@@ -194,8 +192,12 @@ class _Parent:
         self._drop_spare()
         self._control.close()
         if self._process.poll() is None:
+            self._process.terminate()  # not kill: it ends what its steps have started, and is quick about it
+        try:
+            self._process.wait(_END_WITHIN)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-        self._process.wait()
+            self._process.wait()
 
 
 class Parents:

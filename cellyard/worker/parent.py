@@ -19,6 +19,8 @@ import signal
 import socket
 import sys
 import sysconfig
+import time
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,21 +30,50 @@ from cellyard.worker.processes import adopt_orphans, die_with_parent, end_adopte
 
 __all__ = ["import_safely", "main"]
 
+_END_WITHIN = 2.0
+
 
 def main() -> None:
-    """Import, then fork on demand until the control socket closes."""
+    """Import, then fork on demand until the control socket closes or SIGTERM comes; never returns."""
     descriptor, owner, packages = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     die_with_parent(owner)
     adopt_orphans()
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     control = socket.socket(fileno=descriptor)
+    status = 0
+    try:
+        _work(control, packages)
+    except SystemExit:
+        status = 0  # by SIGTERM
+    except Exception:  # noqa: BLE001 - whatever it was, the steps are ended all the same
+        traceback.print_exc()
+        status = 1
+    finally:
+        _end_all_steps()
+        os._exit(status)  # taking the imported packages apart would take longer than anything above
+
+
+def _work(control: socket.socket, packages: Iterable[str]) -> None:
     imported, unsafe = import_safely(packages)
     _warm_shell()
     gc.collect()
     gc.freeze()  # a collection in a child would otherwise touch, and so copy, every page of the parent
     control.send(msgpack.packb(["ready", imported, unsafe]))
     _Parent(control).serve()
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit
+
+
+def _end_all_steps() -> None:
+    """Kill the children, and whatever comes to us when they are gone: steps start daemons too."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    deadline = time.monotonic() + _END_WITHIN
+    while end_adopted(()) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def import_safely(packages: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -115,6 +146,8 @@ class _Parent:
             return False
         if msgpack.unpackb(data)[0] == "fork":
             channel = socket.socket(fileno=descriptors[0])
+            # Held back from before the fork on, so that no interrupt is lost on a child that is not ready for it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             pid = os.fork()
             if pid == 0:
                 self._become_child(channel, wakeup)
@@ -129,6 +162,7 @@ class _Parent:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             for descriptor in wakeup:
                 os.close(descriptor)
             owner = os.getppid()

@@ -50,8 +50,9 @@ def serve(sock: socket.socket, pool: Pool, resources: Mapping[str, int], folder:
     # What the imports have made stays: no collection need look at it again.
     gc.collect()
     gc.freeze()
+    host = StepHost(pool, resources, folder, ending=lambda: signal.alarm(_END_WITHIN))
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(StepHost(pool, resources, folder).serve(sock))
+        return runner.run(host.serve(sock))
 
 
 @dataclass(slots=True)
@@ -67,12 +68,15 @@ class _Step:
 
 
 class StepHost:
-    """Between the link and the cluster."""
+    """Between the link and the cluster; ``ending`` is called when the end begins, so that a hang can be cut."""
 
-    def __init__(self, pool: Pool, resources: Mapping[str, int], folder: Path) -> None:
+    def __init__(
+        self, pool: Pool, resources: Mapping[str, int], folder: Path, *, ending: Callable[[], object]
+    ) -> None:
         self._pool = pool
+        self._ending = ending
         self._plugin = StepPlugin(pool, self._admit)
-        self._cluster = LocalCluster(resources, folder, self._plugin, _Watch(self))
+        self.cluster = LocalCluster(resources, folder, self._plugin, _Watch(self))
         self._steps: dict[str, _Step] = {}
         self._position = 0
         self._stop = asyncio.Event()
@@ -82,11 +86,11 @@ class StepHost:
         """Serve until the engine says "close" or is gone, or until SIGTERM; 1 when Dask broke."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        await self._cluster.start()
+        await self.cluster.start()
         self._link = await Link.open(sock, self._on_frame, self._stop.set)
         self._link.send("ready", os.getpid())
         sweeping = asyncio.create_task(self._sweep())
-        broken = asyncio.create_task(self._cluster.broken())
+        broken = asyncio.create_task(self.cluster.broken())
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait([broken, stopped], return_when=asyncio.FIRST_COMPLETED)
         if broken.done():
@@ -98,12 +102,12 @@ class StepHost:
         return code
 
     async def _close(self) -> None:
-        signal.alarm(_END_WITHIN)
+        self._ending()
         await self._plugin.close()
         deadline = asyncio.get_running_loop().time() + _LAST_WORDS
         while self._running() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.005)
-        await self._cluster.close()
+        await self.cluster.close()
         await self._link.close()
         while end_adopted(self._pool.pids()):
             await asyncio.sleep(0.005)
@@ -132,7 +136,7 @@ class StepHost:
 
     def _submit(self, token: str, name: str, cost: Mapping[str, int], packed: bytes) -> None:
         self._position += 1
-        future = self._cluster.submit((_KEY, token), packed, cost, self._position)
+        future = self.cluster.submit((_KEY, token), packed, cost, self._position)
         self._steps[token] = _Step(name, future)
 
     def _interrupt(self, token: str) -> None:
@@ -160,7 +164,7 @@ class StepHost:
 
     def _forget(self, token: str, step: _Step) -> None:
         del self._steps[token]
-        task = asyncio.create_task(self._cluster.cancel(step.future))
+        task = asyncio.create_task(self.cluster.cancel(step.future))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -199,7 +203,7 @@ class StepHost:
         if step is None:
             return
         if not step.ended:
-            cause = self._cluster.failure((_KEY, token)) if failed else "It ended without a result."
+            cause = self.cluster.failure((_KEY, token)) if failed else "It ended without a result."
             self._finish(token, step, lost(step.name, worker="local", cause=cause))
         # Not here, in the middle of the scheduler's transitions.
         asyncio.get_running_loop().call_soon(step.future.release)
