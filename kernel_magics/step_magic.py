@@ -74,7 +74,7 @@ class StepMagics(Magics):  # type: ignore[misc]
 
     def _execution_count(self) -> int:
         """The number of the cell that runs now."""
-        return int(self.shell.execution_count)
+        return int(self.shell.displayhook.prompt_count)
 
     def _private(self, options: StepLine, pure: tuple[str, ...]) -> str:
         content = {
@@ -102,7 +102,7 @@ class StepMagics(Magics):  # type: ignore[misc]
                 raise CellyardError(f"step {request.name} ended without an answer") from None
             kind, content = event["kind"], event["content"]
             if kind == "output":
-                output.show(content["message"])
+                output.show(content)
             elif kind == "state":
                 worker = content.get("worker") or worker
             elif kind == "finished":

@@ -9,7 +9,7 @@ from typing import Any
 from IPython.core.magic import Magics, line_magic, magics_class
 
 from cellyard.artifacts.previews import size_in_words
-from cellyard.errors import NotFound, UsageError
+from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model.resources import Resources, format_duration
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.remote_errors import shown_plainly
@@ -81,13 +81,13 @@ class StepsMagics(Magics):  # type: ignore[misc]
             "cancel": self._cancel,
             "notebook": self._notebook,
         }
-        if not words:
-            return StepsTable(self._known())
         try:
+            if not words:
+                return StepsTable(self._known())
             if words[0] not in verbs:
                 raise UsageError(f"%steps {words[0]}: not known. Say %steps, or one of {', '.join(sorted(verbs))}.")
             return verbs[words[0]](words[1:])
-        except UsageError as error:
+        except CellyardError as error:
             raise shown_plainly(error) from None
 
     def _known(self) -> list[Mapping[str, Any]]:
@@ -106,7 +106,7 @@ class StepsMagics(Magics):  # type: ignore[misc]
         output = LiveOutput(self.shell)
         for event in self._session.client.events(0, run=step["run_id"]):
             if event["kind"] == "output" and event["step_id"] == step["id"]:
-                output.show(event["content"]["message"])
+                output.show(event["content"])
 
     def _cancel(self, words: list[str]) -> None:
         step = self._find(words)

@@ -1,7 +1,7 @@
 """What a step shows, as notebook messages on the child's channel.
 
-Text goes out at once when nothing went out for a while, so that it is seen even if the next call holds the
-interpreter for long; text that follows quickly is gathered for 20 ms. Everything else flushes the text before it, so
+A line goes out at once when nothing went out for a while, so that it is seen even if the next call holds the
+interpreter for long; other text is gathered for 20 ms. Everything else flushes the text before it, so
 order is kept. Writes to descriptors 1 and 2 (subprocesses, C code) are read from pipes and join the same order.
 """
 
@@ -60,7 +60,7 @@ class Channel:
             self._pending.append((name, text))
             self._pending_size += len(text)
             quiet = time.monotonic() - self._last_sent
-            if quiet >= GATHER_SECONDS or self._pending_size >= LARGE_TEXT:
+            if (quiet >= GATHER_SECONDS and "\n" in text) or self._pending_size >= LARGE_TEXT:
                 self._flush()
             else:
                 self._start_flusher()

@@ -111,7 +111,6 @@ class _Running:
         self._limit: int | None = task["resources"].get("memory")
         self._child: Child | None = None
         self._watch: MemoryWatch | None = None
-        self._cell_runs = False
         self._interrupt_waits = False
         self._ended = asyncio.Event()
         self._verdict: tuple[str, CellyardError | None] | None = None
@@ -123,6 +122,8 @@ class _Running:
         self._emit([{"kind": "started", "pid": child.pid, "worker": self._worker, "time": time.time()}])
         if self._verdict is not None:  # cancelled while it waited for a child
             self._signal(signal.SIGKILL)
+        if self._interrupt_waits:
+            self._signal(INTERRUPT_SIGNAL)
         link = await Link.open(child.sock, self._on_frame, self._on_lost)
         link.send("step", dict(self._task), dict(place))
         self._watch.start()
@@ -140,10 +141,6 @@ class _Running:
         kind, content = frame
         if kind == "output":
             self._emit([{"kind": "output", **content}])
-        elif kind == "running":
-            self._cell_runs = True
-            if self._interrupt_waits:
-                self._signal(INTERRUPT_SIGNAL)
         elif kind == "finished" and self._verdict is None:
             self._finished = True
             self._emit([self._complete(content)])
@@ -161,10 +158,10 @@ class _Running:
         return {"kind": "finished", **content, "peak_memory": self._watch.peak, "time": time.time()}
 
     def interrupt(self) -> None:
-        if self._cell_runs:
-            self._signal(INTERRUPT_SIGNAL)
-        else:
+        if self._child is None:
             self._interrupt_waits = True
+        else:
+            self._signal(INTERRUPT_SIGNAL)
 
     def kill(self, state: str, error: CellyardError | None) -> None:
         if self._verdict is None and not self._finished:
