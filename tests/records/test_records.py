@@ -381,3 +381,11 @@ def test_a_run_whose_owner_lives_can_be_kept(records):
     lost = records.mark_lost("engine ended", keep_runs={run})
     assert (lost.runs, lost.steps) == ((), (opened.step_id,))
     assert records.run(run).state == "running"
+
+
+def test_what_is_told_of_lost_work_can_be_numbered_above_all_that_was_ever_told(records):
+    opened = records.open_step(request(), token="t1")
+    records.append_events([event(opened.run_id)])
+    records.mark_lost("engine ended", first_seq=100_001)
+    assert [each.seq for each in records.events_since(1)] == [100_001, 100_002]
+    assert records.append_events([event(opened.run_id)]) == [100_003]
