@@ -100,11 +100,14 @@ class DaskLocalBackend:
 
         Raises EngineError when it gave up, or took longer than that many seconds.
         """
-        try:
-            await asyncio.wait_for(self._ready.wait(), timeout)
-        except TimeoutError as error:
-            reason = self._failure or f"it was not ready within {timeout:g} s"
-            raise EngineError(f"The local Dask process did not start: {reason}.") from error
+        if self._supervisor is None:
+            raise EngineError("The local backend is not running.")
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait([ready, self._supervisor], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if not self._ready.is_set():
+            reason = self._failure or f"It was not ready within {timeout:g} s"
+            raise EngineError(f"The local Dask process did not start. {reason}.")
 
     async def submit(self, task: StepTask) -> None:
         """Queue a step; see the contract."""

@@ -34,7 +34,7 @@ _END_WITHIN = 10
 """Seconds after which a process that was asked to end, and hangs, is ended by SIGALRM."""
 _LAST_WORDS = 0.5
 """Seconds for the last messages of steps that were ended, on their way through Dask."""
-_SWEEP_EVERY = 5.0
+_SWEEP_EVERY = 2.0
 
 _KEY = "step"
 
@@ -70,9 +70,7 @@ class _Step:
 class StepHost:
     """Between the link and the cluster; ``ending`` is called when the end begins, so that a hang can be cut."""
 
-    def __init__(
-        self, pool: Pool, resources: Mapping[str, int], folder: Path, *, ending: Callable[[], object]
-    ) -> None:
+    def __init__(self, pool: Pool, resources: Mapping[str, int], folder: Path, *, ending: Callable[[], object]) -> None:
         self._pool = pool
         self._ending = ending
         self._plugin = StepPlugin(pool, self._admit)
