@@ -54,17 +54,16 @@ class EventStream(Iterator[dict[str, Any]]):
         self.close()
 
     def close(self) -> None:
-        """Stop following. The run itself goes on."""
+        """Stop following, also when another thread waits for the next event. The run itself goes on."""
         self._ended = True
-        if self._opened is not None:
-            self._opened[0].close()
-            self._opened = None
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened[0].close()
 
     def _read(self) -> None:
         try:
-            if self._opened is None:
-                self._opened = self._open_at(self.seq)
-            piece = self._opened[1].piece()
+            opened = self._opened = self._opened or self._open_at(self.seq)
+            piece = opened[1].piece()
         except Broken as error:
             self._start_over(error)
             return
@@ -76,6 +75,8 @@ class EventStream(Iterator[dict[str, Any]]):
     def _start_over(self, error: Broken) -> None:
         """An engine that stops, or a lost connection: the rest comes over a new one."""
         self._opened = None
+        if self._ended:
+            return
         self._buffer.clear()
         self._breaks += 1
         if self._breaks > _MOST_BREAKS:

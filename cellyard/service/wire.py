@@ -78,11 +78,12 @@ class Connection:
 
     def close(self) -> None:
         """Close; an answer that is being read in another thread ends with :class:`Broken`."""
-        if self._socket is not None:
+        found, self._socket = self._socket, None
+        if found is not None:
+            # Wakes a thread that waits for data; closing alone would not.
             with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
-            self._socket = None
+                found.shutdown(socket.SHUT_RDWR)
+            found.close()
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:

@@ -1,0 +1,187 @@
+"""Progress: how far a notebook has come; and the views of it, for a terminal and for a log."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from cellyard.cli.tables import state_text, steps_table
+from cellyard.model import Resources, format_duration, format_memory
+
+__all__ = ["Progress", "View", "make_view"]
+
+Json = Mapping[str, Any]
+
+
+class Progress:
+    """What is known of a notebook's execution. Told by the cells' thread and by the events' thread."""
+
+    def __init__(self, path: Path, notebook: Any) -> None:
+        self.path = path
+        self.run = 0
+        self.state = "running"
+        self.error: dict[str, Any] | None = None
+        self.interrupted = False
+        self.began = time.monotonic()
+        self.traceback = ""
+        self.lines: list[str] = []
+        self._sources = {
+            index: cell.source
+            for index, cell in enumerate(notebook.cells)
+            if cell.cell_type == "code" and cell.source.strip()
+        }
+        self._done: set[int] = set()
+        self._current: int | None = None
+        self._steps: dict[int, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+
+    # -- what happens
+
+    def cell_started(self, index: int) -> None:
+        self._current = index
+
+    def cell_done(self, index: int) -> None:
+        self._current = None
+        self._done.add(index)
+
+    def failed(self, index: int, kind: str, message: str, traceback: str) -> None:
+        """A cell raised: nothing after it runs."""
+        self._current = None
+        self.state = "failed"
+        self.error = {"type": kind, "message": message, "cell": index}
+        self.traceback = traceback
+
+    def ended(self, *, stopped: bool) -> None:
+        """No further cell runs."""
+        if stopped:
+            self.state = "cancelled"
+        elif self.state == "running":
+            self.state = "succeeded"
+
+    def event(self, event: Json) -> None:
+        """Something happened to a step of the run."""
+        if event["step_id"] is None:
+            return
+        with self._lock:
+            line = self._apply(event)
+        if line:
+            self.say(f"step {event['step']}: {line}")
+
+    def say(self, text: str) -> None:
+        """A sentence for the user."""
+        self.lines.append(text)
+
+    def _apply(self, event: Json) -> str:
+        kind, content = event["kind"], event["content"]
+        step = self._steps.setdefault(event["step_id"], {"name": event["step"], "state": "queued"})
+        if kind == "accepted":
+            step |= {"resources": content["resources"], "state": "queued"}
+            return ""
+        if kind == "state":
+            step |= {"state": content["state"], "began": event["time"]}
+            return f"{content['state']} on {Resources.from_dict(step['resources'])}"
+        if kind == "memory":
+            step["peak_memory"] = content["peak"]
+            return ""
+        if kind == "finished":
+            keys = ("state", "seconds", "peak_memory", "outputs")
+            step |= {key: content[key] for key in keys}
+            peak = f", {format_memory(content['peak_memory'])} at its peak" if content["peak_memory"] else ""
+            return f"{content['state']} after {format_duration(content['seconds'])}{peak}"
+        return ""
+
+    # -- what is seen
+
+    def headline(self) -> str:
+        """Where it is now, in one line."""
+        took = format_duration(round(time.monotonic() - self.began, 1))
+        place = f"{len(self._done)} of {len(self._sources)} cells"
+        if self._current is not None:
+            first = self._sources[self._current].strip().splitlines()[0]
+            return f"{place}, {took}   {first[:80]}"
+        return f"{place}, {took}"
+
+    def steps(self) -> list[dict[str, Any]]:
+        """The steps so far, as rows of a table."""
+        with self._lock:
+            return [_with_seconds(step) for step in self._steps.values()]
+
+
+class View:
+    """What a person sees of a progress, on standard output."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self.progress = progress
+        self._console = console
+        self._said = 0
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Show a sentence."""
+        self.progress.say(text)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what is new."""
+        with self._lock:
+            for line in self.progress.lines[self._said :]:
+                self._said += 1
+                self._console.print(line, markup=False, highlight=False)
+
+    def summary(self, steps: Sequence[Json], *, output: Path) -> None:
+        """What it came to: the steps, what went wrong, and where to look next."""
+        self.refresh()
+        progress, console = self.progress, self._console
+        if progress.traceback:
+            console.print(Text.from_ansi(progress.traceback.rstrip()))
+        console.print()
+        if steps:
+            console.print(steps_table(steps))
+            console.print()
+        line = Text(f"run {progress.run} of {progress.path.name}: ")
+        line.append_text(state_text(progress.state)).append(f"   {progress.headline()}")
+        console.print(line)
+        console.print(f"  executed notebook      {output}", highlight=False, soft_wrap=True)
+        console.print(f"  its steps and outputs  cellyard show {progress.run}", highlight=False)
+        console.print(f"  what they printed      cellyard logs {progress.run} [STEP]", highlight=False, markup=False)
+        console.print(f"  their values           cellyard.History().run({progress.run})", highlight=False)
+
+
+class LiveView(View):
+    """The same on a terminal: a table that changes in place."""
+
+    def refresh(self) -> None:
+        """The table is drawn anew by itself."""
+
+    def __rich__(self) -> RenderableType:
+        parts: list[RenderableType] = [Text(line) for line in self.progress.lines if not line.startswith("step ")]
+        parts.append(Text(self.progress.headline(), style="bold"))
+        steps = self.progress.steps()
+        return Group(*parts, steps_table(steps)) if steps else Group(*parts)
+
+
+@contextlib.contextmanager
+def make_view(progress: Progress) -> Iterator[View]:
+    """The view that suits standard output: a live table on a terminal, lines otherwise."""
+    console = Console(file=sys.stdout)
+    if not console.is_terminal:
+        yield View(progress, console)
+        return
+    view = LiveView(progress, console)
+    with Live(view, console=console, refresh_per_second=8, transient=True):
+        yield view
+
+
+def _with_seconds(step: dict[str, Any]) -> dict[str, Any]:
+    if step["state"] == "running":
+        return step | {"seconds": time.time() - step["began"]}
+    return dict(step)
