@@ -10,14 +10,15 @@ import contextlib
 import gc
 import pickle
 import types
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pickle import PickleBuffer
 from typing import Any
-
-import msgpack
 
 from cellyard.artifacts.culprit import cannot_travel
 from cellyard.artifacts.definitions import Context, loading, registry
+from cellyard.artifacts.encoding import decode, encode
 from cellyard.artifacts.pickler import BUFFER_BYTES, Packer
 from cellyard.artifacts.previews import preview_of
 from cellyard.artifacts.reference import Preview, Reference
@@ -36,7 +37,7 @@ class Packed:
 
     names: tuple[str, ...]
     pickle: memoryview
-    buffers: tuple[pickle.PickleBuffer, ...]
+    buffers: tuple[PickleBuffer, ...]
     definitions: Mapping[str, Any]
     modules: tuple[str, ...]
 
@@ -63,16 +64,11 @@ def pack_group(
         raise
     except Exception as error:
         raise cannot_travel(values, namespace, error, where) from error
-    names, modules = (
-        tuple(values),
-        tuple(sorted(packer.modules - {"builtins", "cellyard", "cloudpickle", "__main__"})),
-    )
-    return Packed(names, packer.file.getbuffer(), tuple(packer.buffers), packer.tokens, modules)
+    modules = tuple(sorted(packer.modules - {"builtins", "cellyard", "cloudpickle", "__main__"}))
+    return Packed(tuple(values), packer.file.getbuffer(), tuple(packer.buffers), packer.tokens, modules)
 
 
-def store_packed(
-    packed: Packed, values: Mapping[str, Any], store: Store, definitions: DefinitionStore
-) -> Reference:
+def store_packed(packed: Packed, values: Mapping[str, Any], store: Store, definitions: DefinitionStore) -> Reference:
     """Write a packed group; when this returns, every process can load it."""
     header: dict[str, Any] = {
         "version": VERSION,
@@ -87,14 +83,12 @@ def store_packed(
     else:
         header["pickle"] = packed.pickle.tobytes()
     header["buffers"] = [(store.put(raw := buffer.raw()), raw.nbytes) for buffer in packed.buffers]
-    id = store.put(msgpack.packb(header))
+    id = store.put(encode(header))
     previews = {name: Preview.from_dict(p) for name, p in header["previews"].items()}
     return Reference(id, packed.names, packed.size, packed.modules, previews, tuple(header["definitions"]))
 
 
-def pack(
-    values: Mapping[str, Any], namespace: dict[str, Any], store: Store, *, where: str = ""
-) -> list[Reference]:
+def pack(values: Mapping[str, Any], namespace: dict[str, Any], store: Store, *, where: str = "") -> list[Reference]:
     """Write values as artifacts, one per alias group; all are pickled before the first is written."""
     sharing = find_sharing(values)
     definitions = DefinitionStore(namespace, store)
@@ -141,8 +135,6 @@ class DefinitionStore:
         id = self._store.put(_as_definition(packer))
         state = _plain_state(definition)
         if state is not None and not packer.tokens:
-            import weakref
-
             self._plain[key] = (weakref.ref(definition), id, state)
         return id, packer.tokens
 
@@ -158,29 +150,24 @@ def _plain_state(definition: Any) -> tuple[Any, ...] | None:
 
 def _as_definition(packer: Packer) -> bytes:
     """A definition as an object: its pickle with all buffers beside it."""
-    packed = msgpack.packb([packer.file.getvalue(), [buffer.raw().tobytes() for buffer in packer.buffers]])
-    return bytes(packed)
+    return encode([packer.file.getvalue(), [buffer.raw().tobytes() for buffer in packer.buffers]])
 
 
 def _loads_definition(data: bytes) -> Any:
-    content, buffers = msgpack.unpackb(data)
+    content, buffers = decode(data)
     return pickle.loads(content, buffers=[bytearray(buffer) for buffer in buffers])
 
 
-def load(
-    store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] | None = None
-) -> dict[str, Any]:
+def load(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] | None = None) -> dict[str, Any]:
     """The values of an artifact by name. ``reference`` is a :class:`Reference` as a dictionary.
 
     Buffers are mapped private and copy-on-write: loading costs no copy, and changes never reach the store. Functions of
     the notebook get ``namespace`` as their globals.
     """
-    header = msgpack.unpackb(store.read(reference["id"]))
+    header = decode(store.read(reference["id"]))
     content = header["pickle"] if "pickle" in header else store.read(header["pickle_id"])
     buffers = [store.map(id, size) for id, size in header["buffers"]]
-    context = Context(
-        {} if namespace is None else namespace, header["definitions"], store.read, _loads_definition
-    )
+    context = Context({} if namespace is None else namespace, header["definitions"], store.read, _loads_definition)
     with loading(context), _no_collection():
         values: dict[str, Any] = pickle.loads(content, buffers=buffers)
     return values
@@ -188,7 +175,7 @@ def load(
 
 def read_previews(store: Store, id: str) -> Reference:
     """The reference of an artifact of which only the id is known."""
-    header = msgpack.unpackb(store.read(id))
+    header = decode(store.read(id))
     previews = {name: Preview.from_dict(p) for name, p in header["previews"].items()}
     modules, tokens = tuple(header["modules"]), tuple(header["definitions"])
     return Reference(id, tuple(header["names"]), header["size"], modules, previews, tokens)

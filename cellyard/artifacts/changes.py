@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgpack
 from blake3 import blake3
 
 from cellyard.artifacts.artifact import Packed, pack_group
+from cellyard.artifacts.encoding import decode
 from cellyard.artifacts.mapping import is_unchanged, mapping_of
 from cellyard.artifacts.store import Store
 from cellyard.errors import CannotTravel
@@ -38,7 +38,7 @@ class LoadedGroup:
     def _digest_before(self, store: Store) -> bytes | None:
         if all(type(value) in _CONSTANT for value in self.values.values()):
             return None
-        header = msgpack.unpackb(store.read(self.reference["id"]))
+        header = decode(store.read(self.reference["id"]))
         if "pickle" in header or self.reference["size"] - _buffer_bytes(header) <= SMALL_BYTES:
             return self._digest_now()
         return bytes.fromhex(header["pickle_id"])

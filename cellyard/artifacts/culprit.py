@@ -16,22 +16,16 @@ DEPTH = 6
 _WIDTH = 200
 
 
-def cannot_travel(
-    values: Mapping[str, Any], namespace: dict[str, Any], error: Exception, where: str
-) -> CannotTravel:
+def cannot_travel(values: Mapping[str, Any], namespace: dict[str, Any], error: Exception, where: str) -> CannotTravel:
     """The error for values that did not pickle, naming the variable and the path inside it."""
     for name, value in values.items():
         if not _pickles(value, namespace):
             path, part = _find(name, value, namespace, DEPTH)
             reason, hint = _reason(part, error)
             inside = "" if path == name else f"its part {path} ({_kind(part)}) is to blame: "
-            return CannotTravel(
-                name=name, type=_kind(value), reason=inside + reason, hint=hint, where=where, path=path
-            )
+            return CannotTravel(name=name, type=_kind(value), reason=inside + reason, hint=hint, where=where, path=path)
     name = next(iter(values), "?")
-    return CannotTravel(
-        name=name, type=_kind(values.get(name)), reason=str(error), hint="", where=where, path=name
-    )
+    return CannotTravel(name=name, type=_kind(values.get(name)), reason=str(error), hint="", where=where, path=name)
 
 
 def _pickles(value: Any, namespace: dict[str, Any]) -> bool:
@@ -57,13 +51,9 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"[{index}]", part) for index, part in enumerate(list(value)[:_WIDTH]))
     elif isinstance(value, types.FunctionType):
         names = value.__code__.co_freevars
-        yield from (
-            (f".<closure {n}>", c.cell_contents) for n, c in zip(names, value.__closure__ or (), strict=False)
-        )
+        yield from ((f".<closure {n}>", c.cell_contents) for n, c in zip(names, value.__closure__ or (), strict=False))
     else:
-        yield from (
-            (f".{name}", part) for name, part in list(getattr(value, "__dict__", {}).items())[:_WIDTH]
-        )
+        yield from ((f".{name}", part) for name, part in list(getattr(value, "__dict__", {}).items())[:_WIDTH])
 
 
 def _kind(value: Any) -> str:

@@ -9,13 +9,14 @@ and its old instances keep their old class.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import types
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle.cloudpickle as cp
+import cloudpickle.cloudpickle
 from blake3 import blake3
 
 __all__ = [
@@ -28,6 +29,9 @@ __all__ = [
     "registry",
     "resolve",
 ]
+
+
+cp: Any = cloudpickle.cloudpickle  # it has no annotations of its own
 
 
 class Registry:
@@ -91,12 +95,12 @@ def loading(context: Context) -> Iterator[None]:
 
 
 def is_definition(obj: Any) -> bool:
-    """True for classes of ``__main__``, and for functions of it that are not nested."""
+    """True for classes of ``__main__``, and for functions of it that are neither nested nor methods."""
     if getattr(obj, "__module__", None) != "__main__":
         return False
     if isinstance(obj, type):
         return True
-    return type(obj) is types.FunctionType and "<" not in obj.__qualname__
+    return type(obj) is types.FunctionType and "<" not in obj.__qualname__ and "." not in obj.__qualname__
 
 
 def resolve(token: str) -> Any:
@@ -108,9 +112,10 @@ def resolve(token: str) -> Any:
     return context.loads(context.read(context.definitions[token]))
 
 
-def make_function(token: str | None, code: types.CodeType, name: str, closure: Any) -> Any:
-    """A function whose globals are the namespace that is being loaded into."""
-    made = types.FunctionType(code, _CONTEXTS[-1].namespace, name, None, closure)
+def make_function(token: str | None, code: types.CodeType, name: str, closure: Any, module: str | None = None) -> Any:
+    """A function whose globals are the namespace that is being loaded into, or those of ``module``."""
+    home = _CONTEXTS[-1].namespace if module is None else vars(importlib.import_module(module))
+    made = types.FunctionType(code, home, name, None, closure)
     if token is not None:
         registry.register(token, made)
     return made
@@ -135,8 +140,11 @@ def make_class(token: str, constructor: Callable[..., Any], arguments: tuple[Any
 _SLOTS = ("__module__", "__qualname__", "__doc__", "__defaults__", "__kwdefaults__", "__annotations__")
 
 
-def function_reduce(function: Any, token: str | None, filled: set[int]) -> tuple[Any, ...]:
-    """How a function travels by value; ``filled`` holds the ids of cells whose contents were already sent."""
+def function_reduce(
+    function: Any, token: str | None, filled: set[int], *, module: str | None = None
+) -> tuple[Any, ...]:
+    """How a function travels by value; ``filled`` holds the ids of cells whose contents were already sent, ``module``
+    names the installed module whose globals it uses (a library's decorator around a function of the notebook)."""
     fresh = [cell for cell in function.__closure__ or () if id(cell) not in filled]
     filled.update(map(id, fresh))
     state = {
@@ -144,7 +152,7 @@ def function_reduce(function: Any, token: str | None, filled: set[int]) -> tuple
         "dict": function.__dict__,
         "slots": {name: value for name in _SLOTS if (value := getattr(function, name, None))},
     }
-    made = (token, function.__code__, function.__name__, function.__closure__)
+    made = (token, function.__code__, function.__name__, function.__closure__, module)
     return make_function, made, state, None, None, set_function_state
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import pickle
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -20,9 +21,10 @@ from cellyard.artifacts.sharing import owner_of
 __all__ = ["BUFFER_BYTES", "Packer", "rebuild_view"]
 
 BUFFER_BYTES = 64 << 10
+_Pickler: Any = cloudpickle.Pickler  # it has no annotations of its own
 
 
-class Packer(cloudpickle.Pickler):  # type: ignore[misc]
+class Packer(_Pickler):  # type: ignore[misc]
     """A pickler for values of one namespace.
 
     ``shared_bases``: ids of arrays whose views must keep sharing their memory. After :meth:`dump`, ``buffers`` holds
@@ -67,10 +69,14 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         return super().reducer_override(obj)
 
     def _reduce_function(self, obj: types.FunctionType) -> Any:
-        if is_definition(obj):
-            return self._reduce_definition(obj, self._function_in_full)
         if obj.__globals__ is self._namespace:
+            if is_definition(obj):
+                return self._reduce_definition(obj, self._function_in_full)
             return function_reduce(obj, None, self._filled)
+        home = obj.__globals__.get("__name__")
+        if obj.__module__ == "__main__" and _is_module(home, obj.__globals__):
+            self.modules.add(str(home).partition(".")[0])
+            return function_reduce(obj, None, self._filled, module=home)
         if obj.__module__:
             self.modules.add(obj.__module__.partition(".")[0])
         return super().reducer_override(obj)
@@ -110,7 +116,7 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         if owner is obj or id(owner) not in self._bases:
             return NotImplemented
         offset = obj.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-        return rebuild_view, (owner, offset, obj.shape, obj.strides, obj.dtype, obj.flags.writeable)
+        return rebuild_view, (owner, offset, obj.shape, obj.strides, (obj.dtype, obj.flags.writeable))
 
 
 _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
@@ -122,12 +128,18 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
 }
 
 
+def _is_module(name: Any, names: dict[str, Any]) -> bool:
+    found = sys.modules.get(name) if name != "__main__" else None
+    return found is not None and vars(found) is names
+
+
 def _empty_cell() -> types.CellType:
     return types.CellType()
 
 
-def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool) -> Any:
+def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[Any, bool]) -> Any:
     """An array that shows ``owner``'s memory, ``offset`` bytes in."""
+    dtype, writeable = kind
     view = type(owner)(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
     view.flags.writeable = writeable
     return view

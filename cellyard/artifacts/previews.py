@@ -46,9 +46,7 @@ def _root_type(value: Any) -> str:
 def _type_name(value: Any) -> str:
     kind = type(value)
     return (
-        kind.__qualname__
-        if kind.__module__ in {"builtins", "__main__"}
-        else f"{kind.__module__}.{kind.__qualname__}"
+        kind.__qualname__ if kind.__module__ in {"builtins", "__main__"} else f"{kind.__module__}.{kind.__qualname__}"
     )
 
 
@@ -71,9 +69,7 @@ def _of_array(value: Any) -> Preview:
 
 
 def _of_polars(value: Any) -> Preview:
-    return Preview(
-        "polars.DataFrame", f"{value.height:,} rows × {value.width:,} columns", _cut(str(value.head(ROWS)))
-    )
+    return Preview("polars.DataFrame", f"{value.height:,} rows × {value.width:,} columns", _cut(str(value.head(ROWS))))
 
 
 def _of_container(value: Any) -> Preview:

@@ -50,9 +50,7 @@ class Sharing:
     their mutable objects.
     """
 
-    def __init__(
-        self, groups: tuple[tuple[str, ...], ...], bases: frozenset[int], *, is_shared_outside: bool
-    ) -> None:
+    def __init__(self, groups: tuple[tuple[str, ...], ...], bases: frozenset[int], *, is_shared_outside: bool) -> None:
         self.groups = groups
         self.bases = bases
         self.is_shared_outside = is_shared_outside
