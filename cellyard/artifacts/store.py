@@ -27,6 +27,7 @@ Buffer = bytes | bytearray | memoryview
 #: Below this size an object is hashed first and written only when it is new; above it, both happen at once.
 OVERLAP_BYTES = 4 << 20
 _CHUNK = 8 << 20
+_OTHER_CONTENT = "its content does not have the hash that names it"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -35,8 +36,9 @@ class Store(Protocol):
 
     ``put`` returns the object's id (blake3, 64 hex digits) once it can be read by every process; it raises
     :class:`~cellyard.errors.StoreFull` and leaves nothing behind when there is no room. ``read`` returns all bytes
-    of an object; ``map`` returns a private writable view of it. Both raise
-    :class:`~cellyard.errors.ArtifactMissing`. ``verify`` names every object whose content is not its hash.
+    of an object, checked against its id; ``map`` returns a private writable view of it, of which only the size is
+    checked, because a check would read it all. Both raise :class:`~cellyard.errors.ArtifactMissing` and
+    :class:`~cellyard.errors.ArtifactCorrupt`. ``verify`` names every object whose content is not its hash.
     """
 
     @property
@@ -75,13 +77,18 @@ class LocalStore:
     def put(self, data: Buffer) -> str:
         view = memoryview(data).cast("B") if not isinstance(data, bytes) else memoryview(data)
         if view.nbytes >= OVERLAP_BYTES:
-            return unchanged_blob(view, self._root) or self._put_overlapped(view)
+            return self._already_mapped(view) or self._put_overlapped(view)
         id = blake3(view).hexdigest()
         path = self.path(id)
-        if not os.path.exists(path):  # noqa: PTH110 - the hot path of every small value
+        if not _has(path, view.nbytes):
             temporary = self._write(view)
             self._commit(temporary, path)
         return id
+
+    def _already_mapped(self, view: memoryview) -> str | None:
+        """The id of the object that ``view`` is an unchanged mapping of, if the store still has it."""
+        id = unchanged_blob(view, self._root)
+        return id if id is not None and _has(self.path(id), view.nbytes) else None
 
     def _put_overlapped(self, view: memoryview) -> str:
         hasher = blake3(max_threads=blake3.AUTO)
@@ -97,7 +104,10 @@ class LocalStore:
 
     def _write(self, view: memoryview) -> str:
         temporary = f"{self._folder_of('tmp')}/{uuid.uuid4().hex}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._translate(error, view.nbytes) from error
         try:
             _write_all(descriptor, view)
         except OSError as error:
@@ -137,9 +147,12 @@ class LocalStore:
     def read(self, id: str) -> bytes:
         try:
             with open(self.path(id), "rb", buffering=0) as file:  # noqa: PTH123
-                return file.read()
+                data = file.read()
         except FileNotFoundError as error:
             raise ArtifactMissing(id=id, store=self._root) from error
+        if blake3(data).hexdigest() != id:
+            raise ArtifactCorrupt(id=id, path=self.path(id), reason=_OTHER_CONTENT)
+        return data
 
     def map(self, id: str, size: int) -> memoryview:
         path = self.path(id)
@@ -158,8 +171,15 @@ class LocalStore:
             hasher = blake3(max_threads=blake3.AUTO)
             hasher.update_mmap(file)
             damaged = hasher.hexdigest() != id
-            reason = "its content does not have the hash that names it"
-            yield id, ArtifactCorrupt(id=id, path=str(file), reason=reason) if damaged else None
+            yield id, ArtifactCorrupt(id=id, path=str(file), reason=_OTHER_CONTENT) if damaged else None
+
+
+def _has(path: str, size: int) -> bool:
+    """True when the file is there whole: a crash of the machine can leave one without its end."""
+    try:
+        return os.stat(path).st_size == size  # noqa: PTH116 - the hot path of every small value
+    except OSError:
+        return False
 
 
 def _write_all(descriptor: int, view: memoryview) -> None:

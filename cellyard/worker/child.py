@@ -14,13 +14,14 @@ import resource
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.store import Store, open_store
-from cellyard.errors import CellyardError
+from cellyard.errors import CellyardError, StepKilled
 from cellyard.worker.collecting import collect_outputs, describe_error
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
@@ -55,6 +56,8 @@ def serve_one_step(sock: socket.socket, owner: int) -> None:
         answer = step.finish(succeeded)
     except CellyardError as error:
         answer = _refused(error)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong in our own part must be told, not lost
+        answer = _refused(StepKilled(step=task["name"], reason=_fault(error), hint=traceback.format_exc()))
     channel.send("finished", **answer)
 
 
@@ -166,6 +169,10 @@ def _anonymous_memory() -> int:
         return 0
     at = text.find(b"RssAnon:")
     return int(text[at + 8 : text.index(b"kB", at)]) * 1024 if at >= 0 else 0
+
+
+def _fault(error: Exception) -> str:
+    return f"failed outside the cell ({type(error).__name__}: {error})"
 
 
 def _refused(error: CellyardError) -> dict[str, Any]:

@@ -180,17 +180,15 @@ def _set_levels(value: Mapping[str, int]) -> None:
 
 
 def _numpy_random() -> tuple[Any, ...]:
-    from numpy import random as numpy_random
-
-    kind, keys, *rest = numpy_random.get_state()
+    kind, keys, *rest = sys.modules["numpy.random"].get_state()
     return (kind, keys.tobytes(), *rest)
 
 
 def _set_numpy_random(value: tuple[Any, ...]) -> None:
-    import numpy
-
     kind, keys, *rest = value
-    numpy.random.set_state((kind, numpy.frombuffer(keys, dtype=numpy.uint32), *rest))
+    dtype = sys.modules["numpy"].uint32
+    # Not numpy.random: while numpy.random itself is being imported, numpy does not have it yet.
+    sys.modules["numpy.random"].set_state((kind, sys.modules["numpy"].frombuffer(keys, dtype=dtype), *rest))
 
 
 def _numpy_print() -> dict[str, Any]:
