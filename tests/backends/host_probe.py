@@ -71,7 +71,7 @@ async def main(folder: Path, steps: int) -> None:
     found = left(host.cluster) | {
         "host_steps": len(host._steps),
         "intervals": [each.interval for each in host.cluster.streams()],
-        "threads": threading.active_count(),
+        "threads": [each.name for each in threading.enumerate()],
         "one_each": all([m["kind"] for m in inbox.messages[t.token]].count("finished") == 1 for t in tasks),
         "states": sorted({inbox.messages[task.token][-1]["state"] for task in tasks}),
     }

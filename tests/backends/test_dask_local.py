@@ -183,6 +183,6 @@ def test_nothing_is_kept_of_steps_and_every_connection_is_quick(tmp_path: Path) 
     assert found.pop("intervals") == [0.0002] * 4
     assert found.pop("one_each")
     assert found.pop("states") == ["cancelled", "succeeded"]
-    assert found.pop("threads") <= 4
+    assert found.pop("threads") == ["MainThread"]
     assert found.pop("prefixes") == 1
     assert found == dict.fromkeys(found, 0)
