@@ -41,6 +41,9 @@ _TRANSPARENT: set[type] = {tuple, frozenset, types.MethodType, functools.partial
 #: Modules whose singletons are found by name on the other side.
 _SINGLETON_MODULES = ("numpy.dtypes", "threading", "_thread", "weakref", "_weakref")
 
+#: Of pandas: what never changes, with all that is derived from it.
+_UNCHANGING_OF_PANDAS = {"Index", "ExtensionDtype", "NAType", "NaTType", "Timestamp", "Timedelta", "Period", "Interval"}
+
 
 class Sharing:
     """What a set of names shares.
@@ -92,6 +95,7 @@ class _Walker:
         self._arrays_on: dict[int, set[int]] = {}
         self._in_pandas: set[int] = set()
         self._met: Counter[int] = Counter()
+        self._unchanging: dict[int, bool] = {}
 
     def walk(self, name: str, value: Any) -> None:
         """Visit everything that ``value`` reaches, on behalf of ``name``."""
@@ -121,10 +125,8 @@ class _Walker:
             self._seen[key] = name
             self._alive.append(item)
             return False
-        if first != name and kind not in _TRANSPARENT and not _is_constant(item, kind):
-            self.join(first, name)
         # A transparent object is entered once: whoever meets it again shares what it holds.
-        if first != name and kind in _TRANSPARENT and _holds_mutable(item):
+        if first != name and not self._is_unchanging(item, kind):
             self.join(first, name)
         return True
 
@@ -135,8 +137,17 @@ class _Walker:
         return any(
             sys.getrefcount(item) > met[id(item)] + roots[id(item)] * more + own
             for item in self._alive
-            if not _is_constant(item, type(item))
+            if not self._is_unchanging(item, type(item))
         )
+
+    def _is_unchanging(self, item: Any, kind: type) -> bool:
+        """True for constants, and for transparent objects that hold nothing else, however deep."""
+        if kind not in _TRANSPARENT:
+            return _is_constant(item, kind)
+        known = self._unchanging.get(id(item))
+        if known is None:
+            known = self._unchanging[id(item)] = not _holds_mutable(item)
+        return known
 
     def join(self, one: str, other: str) -> None:
         self._parents[self._root(other)] = self._root(one)
@@ -218,7 +229,7 @@ def _rule_for(kind: type) -> _Rule | None:
     if root == "pandas":
         if "Block" in kind.__name__ and kind.__module__.startswith("pandas.core.internals.blocks"):
             return _Walker.enter_pandas_block
-        if any(base.__name__ in {"Index", "ExtensionDtype"} for base in kind.__mro__):
+        if any(base.__name__ in _UNCHANGING_OF_PANDAS for base in kind.__mro__):
             return _enter_nothing
     if root in {"pyarrow", "polars"}:
         return _enter_nothing
@@ -234,4 +245,17 @@ def _is_constant(item: Any, kind: type) -> bool:
 
 
 def _holds_mutable(item: Any) -> bool:
-    return any(type(x) not in _ATOMS for x in gc.get_referents(item))
+    """Whether a transparent object leads, through others of its kind, to something that can change."""
+    seen, pending = {id(item)}, [item]
+    while pending:
+        for each in gc.get_referents(pending.pop()):
+            kind = type(each)
+            if kind in _ATOMS or id(each) in seen:
+                continue
+            if kind not in _TRANSPARENT:
+                if not _is_constant(each, kind):
+                    return True
+                continue
+            seen.add(id(each))
+            pending.append(each)
+    return False
