@@ -22,7 +22,23 @@ __all__ = ["Inputs", "Namespace"]
 #: Values up to this size come back at once, if that imports nothing.
 AT_ONCE_BYTES = 64 << 10
 #: What IPython itself keeps in the namespace.
-_SHELL_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open", "_", "__", "___", "_i", "_ii", "_iii", "_ih", "_oh", "_dh"}
+_SHELL_NAMES = {
+    "In",
+    "Out",
+    "get_ipython",
+    "exit",
+    "quit",
+    "open",
+    "_",
+    "__",
+    "___",
+    "_i",
+    "_ii",
+    "_iii",
+    "_ih",
+    "_oh",
+    "_dh",
+}
 _CONSTANT = (type(None), bool, int, float, complex, str, bytes, types.ModuleType)
 
 

@@ -1,22 +1,72 @@
-"""What the magics share: the shell, the engine's client, who we are, the namespace."""
+"""What the magics share: the shell, who we are, and, from the first use on, the engine's client and the namespace."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any
 
-from cellyard.service.client import EngineClient
 from kernel_magics.identity import Identity
-from kernel_magics.namespace import Namespace
+
+if TYPE_CHECKING:
+    from cellyard.service.client import EngineClient
+    from kernel_magics.namespace import Namespace
 
 __all__ = ["Session"]
 
 
-@dataclass
 class Session:
-    """One kernel's connection to cellyard; ``identity`` changes when the user names the notebook."""
+    """One kernel's connection to cellyard. ``identity`` changes when the user names the notebook."""
 
-    shell: Any
-    client: EngineClient
-    identity: Identity
-    namespace: Namespace
+    def __init__(self, shell: Any, identity: Identity) -> None:
+        self.shell = shell
+        self.identity = identity
+        self._lock = threading.RLock()
+        self._client: EngineClient | None = None
+        self._namespace: Namespace | None = None
+
+    @property
+    def client(self) -> EngineClient:
+        """The engine's client."""
+        with self._lock:
+            if self._client is None:
+                from cellyard.service.client import EngineClient
+
+                self._client = EngineClient(notify=print)
+            return self._client
+
+    @property
+    def namespace(self) -> Namespace:
+        """The notebook's names."""
+        with self._lock:
+            if self._namespace is None:
+                from kernel_magics.namespace import Namespace
+
+                self._namespace = Namespace(self.shell, self.client.settings.store)
+            return self._namespace
+
+    def before_cell(self, info: Any) -> None:
+        """Fetch what the coming cell uses; nothing, while no step has made anything."""
+        if self._namespace is not None:
+            self._namespace.before_cell(info)
+
+    def prepare(self) -> None:
+        """Start the engine, and meanwhile import what the first step needs; from threads of the background."""
+        client = self.client
+        threading.Thread(target=_start, args=(client,), name="cellyard-start", daemon=True).start()
+        _ = self.namespace
+        import kernel_magics.step_magic  # noqa: F401
+
+    def close(self) -> None:
+        """Close the connections; running steps go on."""
+        if self._client is not None:
+            self._client.close()
+
+
+def _start(client: EngineClient) -> None:
+    """A failure is not told here: the first step meets it again, and tells it where the user is looking."""
+    from cellyard.errors import CellyardError
+
+    try:
+        client.ensure()
+    except CellyardError:
+        return

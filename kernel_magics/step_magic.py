@@ -9,38 +9,35 @@ import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
-
 from cellyard.errors import CellyardError
 from cellyard.model.step import StepRequest
-from cellyard.model.step_line import StepLine, expand, help_text, parse_step_line
+from cellyard.model.step_line import StepLine, expand, parse_step_line
 from cellyard.worker import process_state
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.remote_errors import exception_of, shown_plainly
 from kernel_magics.session import Session
 
-__all__ = ["StepMagics"]
+__all__ = ["StepCell"]
 
 
-@magics_class
-class StepMagics(Magics):  # type: ignore[misc]
-    """The magic that runs a cell as a step."""
+class StepCell:
+    """Runs the cells of one kernel as steps."""
 
-    def __init__(self, shell: Any, session: Session) -> None:
-        super().__init__(shell)
+    def __init__(self, session: Session) -> None:
+        self.shell = session.shell
         self._session = session
 
-    @no_var_expand
-    @cell_magic
-    def step(self, line: str, cell: str) -> None:
+    def run(self, line: str, cell: str) -> None:
+        """Run a cell whose first line is ``%%step`` and ``line``; returns when it has ended and its values are bound.
+
+        Raises the exception of the step, or what is wrong with the request.
+        """
         with _plain_errors():
             request = self._request(line, cell)
             finished, worker = self._run(request)
             self._bind(finished)
         if finished["error"] is not None:
             raise exception_of(finished["error"], step=request.name, worker=worker, load=self._session.namespace.load)
-
-    step.__doc__ = help_text()
 
     def _request(self, line: str, cell: str) -> StepRequest:
         """Everything is checked and stored here, before anything is queued."""
@@ -130,5 +127,3 @@ def _plain_errors() -> Iterator[None]:
 def _name_of(cell: str) -> str:
     """A step without a name is known by its source."""
     return "step-" + hashlib.sha256(cell.encode()).hexdigest()[:8]
-
-

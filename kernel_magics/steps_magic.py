@@ -6,8 +6,6 @@ import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from IPython.core.magic import Magics, line_magic, magics_class
-
 from cellyard.artifacts.previews import size_in_words
 from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model.resources import Resources, format_duration
@@ -15,7 +13,7 @@ from kernel_magics.live_output import LiveOutput
 from kernel_magics.remote_errors import shown_plainly
 from kernel_magics.session import Session
 
-__all__ = ["StepsMagics", "StepsTable"]
+__all__ = ["StepsCommand", "StepsTable"]
 
 _COLUMNS = ("step", "state", "size", "time", "peak memory", "outputs", "run")
 
@@ -58,23 +56,15 @@ def _row(step: Mapping[str, Any]) -> list[str]:
     return [step["name"], step["state"], size, took, peak, ", ".join(outputs), str(step["run_id"])]
 
 
-@magics_class
-class StepsMagics(Magics):  # type: ignore[misc]
-    """The magic that shows and steers the notebook's steps."""
+class StepsCommand:
+    """Shows and steers the steps of one notebook."""
 
-    def __init__(self, shell: Any, session: Session) -> None:
-        super().__init__(shell)
+    def __init__(self, session: Session) -> None:
+        self.shell = session.shell
         self._session = session
 
-    @line_magic
-    def steps(self, line: str) -> Any:
-        """Show or steer this notebook's steps.
-
-        %steps                   a table: state, size, time, peak memory, outputs
-        %steps logs NAME         what the step's last run has shown
-        %steps cancel NAME       stop the step
-        %steps notebook [PATH]   say which notebook this is, where no front end does
-        """
+    def run(self, line: str) -> Any:
+        """Carry out ``%steps`` with ``line``."""
         words = line.split()
         verbs: dict[str, Callable[[list[str]], Any]] = {
             "logs": self._logs,

@@ -1,0 +1,43 @@
+"""The magics as IPython meets them. Light: the work is imported when a magic is first used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+
+from cellyard.model.step_line import help_text
+from kernel_magics.session import Session
+
+__all__ = ["CellyardMagics"]
+
+
+@magics_class
+class CellyardMagics(Magics):  # type: ignore[misc]
+    """``%%step`` and ``%steps``."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.shell)
+        self._session = session
+
+    @no_var_expand
+    @cell_magic
+    def step(self, line: str, cell: str) -> None:
+        from kernel_magics.step_magic import StepCell
+
+        StepCell(self._session).run(line, cell)
+
+    step.__doc__ = help_text()
+
+    @line_magic
+    def steps(self, line: str) -> Any:
+        """Show or steer this notebook's steps.
+
+        %steps                   a table: state, size, time, peak memory, outputs
+        %steps logs NAME         what the step's last run has shown
+        %steps cancel NAME       stop the step
+        %steps notebook [PATH]   say which notebook this is, where no front end does
+        """
+        from kernel_magics.steps_magic import StepsCommand
+
+        return StepsCommand(self._session).run(line)
