@@ -53,12 +53,22 @@ class Aliases:
 
     def __init__(self) -> None:
         self.links: dict[str, set[tuple[str, int]]] = {}
+        self.results: dict[str, set[tuple[str, int]]] = {}
         self.stores: list[tuple[Value, Value]] = []
 
     def bind(self, key: str, value: Value) -> None:
         """``key`` may be bound to ``value`` from now on."""
         if value:
             self.links.setdefault(key, set()).update(value)
+
+    def give(self, key: str, value: Value) -> None:
+        """``key`` may be bound to a function whose results share with ``value``."""
+        if value:
+            self.results.setdefault(key, set()).update(value)
+
+    def holds(self, key: str) -> bool:
+        """Whether ``key`` shares with any other, as far as is known."""
+        return key in self.links or key in self.results
 
     def store(self, target: Value, value: Value) -> None:
         """``value`` was put inside ``target``."""
@@ -91,8 +101,12 @@ class Aliases:
             if change in seen:
                 continue
             seen.add(change)
-            for target, kind in self.links.get(change[0], ()):
-                how = _FOLLOW.get((change[1], kind))
+            key, level = change
+            links = self.links.get(key, ())
+            if level != DIRECT and key in self.results:
+                links = {*links, *self.results[key]}
+            for target, kind in links:
+                how = _FOLLOW.get((level, kind))
                 if how is not None:
                     todo.append((target, how))
         return {key for key, how in seen if how != THROUGH}

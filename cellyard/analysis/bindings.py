@@ -65,7 +65,8 @@ class NameReader:
             if key in self.pending:
                 self.use(key)
             here: Value = ((key, SAME),)
-            return here if key in self.bound else here + self._load_around(name, line)
+            # A name that the class body binds is looked up in it and then globally, past any function around.
+            return here if key in self.bound else here + self._load_global(name, line)
         return self._load_around(name, line)
 
     def _load_around(self, name: str, line: int) -> Value:
@@ -134,7 +135,7 @@ class NameReader:
         """``key`` is bound to something that does what ``ledgers`` say, when it is used."""
         for ledger in ledgers:
             # What comes out of calls of it is MADE from its key, and so is followed from there.
-            self.aliases.bind(key, held(tuple(ledger.result)))
+            self.aliases.give(key, held(tuple(ledger.result)))
         if self.in_function:
             for ledger in ledgers:
                 self.ledger.absorb(ledger, self.bound)

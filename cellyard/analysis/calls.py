@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
 
 from cellyard.analysis.aliases import MADE, NOTHING, Value, deep, held, reached
 from cellyard.analysis.expressions import ExpressionReader
 from cellyard.analysis.magics import SHELL_CALLS, InnerCode, magic_effect
+from cellyard.analysis.parsing import Transform, parse_inner
 from cellyard.analysis.purity import (
     BUILTINS,
     CALLBACKS,
@@ -33,7 +33,7 @@ _PURE_CALLS = SCALARS | HOLDERS | ELEMENTS
 class CallReader(ExpressionReader):
     """Adds calls to the reader of expressions."""
 
-    parse: Callable[[str], ast.Module]
+    transform: Transform | None
 
     def call(self, node: ast.Call) -> Value:
         func = node.func
@@ -46,6 +46,9 @@ class CallReader(ExpressionReader):
             self.names_in_texts(func.id, node)
             self.arguments(node)
             return callee
+        if isinstance(func, ast.Lambda):
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            return self.inline(func, tuple(pair for one in given for pair in self.value(one)))
         value = self.value(func)
         self.expose(value)
         self.arguments(node)
@@ -181,7 +184,8 @@ class CallReader(ExpressionReader):
         for default in (*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)):
             self.expose(self.value(default))
         mark = self.fresh_mark()
-        own = {name: name + mark for name in (*parameters(node.args), *scope_of([node.body]).own)}
+        scope = scope_of([node.body], walrus=self.has_walrus)
+        own = {name: name + mark for name in (*parameters(node.args), *scope.own)}
         saved = self.table, self.class_names
         self.table, self.class_names = {**self.table, **own}, frozenset()
         for key in own.values():
@@ -220,7 +224,7 @@ class CallReader(ExpressionReader):
     def inner_code(self, code: InnerCode, line: int) -> Value:
         """Python inside a magic runs here; the value of its last expression."""
         try:
-            tree = self.parse(code.text)
+            tree = parse_inner(code.text, self.transform)
         except SyntaxError:
             self.forget_certainty()
             return NOTHING

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from cellyard.analysis.aliases import HELD, NOTHING, Value
 from cellyard.analysis.expressions import ExpressionReader
 from cellyard.analysis.ledger import Ledger
+from cellyard.analysis.parsing import Transform
 from cellyard.analysis.patterns import MatchReader
 from cellyard.analysis.purity import BUILTINS
 from cellyard.analysis.scopes import scope_of
@@ -25,12 +26,12 @@ class CellReader(MatchReader):
     def __init__(
         self,
         source: str,
-        parse: Callable[[str], ast.Module],
+        transform: Transform | None,
         shadowed: frozenset[str],
         impure: frozenset[str],
     ) -> None:
         super().__init__(source, shadowed, impure)
-        self.parse = parse
+        self.transform = transform
 
     def function_definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Value:
         decorators = [(decorator, self.value(decorator)) for decorator in node.decorator_list]
@@ -84,7 +85,7 @@ class CellReader(MatchReader):
         """Read a class body, which runs here and now; its methods, and what the class holds."""
         saved = self.class_names, self.class_mark, self.private, self.bound, self.loops, self.dead
         mark = self.fresh_mark()
-        scope = scope_of(node.body)
+        scope = scope_of(node.body, walrus=self.has_walrus)
         self.private = node.name.lstrip("_")
         own = scope.own
         if self.private:
@@ -100,7 +101,7 @@ class CellReader(MatchReader):
         bound = self.bound
         self.class_names, self.class_mark, self.private, _, self.loops, self.dead = saved
         self.table, self.bound = table, bound
-        return methods, tuple((name + mark, HELD) for name in own if name + mark in self.aliases.links)
+        return methods, tuple((name + mark, HELD) for name in own if self.aliases.holds(name + mark))
 
     @contextmanager
     def type_parameters(self, node: Any) -> Iterator[None]:

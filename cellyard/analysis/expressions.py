@@ -68,6 +68,10 @@ class ExpressionReader(NameReader):
             found.update(self.value(right))
         return held(tuple(found))
 
+    def unary(self, node: ast.UnaryOp) -> Value:
+        value = self.value(node.operand)
+        return NOTHING if isinstance(node.op, ast.Not) else held(value)
+
     def either(self, node: ast.BoolOp) -> Value:
         found = self.value(node.values[0])
         with self.perhaps():
@@ -176,7 +180,7 @@ class ExpressionReader(NameReader):
             if default is not None:
                 defaults[arg.arg] = self.value(default)
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
-        scope = scope_of(body)
+        scope = scope_of(body, walrus=self.has_walrus)
         names = parameters(arguments)
         if scope.globals or scope.nonlocals or len(set(names)) < len(names):
             self.suspicious = True
@@ -223,7 +227,8 @@ class ExpressionReader(NameReader):
 _R = ExpressionReader
 _R.readers.update({
     ast.Name: _R.name, ast.Constant: _R.nothing, ast.Attribute: _R.part, ast.Starred: _R.part,
-    ast.Subscript: _R.subscript, ast.BinOp: _R.binary, ast.BoolOp: _R.either, ast.IfExp: _R.conditional,
+    ast.Subscript: _R.subscript, ast.BinOp: _R.binary, ast.UnaryOp: _R.unary, ast.BoolOp: _R.either,
+    ast.IfExp: _R.conditional,
     ast.Compare: _R.comparison, ast.Dict: _R.dictionary, ast.NamedExpr: _R.walrus, ast.Await: _R.awaited,
     ast.Yield: _R.yielded, ast.YieldFrom: _R.yielded, ast.Lambda: _R.unnamed_function,
     ast.ListComp: _R.comprehension, ast.SetComp: _R.comprehension, ast.GeneratorExp: _R.comprehension,

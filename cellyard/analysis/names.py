@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import io
-import tokenize
-import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
@@ -16,12 +12,10 @@ from cellyard.analysis.coarse import coarse_facts
 from cellyard.analysis.definitions import CellReader
 from cellyard.analysis.facts import Facts
 from cellyard.analysis.ledger import Ledger
+from cellyard.analysis.parsing import Transform, check_compiles, ends_quiet, python_of, tree_of
 from cellyard.analysis.purity import BUILTINS
-from cellyard.errors import InvalidCell
 
 __all__ = ["analyze"]
-
-Transform = Callable[[str], str]
 
 _NO_NAMES: frozenset[str] = frozenset()
 
@@ -48,11 +42,11 @@ def analyze(
 
 @lru_cache(maxsize=512)
 def _analyze(cell: _Cell) -> Facts:
-    text = _transformed(cell)
-    tree = _parsed(text)
+    text = python_of(cell.text, cell.transform)
+    tree = tree_of(text)
     impure = _NO_NAMES
     while True:
-        reader = CellReader(text, lambda inner: _parse_inner(inner, cell.transform), cell.shadowed, impure)
+        reader = CellReader(text, cell.transform, cell.shadowed, impure)
         try:
             reader.block(tree.body)
         except RecursionError:
@@ -62,58 +56,8 @@ def _analyze(cell: _Cell) -> Facts:
             break
         impure |= found
     if reader.suspicious:
-        _compiled(text)
+        check_compiles(text)
     return _facts(reader, cell.text)
-
-
-def _transformed(cell: _Cell) -> str:
-    if cell.transform is None:
-        return cell.text
-    try:
-        return cell.transform(cell.text)
-    except SyntaxError as error:
-        raise _invalid(error, cell.text) from error
-
-
-def _parse(text: str) -> ast.Module:
-    if "\\" not in text:
-        return ast.parse(text)
-    with warnings.catch_warnings():
-        # An invalid escape is told when the cell runs; twice would be once too often.
-        warnings.simplefilter("ignore")
-        return ast.parse(text)
-
-
-def _parsed(text: str) -> ast.Module:
-    try:
-        return _parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise _invalid(error, text) from error
-
-
-def _parse_inner(text: str, transform: Transform | None) -> ast.Module:
-    return _parse(transform(text) if transform is not None else text)
-
-
-def _compiled(text: str) -> None:
-    """Raise for what only the compiler refuses: ``return`` in a cell, a ``nonlocal`` of nothing, ..."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(text, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise _invalid(error, text) from error
-
-
-def _invalid(error: Exception, text: str) -> InvalidCell:
-    if not isinstance(error, SyntaxError):
-        return InvalidCell(step="", line=1, column=1, reason=str(error) or type(error).__name__, text="")
-    line = error.lineno or 1
-    lines = text.splitlines()
-    found = error.text or (lines[line - 1] if line <= len(lines) else "")
-    return InvalidCell(
-        step="", line=line, column=error.offset or 1, reason=error.msg, text=found.rstrip("\n")
-    )
 
 
 def _redefined(reader: CellReader) -> frozenset[str]:
@@ -135,7 +79,8 @@ def _facts(reader: CellReader, text: str) -> Facts:
             reader.use(key)
     ledger = reader.ledger
     ledger.changes |= reader.aliases.settle()
-    modules = frozenset(reader.modules - reader.values)
+    # Surely modules wherever they are used; what a name was before the cell is not known.
+    modules = frozenset(reader.modules - reader.values - ledger.reads.keys())
     return _account(
         ledger,
         reader.aliases,
@@ -147,7 +92,7 @@ def _facts(reader: CellReader, text: str) -> Facts:
             imported_modules=frozenset(reader.imported_modules),
             functions=MappingProxyType(_functions(reader, modules)),
             uses_dynamic=reader.dynamic,
-            ends_quiet=_ends_quiet(text),
+            ends_quiet=ends_quiet(text),
             has_top_level_await=reader.awaits,
         ),
     )
@@ -194,20 +139,3 @@ def _account(ledger: Ledger, aliases: Aliases, modules: frozenset[str], rest: Fa
 
 def _global_names(keys: set[str]) -> set[str]:
     return {key for key in keys if "\0" not in key}
-
-
-_INVISIBLE = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.DEDENT, tokenize.ENDMARKER})
-
-
-def _ends_quiet(text: str) -> bool:
-    """Whether the last token is ``;``, by IPython's rule."""
-    if ";" not in text:
-        return False
-    last = ""
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type not in _INVISIBLE:
-                last = token.string
-    except (tokenize.TokenError, SyntaxError):
-        return text.rstrip().endswith(";")
-    return last == ";"

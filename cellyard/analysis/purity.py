@@ -66,7 +66,7 @@ ELEMENTS: frozenset[str] = frozenset({"getattr", "iter", "max", "memoryview", "m
 CALLBACKS: frozenset[str] = frozenset({"filter", "map", "max", "min", "sorted"})
 """Calls that give elements of their arguments to a function."""
 
-DYNAMIC: frozenset[str] = frozenset({"eval", "exec", "globals", "locals", "breakpoint"})
+DYNAMIC: frozenset[str] = frozenset({"eval", "exec", "globals", "locals", "breakpoint", "get_ipython"})
 """Names whose very use may read or bind any name."""
 
 METHODS_FRESH: frozenset[str] = words(

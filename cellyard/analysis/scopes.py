@@ -17,9 +17,11 @@ class Scope(NamedTuple):
     nonlocals: frozenset[str]
 
 
-def scope_of(body: Iterable[ast.AST]) -> Scope:
-    """The scope of a body of statements (or of a lambda's expression); nested functions and classes are
-    closed."""
+def scope_of(body: Iterable[ast.AST], *, walrus: bool) -> Scope:
+    """The scope of a body of statements (or of a lambda's expression); nested functions and classes are closed.
+
+    Without ``walrus``, no expression is searched for ``:=``.
+    """
     own: set[str] = set()
     outer: set[str] = set()
     nonlocals: set[str] = set()
@@ -32,7 +34,8 @@ def scope_of(body: Iterable[ast.AST]) -> Scope:
                 own.add(node.id)  # type: ignore[attr-defined]
         elif kind in _CLOSED:
             own.update(_own_name(node))
-            todo.extend(_outside(node))
+            if walrus:
+                todo.extend(_outside(node))
         elif kind in _COMPREHENSIONS:
             own.update(_walruses(node))
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -41,24 +44,28 @@ def scope_of(body: Iterable[ast.AST]) -> Scope:
             outer.update(node.names)  # type: ignore[attr-defined]
         elif kind is ast.Nonlocal:
             nonlocals.update(node.names)  # type: ignore[attr-defined]
-        elif kind in _SIMPLE:
-            pass
+        elif kind in _SIMPLE or (not walrus and isinstance(node, ast.expr) and kind not in _TARGETS):
+            continue
         else:
-            if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-                own.add(node.name)
-            elif isinstance(node, ast.MatchMapping) and node.rest:
-                own.add(node.rest)
+            own.update(_captured(node))
             todo.extend(ast.iter_child_nodes(node))
     return Scope(frozenset(own - outer - nonlocals), frozenset(outer), frozenset(nonlocals))
 
 
 _CLOSED = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda})
 _COMPREHENSIONS = frozenset({ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp})
+_TARGETS = frozenset({ast.Tuple, ast.List, ast.Starred})
 _SIMPLE = frozenset({ast.Constant, ast.Pass, ast.Break, ast.Continue})
 
 
 def _own_name(node: ast.AST) -> tuple[str, ...]:
     return () if isinstance(node, ast.Lambda) else (node.name,)  # type: ignore[attr-defined]
+
+
+def _captured(node: ast.AST) -> tuple[str, ...]:
+    """The name that a handler or a pattern binds."""
+    name = node.rest if isinstance(node, ast.MatchMapping) else getattr(node, "name", None)
+    return (name,) if isinstance(name, str) else ()
 
 
 def _outside(node: ast.AST) -> Iterator[ast.AST]:

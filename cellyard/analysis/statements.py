@@ -323,7 +323,7 @@ class StatementReader(CallReader):
             return NOTHING
         # An exception in the body may be swallowed: then the body ended anywhere.
         before = self.bound
-        self._certain_branch(node.body, before)
+        self.branch(node.body, before)
         self.bound = before
         return NOTHING
 
