@@ -72,7 +72,8 @@ class Journal:
         events are still kept.
         """
         self._hand_over()
-        return await self._run(lambda: self._after_backlog(job))
+        asked = time.monotonic()
+        return await self._run(lambda: self._after_backlog(job, asked))
 
     def post(self, job: Callable[[Records], Any]) -> None:
         """Run a job that writes, in order with the others, without waiting. It is repeated while the database
@@ -156,17 +157,20 @@ class Journal:
             raise RecordsError("the records are not open")
         return self._records
 
-    def _after_backlog(self, job: Callable[[Records], _T]) -> _T:
+    def _after_backlog(self, job: Callable[[Records], _T], asked: float) -> _T:
+        since, error = self._locked
+        if error is not None and asked < since:
+            # Whoever queued behind a job that waited for the lock in vain has waited as long.
+            raise error
         try:
             self._write_backlog()
-        except RecordsError:
-            self._retry_later()
-            raise
-        try:
             return job(self._opened())
-        except RecordsLocked as error:
-            self._locked = (time.monotonic(), error)
+        except RecordsLocked as locked:
+            self._locked = (time.monotonic(), locked)
             raise
+        finally:
+            if self._backlog:
+                self._retry_later()
 
     def _retry(self) -> None:
         self._retrying = False
@@ -181,10 +185,6 @@ class Journal:
 
     def _write_backlog(self) -> None:
         """Write what waits, in order; what cannot be written now stays."""
-        since, error = self._locked
-        if error is not None and time.monotonic() - since < _RETRY_PAUSE:
-            # Whoever queued behind a job that waited for the lock in vain need not wait as long again.
-            raise error
         while self._backlog:
             self._write_one(self._backlog[0])
             self._backlog.popleft()
@@ -192,9 +192,6 @@ class Journal:
     def _write_one(self, job: Callable[[Records], Any]) -> None:
         try:
             job(self._opened())
-        except RecordsLocked as locked:
-            self._locked = (time.monotonic(), locked)
-            raise
         except RecordsError:
             raise
         except CellyardError:

@@ -43,6 +43,11 @@ class EngineClient:
         """An engine of this version runs after the call; returns what it says of itself: version, pid, store,
         prefix, python, capacity, state, running. Raises EngineUnavailable or EngineMismatch."""
         facts: Json = self._call("GET", "/v1/engine")
+        while facts["state"] != "ready":
+            # One that is leaving still answers on old connections; a new one waits for its end.
+            self.close()
+            self._finder.forget()
+            facts = self._call("GET", "/v1/engine")
         return facts
 
     def info(self) -> Json | None:

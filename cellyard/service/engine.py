@@ -128,6 +128,7 @@ class Engine:
             _log.exception("the engine cannot start")
             self.leaving.set()
             raise
+        self._used = time.monotonic()
         if self.state == "starting":
             self.state = "ready"
 
