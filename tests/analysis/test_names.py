@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 
 import pytest
 
@@ -647,3 +648,14 @@ def test_code_too_deep_to_be_followed_is_told_coarsely_and_as_dynamic():
 def test_facts_survive_the_way_through_json():
     facts = analyze("import a\ndef f(): return x\ny = f()\ndel z\nq.sort();")
     assert Facts.from_dict(facts.to_dict()) == facts
+
+
+def test_a_cell_of_fifty_lines_is_read_in_milliseconds():
+    lines = [f"df['c{i}'] = np.log(df['a{i}'] + {i}) if flag else other[{i}].mean(axis=0)" for i in range(50)]
+    times = []
+    for attempt in range(10):
+        source = "\n".join([*lines, str(attempt)])
+        start = time.perf_counter()
+        analyze(source)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.01
