@@ -13,7 +13,7 @@ __all__ = ["CellyardMagics"]
 
 
 @magics_class
-class CellyardMagics(Magics):  # type: ignore[misc]
+class CellyardMagics(Magics):
     """``%%step`` and ``%steps``."""
 
     def __init__(self, session: Session) -> None:

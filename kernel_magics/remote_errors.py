@@ -38,7 +38,7 @@ def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str,
         value = load(error["exception"])["exception"]
         if isinstance(value, BaseException):
             return value
-    made = type(error["type"], (RemoteError,), {"__module__": "builtins"})
+    made: type[RemoteError] = type(error["type"], (RemoteError,), {"__module__": "builtins"})
     return made(type=error["type"], text=error["message"])
 
 

@@ -63,7 +63,7 @@ class LazyGroup:
         return self.reference.previews[name]
 
 
-class StandIn(wrapt.LazyObjectProxy):  # type: ignore[misc]
+class StandIn(wrapt.LazyObjectProxy[Any]):
     """Stands for ``name`` of ``group``."""
 
     def __init__(self, group: LazyGroup, name: str) -> None:
