@@ -67,6 +67,24 @@ async def test_when_the_process_dies_what_ran_is_lost_and_what_waited_runs(
     assert backend.pid != pid
 
 
+async def test_a_waiting_step_that_was_cancelled_stays_so_though_the_process_dies(
+    backend: DaskLocalBackend, inbox: Inbox
+) -> None:
+    runs, waits = make_task(SLEEP), make_task("print('never')")
+    await backend.submit(runs)
+    await backend.submit(waits)
+    await inbox.saw(runs, "started")
+    pid = backend.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)  # so that it cannot answer any more
+    await backend.cancel(waits.token)
+    os.kill(pid, signal.SIGKILL)
+    assert (await inbox.finished(waits))["state"] == "cancelled"
+    await inbox.finished(runs)
+    await backend.wait_ready()
+    assert len(inbox.messages[waits.token]) == 1
+
+
 async def test_a_process_that_was_asked_to_end_takes_its_steps_along(backend: DaskLocalBackend, inbox: Inbox) -> None:
     task = make_task(SLEEP)
     await backend.submit(task)
@@ -103,6 +121,20 @@ async def test_the_process_may_be_started_before_there_is_a_loop(tmp_path: Path,
     assert backend.pid == pid
     await backend.close()
     assert backend.pid is None
+
+
+async def test_a_process_that_is_not_ready_yet_is_closed_at_once(tmp_path: Path, inbox: Inbox) -> None:
+    backend = make(tmp_path)
+    await backend.start(inbox.listen)
+    task = make_task("pass")
+    await backend.submit(task)
+    await asyncio.sleep(0.1)
+    pid = backend.pid
+    assert pid is not None
+    async with asyncio.timeout(1):
+        await backend.close()
+    assert inbox.messages[task.token][-1]["state"] == "lost"
+    assert not psutil.pid_exists(pid)
 
 
 async def test_a_backend_that_was_never_started_closes(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class _Live:
 
     task: StepTask
     begun: bool = False
+    unwanted: bool = False  # asked to end while it waited, as far as we knew
     peak: int = 0
 
 
@@ -135,7 +136,8 @@ class DaskLocalBackend:
         if self._supervisor is not None:
             await self._supervisor
         elif self._process is not None:
-            self._process.kill()
+            self._process.sock.close()
+            self._process = None
         self._lose_all("The engine was closed.")
 
     # The Dask process, from one death to the next.
@@ -146,15 +148,18 @@ class DaskLocalBackend:
             assert self._process is not None
             process = self._process
             self._gone.clear()
-            self._link = await Link.open(process.sock, self._on_frame, self._gone.set)
+            self._link = await Link.open(process.sock, self._on_frame, self._on_lost)
             how = await self._watch(process)
-            self._ready.clear()
             await self._link.close()
             self._process = self._link = None
             if not self._closing:
                 await self._bury(f"The Dask process (pid {process.pid}) {how}.")
             if self._failure is not None:
                 return
+
+    def _on_lost(self) -> None:
+        self._ready.clear()
+        self._gone.set()
 
     async def _watch(self, process: DaskProcess) -> str:
         """Return how the process ended, once it has."""
@@ -172,6 +177,8 @@ class DaskLocalBackend:
         for token, live in list(self._live.items()):
             if live.begun:
                 self._lose(token, live, cause)
+            elif live.unwanted:  # the process died before it could say so
+                self._deliver(token, [cancelled(live.task.name)])
         now = time.monotonic()
         self._deaths.append(now)
         recent = [each for each in self._deaths if now - each < _DEATHS_WITHIN]
@@ -204,6 +211,7 @@ class DaskLocalBackend:
         live = self._live.get(token)
         if live is None:
             return
+        live.unwanted = not live.begun
         if self._ready.is_set() and self._link is not None:
             self._link.send(how, token)
         elif not live.begun:

@@ -19,7 +19,7 @@ _POLL = 0.005
 
 
 class DaskProcess:
-    """One Dask process and our end of the link to it."""
+    """One Dask process and our end of the link to it, which whoever opens it as a link closes."""
 
     def __init__(self, popen: subprocess.Popen[bytes], sock: socket.socket) -> None:
         self._popen = popen
@@ -60,7 +60,6 @@ class DaskProcess:
 
     def kill(self) -> str:
         """End the process now, if it has not ended, and say how it ended."""
-        self.sock.close()
         if self._popen.poll() is None:
             self._popen.send_signal(signal.SIGKILL)
         return ending(self._popen.wait())
