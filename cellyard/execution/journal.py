@@ -80,7 +80,7 @@ class Journal:
         is held by another process; any other failure is logged."""
         self._hand_over()
         self._jobs.put(lambda: self._backlog.append(job))
-        self._jobs.put(self._try_backlog)
+        self._put_try()
 
     def note(self, event: Event) -> None:
         """Write this event soon."""
@@ -113,7 +113,11 @@ class Journal:
         self._timer = None
         if self._waiting:
             self._hand_over()
-            self._jobs.put(self._try_backlog)
+            self._put_try()
+
+    def _put_try(self) -> None:
+        asked = time.monotonic()
+        self._jobs.put(lambda: self._try_backlog(asked))
 
     def _hand_over(self) -> None:
         """Put the waiting events into the thread's queue, in front of the job that comes next."""
@@ -158,28 +162,40 @@ class Journal:
         return self._records
 
     def _after_backlog(self, job: Callable[[Records], _T], asked: float) -> _T:
-        since, error = self._locked
-        if error is not None and asked < since:
-            # Whoever queued behind a job that waited for the lock in vain has waited as long.
-            raise error
+        locked = self._waited_in_vain(asked)
+        if locked is not None:
+            raise locked
         try:
             self._write_backlog()
             return job(self._opened())
-        except RecordsLocked as locked:
-            self._locked = (time.monotonic(), locked)
+        except RecordsError as error:
+            self._note_locked(error)
             raise
         finally:
             if self._backlog:
                 self._retry_later()
 
+    def _waited_in_vain(self, asked: float) -> RecordsLocked | None:
+        """Whoever queued behind a job that waited for the lock, and did not get it, has waited as long."""
+        since, error = self._locked
+        return error if asked < since else None
+
+    def _note_locked(self, error: RecordsError) -> None:
+        if isinstance(error, RecordsLocked):
+            self._locked = (time.monotonic(), error)
+
     def _retry(self) -> None:
         self._retrying = False
-        self._try_backlog()
+        self._try_backlog(time.monotonic())
 
-    def _try_backlog(self) -> None:
+    def _try_backlog(self, asked: float) -> None:
+        if self._waited_in_vain(asked):
+            self._retry_later()
+            return
         try:
             self._write_backlog()
         except RecordsError as error:
+            self._note_locked(error)
             _log.warning("%d change(s) wait for the records: %s", len(self._backlog), error)
             self._retry_later()
 

@@ -1,0 +1,54 @@
+"""How an attempt ended, and whether another follows."""
+
+from __future__ import annotations
+
+import pytest
+
+from cellyard.execution.verdict import Intervention, judge
+from cellyard.model import parse_step_line
+
+ERROR = {"type": "KeyboardInterrupt", "message": "", "traceback": ["here"], "exception": None, "cause": None}
+
+
+def verdict(state, *, line="", attempt=1, error=None, **done):
+    message = {"state": state, "error": error}
+    return judge("train", parse_step_line(line), attempt, message, Intervention(**done))
+
+
+def test_success_stays_success_whatever_was_asked_of_it():
+    for done in ({}, {"timed_out": True}, {"cancelled_by": "x"}, {"interrupted": True}):
+        assert verdict("succeeded", line="--retries 3", **done).state == "succeeded"
+        assert not verdict("succeeded", line="--retries 3", **done).retry
+
+
+@pytest.mark.parametrize(("attempt", "again"), [(1, True), (2, True), (3, False)])
+def test_failures_are_tried_again_while_retries_last(attempt, again):
+    assert verdict("failed", line="--retries 2", attempt=attempt, error=ERROR).retry is again
+
+
+def test_without_retries_nothing_is_tried_again():
+    assert not verdict("failed").retry
+    assert not verdict("lost").retry
+
+
+def test_a_lost_worker_counts_as_a_failed_attempt():
+    assert verdict("lost", line="--retries 1").retry
+
+
+def test_a_timeout_is_an_error_of_ours_with_the_step_s_traceback():
+    found = verdict("failed", line="--timeout 10m", error=ERROR, timed_out=True)
+    assert (found.state, found.error["type"]) == ("failed", "StepTimeout")
+    assert found.error["message"] == "step train did not end within 10 min and was stopped."
+    assert found.error["traceback"] == ["here"]
+
+
+def test_a_timeout_that_had_to_use_force_is_a_failure_too():
+    assert verdict("cancelled", line="--timeout 1s", timed_out=True).state == "failed"
+    assert verdict("cancelled", line="--timeout 1s --retries 1", timed_out=True).state == "failed"
+
+
+def test_what_its_user_stopped_is_not_tried_again():
+    assert not verdict("failed", line="--retries 5", error=ERROR, interrupted=True).retry
+    found = verdict("lost", line="--retries 5", cancelled_by=": its run was cancelled")
+    assert (found.state, found.retry) == ("cancelled", False)
+    assert found.error["message"] == "step train was cancelled: its run was cancelled."
