@@ -42,7 +42,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "history": ({"model", "settings", "artifacts", "records", "service"}, set()),
     "cli": (
         {"model", "settings", "machine", "artifacts", "records", "service", "history"},
-        {"nbclient", "nbformat", "rich", "jupyter_client"},
+        {"jupyter_client", "nbclient", "nbformat", "rich", "traitlets"},
     ),
     "__main__": ({"cli"}, set()),
     "kernel_magics": (
