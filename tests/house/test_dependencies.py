@@ -37,11 +37,16 @@ BROUGHT = {
 }
 
 
+def normal(name: str) -> str:
+    """A distribution's name as registries compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def declared(extra: str | None = None) -> set[str]:
     """The distributions of one list, without those of the extras that it includes."""
     lines = PROJECT["dependencies"] if extra is None else PROJECT["optional-dependencies"][extra]
-    names = {re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0].lower() for line in lines}
-    return names - {"cellyard"}
+    names = {re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in lines}
+    return {normal(name) for name in names} - {"cellyard"}
 
 
 def undeclared(rooms: set[str] | None, lists: set[str]) -> list[str]:
@@ -52,7 +57,7 @@ def undeclared(rooms: set[str] | None, lists: set[str]) -> list[str]:
         if rooms is None or room_of(dotted(path)) in rooms
         for found in third_party(path)
         if found.module not in BROUGHT
-        and not {name.lower() for name in known.get(found.module, [found.module])} & lists
+        and not {normal(name) for name in known.get(found.module, [found.module])} & lists
     ]
 
 
@@ -67,7 +72,7 @@ def test_everything_imported_is_declared():
 def test_everything_declared_is_used():
     known = packages_distributions()
     used = {
-        name.lower()
+        normal(name)
         for path in modules()
         for one in imports(path)
         for name in known.get(one.module.partition(".")[0], [])
