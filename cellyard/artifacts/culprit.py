@@ -53,7 +53,19 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         names = value.__code__.co_freevars
         yield from ((f".<closure {n}>", c.cell_contents) for n, c in zip(names, value.__closure__ or (), strict=False))
     else:
-        yield from ((f".{name}", part) for name, part in list(getattr(value, "__dict__", {}).items())[:_WIDTH])
+        yield from ((f".{name}", part) for name, part in _attributes(value).items())
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    slots = (name for kind in type(value).__mro__ for name in _slots(kind))
+    found = {name: getattr(value, name) for name in slots if hasattr(value, name)}
+    found |= dict(list(getattr(value, "__dict__", {}).items())[:_WIDTH])
+    return found
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = kind.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _kind(value: Any) -> str:

@@ -9,6 +9,7 @@ and its old instances keep their old class.
 from __future__ import annotations
 
 import contextlib
+import enum
 import importlib
 import types
 import weakref
@@ -25,6 +26,7 @@ __all__ = [
     "class_reduce",
     "function_reduce",
     "is_definition",
+    "is_empty_cell",
     "loading",
     "registry",
     "resolve",
@@ -130,14 +132,43 @@ def set_function_state(function: Any, state: Mapping[str, Any]) -> None:
         setattr(function, name, value)
 
 
-def make_class(token: str, constructor: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def make_class(token: str, bases: tuple[Any, ...], constructor: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """An empty class, known by its token before its body is filled, because a body may refer to it."""
-    made = constructor(*arguments)
+    with _quiet_bases(bases):
+        made = constructor(*arguments)
     registry.register(token, made)
     return made
 
 
-_SLOTS = ("__module__", "__qualname__", "__doc__", "__defaults__", "__kwdefaults__", "__annotations__")
+@contextlib.contextmanager
+def _quiet_bases(bases: tuple[Any, ...]) -> Iterator[None]:
+    """Without ``__init_subclass__`` of the notebook's classes: it ran where the class was defined, with arguments
+    that nobody keeps, and what it did there travels by itself."""
+    hook = "__init_subclass__"
+    every = {kind for base in types.resolve_bases(bases) for kind in base.__mro__ if is_definition(kind)}
+    own = {kind: vars(kind)[hook] for kind in every if hook in vars(kind)}
+    for kind in own:
+        setattr(kind, hook, classmethod(_ignore))
+    try:
+        yield
+    finally:
+        for kind, method in own.items():
+            setattr(kind, hook, method)
+
+
+def _ignore(cls: type, /, **_: Any) -> None:
+    """Takes the place of a hook that is not to run."""
+
+
+_SLOTS = (
+    "__module__",
+    "__qualname__",
+    "__doc__",
+    "__defaults__",
+    "__kwdefaults__",
+    "__annotations__",
+    "__type_params__",
+)
 
 
 def function_reduce(
@@ -148,7 +179,7 @@ def function_reduce(
     fresh = [cell for cell in function.__closure__ or () if id(cell) not in filled]
     filled.update(map(id, fresh))
     state = {
-        "cells": [(cell, cell.cell_contents) for cell in fresh if not _is_empty(cell)],
+        "cells": [(cell, cell.cell_contents) for cell in fresh if not is_empty_cell(cell)],
         "dict": function.__dict__,
         "slots": {name: value for name in _SLOTS if (value := getattr(function, name, None))},
     }
@@ -159,13 +190,40 @@ def function_reduce(
 def class_reduce(cls: type, token: str) -> tuple[Any, ...]:
     """How a class travels by value: cloudpickle's skeleton and state, registered under our token."""
     constructor, arguments, state, _, _, setter = cp._dynamic_class_reduce(cls)
-    # cloudpickle's own tracking would reset the live class on every load.
-    tracker = 5 if constructor is cp._make_skeleton_enum else 4
-    anonymous = (*arguments[:tracker], None, *arguments[tracker + 1 :])
-    return make_class, (token, constructor, anonymous), state, None, None, setter
+    # None: cloudpickle's own tracking would reset the live class on every load.
+    if isinstance(cls, enum.EnumMeta):
+        return _enum_reduce(cls, token, arguments, state[0])
+    kind, name, bases, body = arguments[:4]
+    # Slots must be there from the start on (named tuples have none), and cloudpickle loses the qualified name.
+    slots = {"__slots__": vars(cls)["__slots__"]} if "__slots__" in vars(cls) and not issubclass(cls, tuple) else {}
+    body = {**body, **slots, "__qualname__": cls.__qualname__}
+    return make_class, (token, bases, constructor, (kind, name, bases, body, None, None)), state, None, None, setter
 
 
-def _is_empty(cell: types.CellType) -> bool:
+def _enum_reduce(cls: enum.EnumMeta, token: str, arguments: tuple[Any, ...], body: dict[str, Any]) -> tuple[Any, ...]:
+    """With aliases, and with what the members' constructors gave them: cloudpickle leaves out both."""
+    members: Mapping[str, Any] = cls.__members__
+    bases, name, qualname, _, module = arguments[:5]
+    values = {each: member.value for each, member in members.items()}
+    distinct: list[Any] = list(cls)
+    attributes = {
+        member.name: {key: value for key, value in vars(member).items() if not key.startswith("_")}
+        for member in distinct
+    }
+    state = {key: value for key, value in body.items() if key not in members}
+    made = (token, bases, cp._make_skeleton_enum, (bases, name, qualname, values, module, None, None))
+    return make_class, made, (state, attributes), None, None, set_enum_state
+
+
+def set_enum_state(cls: Any, state: tuple[Any, Mapping[str, Any]]) -> None:
+    """Fill an enum's body and the attributes of its members."""
+    cp._class_setstate(cls, (state[0], {}))
+    for name, attributes in state[1].items():
+        vars(cls.__members__[name]).update(attributes)
+
+
+def is_empty_cell(cell: types.CellType) -> bool:
+    """True for a variable of a closure that has no value yet."""
     try:
         _ = cell.cell_contents
     except ValueError:
@@ -183,15 +241,43 @@ def _fingerprint(definition: Any) -> str:
 
 def _code_of(definition: Any) -> Iterator[bytes]:
     if isinstance(definition, type):
+        for base in definition.__bases__:
+            yield f"{base.__module__}.{base.__qualname__}{_fingerprint(base) if is_definition(base) else ''}".encode()
         for name, member in sorted(vars(definition).items()):
-            inner = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
             yield name.encode()
-            if type(inner) is types.FunctionType:
-                yield from _code_parts(inner.__code__)
-            elif type(inner) in {str, int, float, bool, bytes}:
-                yield repr(inner).encode()
+            for inner in _functions_of(member) or (member,):
+                yield from _parts_of(inner)
     else:
-        yield from _code_parts(definition.__code__)
+        yield from _parts_of(definition)
+
+
+def _functions_of(member: Any) -> list[Any]:
+    """What a class method, static method or property is made of."""
+    names = ("__func__", "fget", "fset", "fdel", "func")
+    return [inner for name in names if (inner := getattr(member, name, None)) is not None]
+
+
+def _parts_of(value: Any) -> Iterator[bytes]:
+    if type(value) is types.FunctionType:
+        yield from _code_parts(value.__code__)
+        yield _constant_text((value.__defaults__, value.__kwdefaults__), _DEPTH).encode()
+    else:
+        yield _constant_text(value, _DEPTH).encode()
+
+
+_DEPTH = 4
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+
+
+def _constant_text(value: Any, depth: int) -> str:
+    """A text that tells constants apart, in any process the same; of other values, their type."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return repr(value)
+    if kind in {list, tuple, dict} and depth and len(value) < 1000:
+        parts = [part for item in value.items() for part in item] if kind is dict else value
+        return f"{kind.__name__}({','.join(_constant_text(part, depth - 1) for part in parts)})"
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _code_parts(code: types.CodeType) -> Iterator[bytes]:

@@ -10,18 +10,27 @@ import io
 import pickle
 import sys
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
 
-from cellyard.artifacts.definitions import class_reduce, function_reduce, is_definition, registry, resolve
+from cellyard.artifacts.definitions import (
+    class_reduce,
+    function_reduce,
+    is_definition,
+    is_empty_cell,
+    registry,
+    resolve,
+)
 from cellyard.artifacts.sharing import owner_of
 
 __all__ = ["BUFFER_BYTES", "Packer", "rebuild_view"]
 
 BUFFER_BYTES = 64 << 10
 _Pickler: Any = cloudpickle.Pickler  # it has no annotations of its own
+cp: Any = cloudpickle.cloudpickle
 
 
 class Packer(_Pickler):  # type: ignore[misc]
@@ -74,7 +83,7 @@ class Packer(_Pickler):  # type: ignore[misc]
                 return self._reduce_definition(obj, self._function_in_full)
             return function_reduce(obj, None, self._filled)
         home = obj.__globals__.get("__name__")
-        if obj.__module__ == "__main__" and _is_module(home, obj.__globals__):
+        if _is_module(home, obj.__globals__) and not cp._should_pickle_by_reference(obj):
             self.modules.add(str(home).partition(".")[0])
             return function_reduce(obj, None, self._filled, module=home)
         if obj.__module__:
@@ -92,8 +101,12 @@ class Packer(_Pickler):  # type: ignore[misc]
         return function_reduce(obj, token, self._filled)
 
     def _reduce_cell(self, obj: types.CellType) -> Any:
-        """Only the cell; its contents follow in the state of the first function that has it."""
-        return _empty_cell, ()
+        """Only the cell where its contents follow in the state of the first function that has it, because they may
+        lead back to that function."""
+        if id(obj) in self._filled or is_empty_cell(obj):
+            return _empty_cell, ()
+        self._filled.add(id(obj))
+        return _empty_cell, (), obj.cell_contents, None, None, _fill_cell
 
     def _reduce_module(self, obj: types.ModuleType) -> Any:
         self.modules.add(obj.__name__.partition(".")[0])
@@ -104,6 +117,15 @@ class Packer(_Pickler):  # type: ignore[misc]
         if getattr(obj, "__module__", None) != "__main__":
             return NotImplemented
         return _rebuild_cached, (obj.__wrapped__, obj.cache_parameters())
+
+    def _reduce_cached_property(self, obj: Any) -> Any:
+        """Without its lock, which Python 3.11 gives it."""
+        state = {name: value for name, value in vars(obj).items() if name != "lock"}
+        return functools.cached_property, (obj.func,), state
+
+    def _reduce_weak_mapping(self, obj: Any) -> Any:
+        """With the entries that live now; ``functools.singledispatch`` keeps such a one."""
+        return type(obj), (dict(obj),)
 
     def _refuse_file(self, obj: io.TextIOWrapper) -> Any:
         """cloudpickle would read an open file to its end and pass a copy of the text."""
@@ -125,6 +147,9 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.ModuleType: Packer._reduce_module,
     io.TextIOWrapper: Packer._refuse_file,
     functools._lru_cache_wrapper: Packer._reduce_cached,
+    functools.cached_property: Packer._reduce_cached_property,
+    weakref.WeakKeyDictionary: Packer._reduce_weak_mapping,
+    weakref.WeakValueDictionary: Packer._reduce_weak_mapping,
 }
 
 
@@ -135,6 +160,10 @@ def _is_module(name: Any, names: dict[str, Any]) -> bool:
 
 def _empty_cell() -> types.CellType:
     return types.CellType()
+
+
+def _fill_cell(cell: types.CellType, contents: Any) -> None:
+    cell.cell_contents = contents
 
 
 def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[Any, bool]) -> Any:
