@@ -1,7 +1,23 @@
-"""cellyard: mark a notebook cell with ``%%step`` and run it on a worker of the size it asks for."""
+"""cellyard: mark a notebook cell with ``%%step`` and run it on a worker of the size it asks for.
+
+``cellyard.History`` reads earlier runs. It comes on first use: importing the package loads nothing.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cellyard.history import History
+
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = ["History", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "History":
+        from cellyard.history import History
+
+        return History
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

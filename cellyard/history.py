@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -114,7 +114,7 @@ class Step:
 
     def __init__(self, facts: Json, source: _Source) -> None:
         self.id: int = facts["id"]
-        self.run: int = facts["run"]
+        self.run: int = facts["run_id"]
         self.name: str = facts["name"]
         self.state: str = facts["state"]
         self.attempt: int = facts["attempt"]
@@ -128,6 +128,7 @@ class Step:
         self.error: Json | None = facts["error"]
         self.references: list[Json] = list(facts["outputs"])
         self._source = source
+        self._names = _Names(source.store, [*facts["outputs"], *facts["inputs"]])
 
     @property
     def outputs(self) -> list[str]:
@@ -136,13 +137,16 @@ class Step:
 
     def values(self) -> dict[str, Any]:
         """All values that it made, by name. Each call loads them anew; changing them changes nothing stored."""
-        return self._source.load(self.references)
+        values: dict[str, Any] = {}
+        for each in self.references:
+            values |= load(self._source.store, each, self._names)
+        return values
 
     def value(self, name: str) -> Any:
         """One value that it made. Raises NotFound, ArtifactMissing or ArtifactCorrupt."""
         for each in self.references:
             if name in each["names"]:
-                return self._source.load([each])[name]
+                return load(self._source.store, each, self._names)[name]
         what = f"value {name!r} of step {self.name!r} in run {self.run}"
         raise NotFound(what=what, hint=_near(name, self.outputs))
 
@@ -172,21 +176,30 @@ class RunList(list[Run]):
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where runs and values come from. Values loaded by one history share the notebook's definitions."""
+    """Where runs and values come from."""
 
     client: EngineClient
     store: Store
-    namespace: dict[str, Any] = field(default_factory=dict)
 
     def events(self, run: int) -> Iterator[Json]:
         with self.client.events(run=run) as events:
             yield from events
 
-    def load(self, references: list[Json]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for each in references:
-            values |= load(self.store, each, self.namespace)
-        return values
+
+class _Names(dict[str, Any]):
+    """The globals of a step's functions: what it made and what it was given, each loaded when it is needed."""
+
+    def __init__(self, store: Store, references: Sequence[Json]) -> None:
+        super().__init__()
+        self._store = store
+        self._references = references
+
+    def __missing__(self, name: str) -> Any:
+        for each in self._references:
+            if name in each["names"]:
+                self.update(load(self._store, each, self))
+                return self[name]
+        raise KeyError(name)
 
 
 def _texts(events: Iterator[Json]) -> Iterator[str]:

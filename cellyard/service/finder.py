@@ -6,7 +6,6 @@ Light: what a kernel imports. Knows nothing of steps and runs.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 
 from cellyard import __version__
 from cellyard.errors import EngineMismatch, EngineUnavailable
-from cellyard.service.lifecycle import log_tail, spawn_engine
+from cellyard.service.lifecycle import EngineProcess, log_tail, spawn_engine
 from cellyard.service.wire import Broken, Connection, Unreachable
 from cellyard.settings import Settings
 
@@ -144,7 +143,7 @@ class _Starting:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: EngineProcess | None = None
         self.replaced = False
         self.begin_again()
 

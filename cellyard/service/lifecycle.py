@@ -10,8 +10,8 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,12 +19,12 @@ from typing import Any
 
 from cellyard.settings import Settings, prepare_runtime
 
-__all__ = ["EngineLock", "bind_socket", "log_path", "log_tail", "remove_socket", "spawn_engine"]
+__all__ = ["EngineLock", "EngineProcess", "bind_socket", "log_path", "log_tail", "remove_socket", "spawn_engine"]
 
 _LOG_LIMIT = 1 << 20
 # What belongs to one kernel or one run, and would be wrong for every later step of this engine.
 _NOT_INHERITED = ("CELLYARD_RUN", "CELLYARD_NOTEBOOK", "JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND")
-_started: list[subprocess.Popen[bytes]] = []
+_started: list[EngineProcess] = []
 
 
 class EngineLock:
@@ -94,8 +94,28 @@ def log_tail(settings: Settings, *, lines: int = 15) -> str:
     return "\n".join([f"The end of its log, {path}:", *(f"    {line}" for line in tail)])
 
 
-def spawn_engine(settings: Settings) -> subprocess.Popen[bytes]:
-    """Start an engine process in the background: a session of its own, its output in the log. Returns at once.
+class EngineProcess:
+    """An engine process that this one has started. It outlives this one, and nobody has to wait for it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code once it has ended (negative: the signal); None while it runs."""
+        if self._code is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                # Someone in this process waits for every child.
+                pid, status = self.pid, 0
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+
+def spawn_engine(settings: Settings) -> EngineProcess:
+    """Start an engine process in the background, its output in the log. Returns at once.
 
     The process leaves again, with exit code 0, when another one holds the lock.
     """
@@ -105,17 +125,25 @@ def spawn_engine(settings: Settings) -> subprocess.Popen[bytes]:
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_size > _LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
-        process = subprocess.Popen(
-            # -P: a module in the current folder must not stand in for one of ours.
-            [sys.executable, "-P", "-m", "cellyard.service"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env=environment | settings.to_env(),
-            start_new_session=True,
-        )
-    # Kept, because a Popen that is collected while its process runs warns.
-    _started.append(process)
+    # Not subprocess: its object warns when it is collected while the process runs, which is what is wanted here.
+    pid = os.posix_spawn(
+        sys.executable,
+        # -P: a module in the current folder must not stand in for one of ours.
+        [sys.executable, "-P", "-m", "cellyard.service"],
+        environment | settings.to_env(),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsigmask=(),
+        setsigdef=(signal.SIGINT, signal.SIGTERM),
+    )
+    _reap()
+    _started.append(process := EngineProcess(pid))
     return process
+
+
+def _reap() -> None:
+    """Let go of engines that have ended since: nobody else asks for their exit codes."""
+    _started[:] = [process for process in _started if process.poll() is None]

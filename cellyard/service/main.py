@@ -40,11 +40,21 @@ def main(settings: Settings | None = None, *, foreground: bool = False) -> int:
     if not lock.acquire({"pid": os.getpid(), "version": __version__, "prefix": sys.prefix}):
         return 0
     try:
+        if not foreground:
+            _detach()
         _log_to(settings, foreground=foreground)
         serve(settings)
     finally:
         lock.release()
     return 0
+
+
+def _detach() -> None:
+    """A session of our own, in no folder that someone may want to remove: whoever started us may go."""
+    os.chdir("/")
+    with contextlib.suppress(PermissionError):
+        # Refused to the leader of a process group, for example under `setsid` or a process manager.
+        os.setsid()
 
 
 def serve(settings: Settings) -> None:

@@ -38,6 +38,11 @@ class Home:
         self.said: list[str] = []
         self._clients: list[EngineClient] = []
 
+    @property
+    def process_env(self) -> dict[str, str]:
+        """The environment of a process that is to use this home."""
+        return os.environ | self.env
+
     def client(self) -> EngineClient:
         """A new client; closed with the home."""
         client = EngineClient(self.settings, notify=self.said.append)

@@ -110,7 +110,7 @@ def test_a_connection_serves_one_request_after_the_other(shared: Home):
 def test_a_killed_kernel_does_not_end_its_step(shared: Home, client: EngineClient, tmp_path):
     kernel = subprocess.Popen(
         [sys.executable, "-c", KERNEL.format(mark=str(tmp_path / "going"))],
-        env=os.environ | shared.env,
+        env=shared.process_env,
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -26,7 +26,7 @@ OLDER = "cellyard.__version__ = '0.0.9'"
 
 def test_several_processes_that_start_it_at_once_get_one_engine(home: Home) -> None:
     processes = [
-        subprocess.Popen([sys.executable, "-c", ENSURE], env=os.environ | home.env, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", ENSURE], env=home.process_env, stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
     pids = {process.communicate(timeout=60)[0].strip() for process in processes}
@@ -38,7 +38,8 @@ def test_a_second_engine_process_leaves_quietly(home: Home) -> None:
     home.client().ensure()
     before = log_path(home.settings).stat().st_size
     second = spawn_engine(home.settings)
-    assert second.wait(timeout=20) == 0
+    until(lambda: second.poll() is not None, "it has left")
+    assert second.poll() == 0
     assert log_path(home.settings).stat().st_size == before
 
 
@@ -95,7 +96,9 @@ def test_an_engine_of_another_version_finishes_its_steps_and_is_replaced(home: H
     def slow() -> None:
         # A client of that version: the steps of its kernel go on.
         probe = f"import cellyard; {OLDER}\nimport sys\n" + SUBMIT_SLOW
-        done = subprocess.run([sys.executable, "-c", probe], env=os.environ | home.env, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", probe], env=home.process_env, capture_output=True, text=True, check=False
+        )
         states.append(done.stdout.strip() or done.stderr)
 
     submitting = threading.Thread(target=slow)
@@ -129,7 +132,7 @@ def test_an_engine_of_another_environment_is_refused_with_a_table(home: Home) ->
 
 
 def test_an_engine_that_cannot_start_is_reported_with_its_log(home: Home) -> None:
-    home.folder.joinpath("records.sqlite").write_bytes(b"not a database, but long enough to look like a file of one" * 9)
+    home.folder.joinpath("records.sqlite").write_bytes(b"not a database, but long enough to look like one" * 9)
     with pytest.raises(Exception, match="records") as caught:
         run_step(home.client(), "1")
     assert "records.sqlite" in str(caught.value)

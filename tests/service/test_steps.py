@@ -12,6 +12,13 @@ from cellyard.service.client import EngineClient
 from tests.service.engines import Home, finished, run_step, step, until
 
 SLOW = "import time; time.sleep(60)"
+DEAF = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)"
+FAILS_TWICE = """
+import pathlib
+tries = pathlib.Path({path!r})
+tries.write_text(tries.read_text() + 'x' if tries.exists() else 'x')
+assert tries.read_text() == 'xxx'
+"""
 
 
 def kinds(events):
@@ -99,7 +106,7 @@ def test_interrupt_raises_keyboard_interrupt_in_the_step(client: EngineClient):
 
 
 def test_cancel_ends_a_step_that_ignores_interrupts(client: EngineClient):
-    source = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(60)"
+    source = f"{DEAF}\nprint('deaf', flush=True)\ntime.sleep(60)"
     stream = client.submit_step(step(source, name="deaf"))
     for event in stream:
         if event["kind"] == "output":
@@ -119,7 +126,7 @@ def test_a_timeout_interrupts_first(client: EngineClient):
 
 
 def test_a_timeout_ends_what_does_not_heed_the_interrupt(client: EngineClient):
-    source = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
+    source = f"{DEAF}\ntime.sleep(60)"
     began = time.monotonic()
     end = finished(run_step(client, source, line="--timeout 500ms"))
     assert (end["state"], end["error"]["type"]) == ("failed", "StepTimeout")
@@ -127,7 +134,7 @@ def test_a_timeout_ends_what_does_not_heed_the_interrupt(client: EngineClient):
 
 
 def test_a_failed_step_is_tried_again(client: EngineClient, tmp_path):
-    source = f"import pathlib\np = pathlib.Path({str(tmp_path / 'tries')!r})\nn = len(p.read_text()) if p.exists() else 0\np.write_text('x' * (n + 1))\nassert n == 2, n"
+    source = FAILS_TWICE.format(path=str(tmp_path / "tries"))
     events = run_step(client, source, name="stubborn", line="--retries 2 --retry-delay 50ms")
     assert finished(events)["state"] == "succeeded"
     assert finished(events)["attempt"] == 3
