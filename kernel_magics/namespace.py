@@ -183,8 +183,7 @@ class _Packing:
         """A value that is still in the store goes as its reference; returns the names that its classes need."""
         value = self._all[name]
         group = group_of(value)
-        if group.unavailable is not None:
-            raise group.unavailable
+        group.check_available()
         bound = [n for n, v in self._all.items() if is_stand_in(v) and group_of(v) is group and v._self_name == n]
         if name not in bound:  # an alias made by assignment: only the value itself can say what it is
             group.fetch()

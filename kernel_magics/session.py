@@ -23,6 +23,7 @@ class Session:
         self._lock = threading.RLock()
         self._client: EngineClient | None = None
         self._namespace: Namespace | None = None
+        self._checker: Any = None
 
     @property
     def client(self) -> EngineClient:
@@ -40,8 +41,10 @@ class Session:
         with self._lock:
             if self._namespace is None:
                 from kernel_magics.namespace import Namespace
+                from kernel_magics.prefilter import StandInChecker
 
                 self._namespace = Namespace(self.shell, self.client.settings.store)
+                self._checker = StandInChecker(self.shell)
             return self._namespace
 
     def before_cell(self, info: Any) -> None:
@@ -57,7 +60,9 @@ class Session:
         import kernel_magics.step_magic  # noqa: F401
 
     def close(self) -> None:
-        """Close the connections; running steps go on."""
+        """Close the connections; running steps go on. Stand-ins go on fetching themselves when they are used."""
+        if self._checker is not None:
+            self.shell.prefilter_manager.unregister_checker(self._checker)
         if self._client is not None:
             self._client.close()
 

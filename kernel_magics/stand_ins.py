@@ -15,7 +15,7 @@ import wrapt
 
 from cellyard.artifacts.previews import size_in_words
 from cellyard.artifacts.reference import Preview, Reference
-from cellyard.errors import CellyardError
+from cellyard.errors import CellyardError, error_from_dict
 
 __all__ = ["LazyGroup", "StandIn", "group_of", "is_stand_in"]
 
@@ -47,12 +47,17 @@ class LazyGroup:
         Raises what loading raises, and the reason where the value could not travel at all.
         """
         with self._lock:
-            if self.unavailable is not None:
-                raise self.unavailable
+            self.check_available()
             if self._values is None:
                 self._values = self._load(self.reference)
                 self._replace(self._values)
             return self._values
+
+    def check_available(self) -> None:
+        """Raise the reason, where the value could not travel at all."""
+        if self.unavailable is not None:
+            # Anew each time: one that was raised before would show where that was.
+            raise error_from_dict(self.unavailable.to_dict())
 
     def _replace(self, values: Mapping[str, Any]) -> None:
         for name, value in list(self._namespace.items()):
@@ -64,27 +69,43 @@ class LazyGroup:
 
 
 class StandIn(wrapt.LazyObjectProxy[Any]):
-    """Stands for ``name`` of ``group``."""
+    """Stands for ``name`` of ``group``. One that was kept aside (in a list, say) is the value from the fetch on."""
+
+    def __new__(cls, group: LazyGroup, name: str) -> StandIn:
+        # Python finds these methods on the type alone, before anything is called that could fetch.
+        interface = type("Interface", (), dict.fromkeys(group.preview(name).methods))
+        made: StandIn = super().__new__(cls, None, interface=interface)
+        return made
 
     def __init__(self, group: LazyGroup, name: str) -> None:
         super().__init__(lambda: group.fetch()[name])
         self._self_group = group
         self._self_name = name
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        # IPython asks for it before it shows anything; where there will never be a value, that must not raise.
+        return type(self) if self._self_group.unavailable is not None else self.__wrapped__.__class__
+
     def __getattr__(self, name: str) -> Any:
         # IPython asks any object for these when it displays it; they must not fetch.
-        if name.startswith(("_ipython_", "_repr_")):
+        if name.startswith(("_ipython_", "_repr_")) and not self._self_group.is_fetched:
             raise AttributeError(name)
         return super().__getattr__(name)
 
     def __repr__(self) -> str:
-        return describe(self._self_group, self._self_name)
+        group = self._self_group
+        return repr(self.__wrapped__) if group.is_fetched else describe(group, self._self_name)
 
     def __str__(self) -> str:
         return str(self.__wrapped__)
 
-    def _repr_html_(self) -> str:
-        return describe_html(self._self_group, self._self_name)
+    def _repr_html_(self) -> str | None:
+        group = self._self_group
+        if not group.is_fetched:
+            return describe_html(group, self._self_name)
+        own = getattr(self.__wrapped__, "_repr_html_", None)
+        return own() if own is not None else None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _itself, (self.__wrapped__,)

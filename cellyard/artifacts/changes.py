@@ -25,15 +25,24 @@ _CONSTANT = (type(None), bool, int, float, complex, str, bytes)
 
 
 class LoadedGroup:
-    """One input group of a step: its reference and the loaded values."""
+    """One input group of a step: its reference and the loaded values.
+
+    ``is_watched`` is False where it is known beforehand that the cell leaves the values as they are.
+    """
 
     def __init__(
-        self, reference: Mapping[str, Any], values: dict[str, Any], store: Store, namespace: dict[str, Any]
+        self,
+        reference: Mapping[str, Any],
+        values: dict[str, Any],
+        store: Store,
+        namespace: dict[str, Any],
+        *,
+        is_watched: bool = True,
     ) -> None:
         self.reference = reference
         self.values = values
         self._namespace = namespace
-        self._before = self._digest_before(store)
+        self._before = self._digest_before(store) if is_watched else None
 
     def _digest_before(self, store: Store) -> bytes | None:
         if all(type(value) in _CONSTANT for value in self.values.values()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from cellyard.artifacts.reference import Preview
@@ -14,6 +15,10 @@ __all__ = ["preview_of", "size_in_words"]
 TEXT_CHARACTERS = 1_500
 HTML_CHARACTERS = 20_000
 ROWS, COLUMNS = 5, 12
+_ASKED_FOR = (
+    "__call__", "__iter__", "__next__", "__aiter__", "__anext__", "__await__", "__length_hint__", "__fspath__",
+    "__get__", "__set__", "__delete__", "__set_name__",
+)  # fmt: skip
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 4
@@ -33,9 +38,16 @@ def size_in_words(count: float) -> str:
 def preview_of(value: Any) -> Preview:
     """The preview of any value. A value whose own repr fails is described by its type alone."""
     try:
-        return _RULES.get(_root_type(value), _of_anything)(value)
+        made = _RULES.get(_root_type(value), _of_anything)(value)
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and a preview is never vital
-        return Preview(_type_name(value), text=f"(its repr raised {type(error).__name__})")
+        made = Preview(_type_name(value), text=f"(its repr raised {type(error).__name__})")
+    return replace(made, methods=_methods_of(type(value)))
+
+
+def _methods_of(kind: type) -> tuple[str, ...]:
+    """What instances have; ``hasattr`` would also find what the class itself has from its metaclass."""
+    found = {name for each in kind.__mro__ for name, value in vars(each).items() if value is not None}
+    return tuple(name for name in _ASKED_FOR if name in found)
 
 
 def _root_type(value: Any) -> str:

@@ -11,19 +11,31 @@ __all__ = ["Preview", "Reference"]
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a value looks like: its type, its shape or length in words, a text of a few lines, perhaps HTML."""
+    """What a value looks like: its type, its shape or length in words, a text of a few lines, perhaps HTML.
+
+    ``methods`` are those special methods of its type that Python asks a type for before it calls them: who stands
+    for the value must have the same, no more and no fewer.
+    """
 
     type: str
     shape: str = ""
     text: str = ""
     html: str = ""
+    methods: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, str]:
-        return {"type": self.type, "shape": self.shape, "text": self.text, "html": self.html}
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "type": self.type,
+            "shape": self.shape,
+            "text": self.text,
+            "html": self.html,
+            "methods": list(self.methods),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Preview:
-        return cls(data["type"], data.get("shape", ""), data.get("text", ""), data.get("html", ""))
+        shape, text, html = (data.get(key, "") for key in ("shape", "text", "html"))
+        return cls(data["type"], shape, text, html, tuple(data.get("methods", ())))
 
 
 @dataclass(frozen=True, slots=True)

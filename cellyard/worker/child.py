@@ -82,7 +82,7 @@ class _Step:
         """Size, process state, then the values that the cell reads."""
         use_size(self._place)
         self._watcher.apply(self._private.get("state", {}))
-        os.environ.update(dict(self.request["options"].get("env") or ()))
+        self._own_environment()
         self._load_inputs()
         self._shell.connect(self._channel)
         self._shell.execution_count = self.request["execution_count"]
@@ -91,17 +91,33 @@ class _Step:
         self._shell.line_offset = self._private.get("line_offset", 1)
         self._before = dict(self._shell.user_ns)
 
+    def _own_environment(self) -> None:
+        """The variables of ``--env``, which are for this step alone."""
+        given = dict(self.request["options"].get("env") or ())
+        self._replaced = {key: (value, os.environ.get(key)) for key, value in given.items()}
+        os.environ.update(given)
+
+    def _restore_environment(self) -> None:
+        """Variables of ``--env`` do not go back to the kernel, unless the cell has set them itself."""
+        for key, (given, before) in self._replaced.items():
+            if os.environ.get(key) != given:
+                continue
+            if before is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = before
+
     def _load_inputs(self) -> None:
         from cellyard.artifacts.artifact import load
 
         namespace = self._shell.user_ns
-        never_changed = set(self._private.get("pure", ()))
+        pure = set(self._private.get("pure", ()))
         for reference in self.request["inputs"]:
             values = load(self._store, reference, namespace)
             bound = reference.get("bind") or values
             namespace.update({name: values[name] for name in bound})
-            if not never_changed.issuperset(values):
-                self._groups.append(LoadedGroup(reference, values, self._store, namespace))
+            is_watched = not pure.issuperset(values)
+            self._groups.append(LoadedGroup(reference, values, self._store, namespace, is_watched=is_watched))
 
     def run(self) -> bool:
         """Run the cell; True when it succeeded."""
@@ -139,6 +155,7 @@ class _Step:
             self._store,
             wanted=self.request["options"].get("outputs"),
         )
+        self._restore_environment()
         private = base64.b64encode(pickle.dumps(portable(self._watcher.changes()))).decode()
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return {

@@ -8,7 +8,7 @@ from typing import Any
 from cellyard.artifacts.artifact import DefinitionStore, Packed, pack_group, store_packed
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.previews import preview_of
-from cellyard.artifacts.sharing import find_sharing
+from cellyard.artifacts.sharing import Sharing, find_sharing
 from cellyard.artifacts.store import Store
 from cellyard.errors import CannotTravel
 from cellyard.worker.shell import StepShell
@@ -61,9 +61,7 @@ def collect_outputs(
     hook = shell.displayhook
     if hook.has_value:
         candidates[RESULT] = hook.value
-    outputs = _store_all(
-        candidates, _untouched_inputs(groups, namespace, touched), namespace, store, set(wanted or ())
-    )
+    outputs = _store_all(candidates, _untouched_inputs(groups, namespace, touched), namespace, store, set(wanted or ()))
     deleted = [name for name in before if name not in namespace and name not in _HIDDEN]
     return {
         "outputs": [o for o in outputs if o["names"] != [RESULT]],
@@ -75,14 +73,10 @@ def collect_outputs(
 def _touched(namespace: Mapping[str, Any], before: Mapping[str, Any]) -> set[str]:
     missing = object()
     names = (n for n, value in namespace.items() if before.get(n, missing) is not value)
-    return {
-        name for name in names if name not in _HIDDEN and not (name.startswith("_i") and name[2:].isdigit())
-    }
+    return {name for name in names if name not in _HIDDEN and not (name.startswith("_i") and name[2:].isdigit())}
 
 
-def _untouched_inputs(
-    groups: Sequence[LoadedGroup], namespace: Mapping[str, Any], touched: set[str]
-) -> dict[str, Any]:
+def _untouched_inputs(groups: Sequence[LoadedGroup], namespace: Mapping[str, Any], touched: set[str]) -> dict[str, Any]:
     """Inputs that still have their value: an output may have come to share objects with them."""
     return {
         name: value
@@ -99,9 +93,7 @@ def _store_all(
     store: Store,
     wanted: set[str],
 ) -> list[dict[str, Any]]:
-    simple = all(type(value) in _CONSTANT for value in candidates.values())
-    everything = candidates if simple else {**candidates, **inputs}
-    sharing = find_sharing(everything)
+    everything, sharing = _sharing_of(candidates, inputs)
     definitions = DefinitionStore(namespace, store)
     stored: list[dict[str, Any]] = []
     packed: list[tuple[Packed, dict[str, Any]]] = []
@@ -112,6 +104,16 @@ def _store_all(
         _pack_or_explain(group, namespace, sharing.bases, wanted, packed, stored)
     stored.extend(store_packed(one, group, store, definitions).to_dict() for one, group in packed)
     return stored
+
+
+def _sharing_of(candidates: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[str, Any], Sharing]:
+    """What the candidates share, with each other and with inputs, which are looked into only where that can be."""
+    changing = {name: value for name, value in candidates.items() if type(value) not in _CONSTANT}
+    # held by the step's namespace, by the candidates and by this dictionary
+    if not changing or not find_sharing(changing, holders=3).is_shared_outside:
+        return candidates, find_sharing(candidates)
+    everything = {**candidates, **inputs}
+    return everything, find_sharing(everything)
 
 
 def _pack_or_explain(
@@ -145,9 +147,7 @@ def _unavailable(name: str, value: Any, error: CannotTravel) -> dict[str, Any]:
     }
 
 
-def describe_error(
-    error: BaseException, trace: list[str], namespace: dict[str, Any], store: Store
-) -> dict[str, Any]:
+def describe_error(error: BaseException, trace: list[str], namespace: dict[str, Any], store: Store) -> dict[str, Any]:
     """An exception of the user's code: its words, its coloured traceback, and itself if it can travel."""
     definitions = DefinitionStore(namespace, store)
     values = {"exception": error}
