@@ -44,6 +44,7 @@ class Journal:
         self._backlog: deque[Callable[[Records], Any]] = deque()
         self._locked: tuple[float, RecordsLocked | None] = (0.0, None)
         self._retrying = False
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -58,7 +59,9 @@ class Journal:
         try:
             await self.flush()
         finally:
-            await self._run(self._close)
+            closing = self._run(self._close)
+            self._closed = True
+            await closing
             self._jobs.put(None)
 
     async def read(self, job: Callable[[Records], _T]) -> _T:
@@ -129,7 +132,9 @@ class Journal:
             self._timer.cancel()
             self._timer = None
 
-    async def _run(self, job: Callable[[], _T]) -> _T:
+    def _run(self, job: Callable[[], _T]) -> asyncio.Future[_T]:
+        if self._closed:
+            raise RecordsError("the records are closed: the engine is leaving")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_T] = loop.create_future()
 
@@ -142,7 +147,7 @@ class Journal:
                 loop.call_soon_threadsafe(_answer, future, result)
 
         self._jobs.put(run)
-        return await future
+        return future
 
     # -- in the thread
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cellyard.backends.base import Backend, Message, StepTask
-from cellyard.errors import CellyardError, NotFound, RecordsError, StepCancelled, UsageError
+from cellyard.errors import CellyardError, NotFound, RecordsError, StepCancelled
 from cellyard.execution.admission import Admission, admit
 from cellyard.execution.hub import EventFilter, Hub, Subscription
 from cellyard.execution.journal import PERIOD, Journal
@@ -36,10 +36,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A step that was taken, and its events from the first one on."""
+    """A step that was taken, and its events from the first one on; None when they must be replayed."""
 
     live: LiveStep
-    events: Subscription
+    events: Subscription | None
 
 
 class Runner:
@@ -53,6 +53,7 @@ class Runner:
         self.runs = OpenRuns(self._tell, self.steps, self._spawn)
         self._backend = backend
         self._backend_name = backend_name
+        self._opening: dict[str, asyncio.Future[LiveStep]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -81,23 +82,35 @@ class Runner:
     # -- what faces ask for
 
     async def submit(self, request: StepRequest, handle: str) -> Accepted:
-        """Accept a step. Raises UsageErrors and RecordsLocked; nothing has then happened."""
-        if self.steps.by_handle(handle) is not None:
-            raise UsageError(f"the token {handle} was used before")
+        """Accept a step. Raises UsageErrors and RecordsLocked; nothing has then happened.
+
+        A handle that was seen before gives the same step again, without events of its own to follow: a face
+        that lost its connection may ask twice.
+        """
+        known = self.steps.by_handle(handle) or await self._being_opened(handle)
+        if known is not None:
+            return Accepted(known, None)
         if request.run is not None and request.run not in self.runs:
             raise NotFound(what=f"open run {request.run}", hint="It has finished, or was lost with its engine.")
         admission = admit(request, self._backend.capacity, backend=self._backend_name)
         self.steps.claim(request)
+        opening = self._opening[handle] = asyncio.ensure_future(self._open(request, admission, handle))
         try:
-            live = await self._open(request, admission, handle)
+            live = await asyncio.shield(opening)
         except BaseException:
             self.steps.unclaim(request)
             raise
+        finally:
+            del self._opening[handle]
         self.steps.add(live)
         events = self.hub.subscribe(EventFilter(live.run, live.step_id))
         self._accept(live, admission)
         self._spawn(self._dispatch(live))
         return Accepted(live, events)
+
+    async def _being_opened(self, handle: str) -> LiveStep | None:
+        opening = self._opening.get(handle)
+        return None if opening is None else await asyncio.shield(opening)
 
     async def find(self, handle: str) -> tuple[int, int]:
         """Run and step id of a submitted step, live or long finished. Raises NotFound."""

@@ -167,31 +167,42 @@ class EngineClient:
 
     def _exchange(self, method: str, target: str, data: bytes) -> Any:
         connection = self._connection()
-        response = connection.request(method, target, data)
-        answer = response.read()
+        try:
+            response = connection.request(method, target, data)
+            answer = response.read()
+        except BaseException:
+            connection.close()
+            raise
         self._release(connection)
-        self._raise_error(response, answer)
+        if response.status >= 400:
+            raise self._error(response, answer)
         return json.loads(answer)
 
     def _stream(self, method: str, target: str, data: bytes = b"") -> Opened:
         """An answer whose body is still to be read. Raises what the engine refused, and Broken."""
         connection = self._connection()
-        response = connection.request(method, target, data)
-        if response.status != 200:
+        try:
+            response = connection.request(method, target, data)
+            if response.status == 200:
+                return connection, response
             answer = response.read()
-            self._release(connection)
-            self._raise_error(response, answer)
-        return connection, response
+        except BaseException:
+            # Ctrl-C among others: the answer may still come, and nobody would read it.
+            connection.close()
+            raise
+        self._release(connection)
+        raise self._error(response, answer)
 
-    def _raise_error(self, response: Response, answer: bytes) -> None:
-        if response.status < 400:
-            return
-        error = _error(response, answer)
+    def _error(self, response: Response, answer: bytes) -> Exception:
+        try:
+            error = error_from_dict(json.loads(answer))
+        except ValueError:
+            return CellyardError(f"the engine answered {response.status}: {answer[:500]!r}")
         if isinstance(error, EngineLeaving):
             # Nothing was begun; the next connection waits for its end and finds the engine after it.
             self._finder.forget()
-            raise Broken(str(error)) from error
-        raise error
+            return Broken(str(error))
+        return error
 
     def _connection(self) -> Connection:
         with self._lock:
@@ -246,13 +257,6 @@ class StepStream(EventStream):
                     raise
         self._sent = True
         return self._client._stream("POST", f"/v1/steps?token={self.token}", self._body)
-
-
-def _error(response: Response, answer: bytes) -> CellyardError:
-    try:
-        return error_from_dict(json.loads(answer))
-    except ValueError:
-        return CellyardError(f"the engine answered {response.status}: {answer[:500]!r}")
 
 
 def _query(wanted: Mapping[str, Any]) -> str:

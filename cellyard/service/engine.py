@@ -46,10 +46,12 @@ class Engine:
         self._ready = asyncio.ensure_future(self._start())
 
     async def ready(self) -> None:
-        """Return once everything is open. Raises what kept it from opening."""
-        self._used = time.monotonic()
+        """Return once everything is open. Raises what kept it from opening, and EngineLeaving at the end."""
         if self.state == "starting" and self._ready is not None:
             await asyncio.shield(self._ready)
+        if self.state == "stopping":
+            raise EngineLeaving(running=len(self.runner.steps))
+        self._used = time.monotonic()
 
     def follow(self, reading: Reading, subscription: Subscription | None = None) -> Follower:
         """A stream of events for one reader."""
@@ -111,7 +113,7 @@ class Engine:
         self.hub.close()
 
     def _look_around(self) -> None:
-        if self.runner.busy or len(self.runner.runs) or self.hub.followers:
+        if self.state == "starting" or self.runner.busy or len(self.runner.runs) or self.hub.followers:
             self._used = time.monotonic()
         if self.state == "draining" and not self.runner.busy:
             self.state = "stopping"

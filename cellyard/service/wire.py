@@ -46,6 +46,9 @@ class Connection:
         except OSError as error:
             found.close()
             raise Unreachable(f"no engine at {self._path}: {error.strerror or error}") from error
+        except BaseException:
+            found.close()
+            raise
         self._socket = found
 
     def request(self, method: str, target: str, body: bytes = b"") -> Response:
