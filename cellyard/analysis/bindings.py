@@ -51,6 +51,7 @@ class NameReader:
         self.in_function = False
         self.in_async = True
         self.certain = True
+        self.dead = False
         self.loops: list[list[set[str]]] = []
         self.owners: list[list[Ledger]] = []
 
@@ -178,16 +179,17 @@ class NameReader:
         """Read the body of a function whose visible names are ``table``, into an account of its own."""
         saved = (
             self.ledger, self.bound, self.table, self.class_names, self.in_function, self.in_async,
-            self.certain, self.loops, self.owners,
+            self.certain, self.dead, self.loops, self.owners,
         )  # fmt: skip
         self.ledger, self.bound, self.table, self.class_names = Ledger(), set(), table, NO_NAMES
-        self.in_function, self.in_async, self.certain, self.loops, self.owners = True, is_async, False, [], []
+        self.in_function, self.in_async, self.certain, self.dead = True, is_async, False, False
+        self.loops, self.owners = [], []
         try:
             yield self.ledger
         finally:
             (
                 self.ledger, self.bound, self.table, self.class_names, self.in_function, self.in_async,
-                self.certain, self.loops, self.owners,
+                self.certain, self.dead, self.loops, self.owners,
             ) = saved  # fmt: skip
 
     # -- changes

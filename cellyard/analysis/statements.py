@@ -24,8 +24,6 @@ State = set[str] | None
 class StatementReader(CallReader):
     """Adds simple and compound statements; definitions are in :mod:`cellyard.analysis.definitions`."""
 
-    dead = False
-
     def block(self, body: list[ast.stmt]) -> None:
         for statement in body:
             self.value(statement)

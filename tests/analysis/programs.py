@@ -66,6 +66,8 @@ class Observed:
     written: set[str]
     deleted: set[str]
     changed: set[str]
+    bound: set[str]
+    """Names which in the end have another value than before."""
     completed: bool
     error: str = ""
 
@@ -96,10 +98,11 @@ def observe(source: str, without: Collection[str] = ()) -> Observed:
     final = {name: value for name, value in dict.items(space) if not name.startswith("__")}
     # STORE_GLOBAL and DELETE_GLOBAL do not ask the namespace: what they did is seen at the end.
     written = {name for name in space.written if not name.startswith("__")}
-    written |= {name for name, value in final.items() if space.initial.get(name, space) is not value}
+    bound = {name for name, value in final.items() if space.initial.get(name, space) is not value}
+    written |= bound
     deleted = space.deleted | (space.initial.keys() - final.keys())
     changed = {name for name in parts if _differs(parts[name], before[name])}
-    return Observed(space.read, written, deleted, changed, not error, error)
+    return Observed(space.read, written, deleted, changed, bound, not error, error)
 
 
 def _lists_in(value: list[Any]) -> list[list[Any]]:

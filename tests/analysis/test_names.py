@@ -111,6 +111,8 @@ BRANCHES = [
     ("try: x = 1\nexcept E: raise\nx", "E > x"),
     ("try: x = 1\nexcept E: pass\nelse: y = x\ny", "E y > x y"),
     ("try: f()\nexcept E: raise\nelse: x = 1\nx", "E f > x"),
+    ("try:\n def f(): return 1\nexcept E: pass\nelse: x", "E x > f"),
+    ("if c:\n def f(): raise E\n x = 1\nelse: x = 2\nx", "c > f x"),
     ("try: x = 1\nfinally: x", "x > x"),
     ("try: x = 1\nfinally: pass\nx", "> x"),
     ("try: pass\nfinally: x = 1\nx", "> x"),
