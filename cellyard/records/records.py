@@ -152,9 +152,7 @@ class Records:
                 writing.append_events(connection, events)
             return moved
 
-    def mark_lost(
-        self, reason: str, *, keep_runs: Collection[int] = (), first_seq: int | None = None
-    ) -> LostWork:
+    def mark_lost(self, reason: str, *, keep_runs: Collection[int] = (), first_seq: int | None = None) -> LostWork:
         """Every step that has not ended becomes lost, and every open run but those kept: what an engine that
         starts says of the one before it. Writes a finished event for each step and a state event for each run,
         so that whoever replays them sees the end; numbered from ``first_seq`` on, where one is given."""

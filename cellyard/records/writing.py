@@ -7,7 +7,7 @@ transaction is undone.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
@@ -134,7 +134,7 @@ def start_attempt(connection: Connection, step_id: int, token: str) -> int:
     and its step queued again."""
     step = step_by_id(connection, step_id)
     if step.state != StepState.QUEUED:
-        _change_step(connection, step, StepState.QUEUED, {"started": None, "finished": None})
+        _change_step(connection, step, [StepState.QUEUED], {"started": None, "finished": None})
     _lose_live_attempt(connection, step.token)
     number: int = step.attempt + 1
     _new_attempt(connection, step_id, number=number, token=token)
@@ -154,11 +154,11 @@ def mark_running(connection: Connection, token: str, values: Mapping[str, Any]) 
         return False
     started = values.get("started") or time.time()
     facts = {"pid": values.get("pid"), "worker": values.get("worker"), "started": started}
-    _change_attempt(connection, attempt, StepState.RUNNING, facts)
-    _change_step(connection, step, StepState.RUNNING, facts)
+    _change_attempt(connection, attempt, [StepState.RUNNING], facts)
+    _change_step(connection, step, [StepState.RUNNING], facts)
     run = _run_by_id(connection, step.run_id)
     if run.state == RunState.QUEUED:
-        _change_run(connection, run, RunState.RUNNING, {"started": started})
+        _change_run(connection, run, [RunState.RUNNING], {"started": started})
     return True
 
 
@@ -167,18 +167,24 @@ def end_attempt(connection: Connection, end: AttemptEnd, *, next_token: str | No
 
     False, and nothing is written, when the token is not the current one or its attempt has ended.
     """
-    if end.started is not None:
-        mark_running(connection, end.token, {"pid": end.pid, "worker": end.worker, "started": end.started})
     found = _current(connection, end.token)
     if found is None:
         return False
     attempt, step = found
-    facts = _facts(end)
-    _change_attempt(connection, attempt, end.state, facts)
+    if end.started is not None and attempt.state == StepState.QUEUED:
+        if next_token is not None:
+            mark_running(connection, end.token, {"pid": end.pid, "worker": end.worker, "started": end.started})
+            return end_attempt(connection, end, next_token=next_token)
+        # A short step: it began and ended, in one change of each row.
+        through: tuple[StepState, ...] = (StepState.RUNNING, end.state)
+        facts = _facts(end) | {"pid": end.pid, "worker": end.worker, "started": end.started}
+    else:
+        through, facts = (end.state,), _facts(end)
+    _change_attempt(connection, attempt, through, facts)
     if next_token is not None:
         start_attempt(connection, step.id, next_token)
     else:
-        _end_step_row(connection, step, end, facts)
+        _end_step_row(connection, step, end, through, facts)
     append_events(connection, end.events)
     return True
 
@@ -187,10 +193,10 @@ def end_step(connection: Connection, step_id: int, state: StepState, error: Mapp
     """The step ends without its attempt's word; an attempt that was live ends in the same state."""
     step = step_by_id(connection, step_id)
     facts = {"finished": time.time(), "error": error}
-    _change_step(connection, step, state, facts)
+    _change_step(connection, step, [state], facts)
     attempt = _attempt(connection, step.token)
     if attempt is not None and not is_terminal(attempt.state):
-        _change_attempt(connection, attempt, state, facts)
+        _change_attempt(connection, attempt, [state], facts)
 
 
 def move_run(connection: Connection, run_id: int, state: RunState, error: Mapping[str, Any] | None) -> bool:
@@ -199,7 +205,7 @@ def move_run(connection: Connection, run_id: int, state: RunState, error: Mappin
     if run.state == state and is_terminal(state):
         return False
     key = "finished" if is_terminal(state) else "started"
-    _change_run(connection, run, state, {key: time.time(), "error": error})
+    _change_run(connection, run, [state], {key: time.time(), "error": error})
     return True
 
 
@@ -286,7 +292,7 @@ def _new_attempt(connection: Connection, step_id: int, *, number: int, token: st
 def _lose_live_attempt(connection: Connection, token: str | None) -> None:
     attempt = _attempt(connection, token)
     if attempt is not None and not is_terminal(attempt.state):
-        _change_attempt(connection, attempt, StepState.LOST, {"finished": time.time()})
+        _change_attempt(connection, attempt, [StepState.LOST], {"finished": time.time()})
 
 
 def _facts(end: AttemptEnd) -> Values:
@@ -298,34 +304,46 @@ def _facts(end: AttemptEnd) -> Values:
     }
 
 
-def _end_step_row(connection: Connection, step: _Row, end: AttemptEnd, facts: Values) -> None:
+def _end_step_row(
+    connection: Connection, step: _Row, end: AttemptEnd, through: Sequence[StepState], facts: Values
+) -> None:
     peaks = [peak for peak in (step.peak_memory, end.peak_memory) if peak is not None]
     whole = {**facts, "outputs": [dict(each) for each in end.outputs], "peak_memory": max(peaks, default=None)}
-    _change_step(connection, step, end.state, whole)
+    _change_step(connection, step, through, whole)
+    run = _run_by_id(connection, step.run_id) if end.ends_run or len(through) > 1 else None
+    if run is None:
+        return
+    states = [RunState.RUNNING] if run.state == RunState.QUEUED and len(through) > 1 else []
+    moved: Values = {"started": end.started} if states else {}
     if end.ends_run:
-        run = _run_by_id(connection, step.run_id)
-        ended = {"finished": facts["finished"], "error": facts["error"]}
-        _change_run(connection, run, RunState(end.state), ended)
+        states.append(RunState(end.state))
+        moved |= {"finished": facts["finished"], "error": facts["error"]}
+    if states:
+        _change_run(connection, run, states, moved)
 
 
-def _change_run(connection: Connection, run: _Row, state: RunState, values: Values) -> None:
-    changed = _moved(run.history, state, f"run {run.id}")
+def _change_run(connection: Connection, run: _Row, states: Sequence[RunState], values: Values) -> None:
+    changed = _moved(run.history, states, f"run {run.id}")
     connection.execute(_UPDATE_RUN, {"key": run.id, **changed, **values})
 
 
-def _change_step(connection: Connection, step: _Row, state: StepState, values: Values) -> None:
-    changed = _moved(step.history, state, f"step {step.name!r} of run {step.run_id}")
+def _change_step(connection: Connection, step: _Row, states: Sequence[StepState], values: Values) -> None:
+    changed = _moved(step.history, states, f"step {step.name!r} of run {step.run_id}")
     connection.execute(_UPDATE_STEP, {"key": step.id, **changed, **values})
 
 
-def _change_attempt(connection: Connection, attempt: _Row, state: StepState, values: Values) -> None:
-    changed = _moved(attempt.history, state, f"attempt {attempt.id}")
+def _change_attempt(connection: Connection, attempt: _Row, states: Sequence[StepState], values: Values) -> None:
+    changed = _moved(attempt.history, states, f"attempt {attempt.id}")
     connection.execute(_UPDATE_ATTEMPT, {"key": attempt.id, **changed, **values})
 
 
-def _moved(history: str, state: RunState | StepState, what: str) -> Values:
-    check_move(history.split(), state, what=what)
-    return {"state": str(state), "history": f"{history} {state}"}
+def _moved(history: str, states: Sequence[RunState | StepState], what: str) -> Values:
+    """The row's new state, when each of these follows the one before it legally."""
+    path = history.split()
+    for state in states:
+        check_move(path, state, what=what)
+        path.append(str(state))
+    return {"state": path[-1], "history": " ".join(path)}
 
 
 def _event_values(row: EventLike) -> Values:
