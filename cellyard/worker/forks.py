@@ -13,8 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
-import msgpack
-
+from cellyard.artifacts.encoding import decode, encode
 from cellyard.errors import WorkerLost
 from cellyard.worker.sizing import THREAD_SETTINGS
 
@@ -46,6 +45,7 @@ class ParentHandle:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [
             sys.executable,
+            "-P",
             "-m",
             "cellyard.worker.parent",
             str(theirs.fileno()),
@@ -97,7 +97,7 @@ class _Parent:
         ours, theirs = socket.socketpair()
         made: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
         try:
-            socket.send_fds(self._control, [msgpack.packb(["fork"])], [theirs.fileno()])
+            socket.send_fds(self._control, [encode(["fork"])], [theirs.fileno()])
         except OSError as error:
             ours.close()
             made.set_exception(_parent_lost(error))
@@ -125,7 +125,7 @@ class _Parent:
         if not data:
             self._on_death()
             return
-        kind, *content = msgpack.unpackb(data)
+        kind, *content = decode(data)
         if kind == "forked":
             self._on_forked(content[0])
         elif kind == "exited":
@@ -238,6 +238,9 @@ class Parents:
             while True:
                 self._next = _Parent(ParentHandle.spawn(tuple(sorted(wanted))))
                 await self._next.ready
+                if self._next.dead:  # an import killed it: the steps that need that package find out themselves
+                    self._give_up(wanted)
+                    return
                 if not self._next.unsafe:
                     break
                 self._unsafe |= self._next.unsafe
@@ -250,6 +253,12 @@ class Parents:
                 replaced.retire()
         finally:
             self._preparing = None
+
+    def _give_up(self, wanted: set[str]) -> None:
+        failed, self._next = self._next, None
+        if failed is not None:
+            failed.close()
+        self._unsafe |= wanted - (self._current.packages if self._current is not None else set())
 
     def pids(self) -> set[int]:
         """The processes of all parents."""

@@ -1,7 +1,6 @@
 """Frames over a stream socket: a length of four bytes, then msgpack. Knows nothing of steps.
 
-A frame is a list whose first item names it. Values are JSON's, plus bytes; integers may have any size and text
-may hold lone surrogates, because both occur in what notebooks print.
+A frame is a list whose first item names it; its values are those of :mod:`cellyard.artifacts.encoding`.
 """
 
 from __future__ import annotations
@@ -12,36 +11,14 @@ import struct
 from collections.abc import Callable
 from typing import Any, cast
 
-import msgpack
+from cellyard.artifacts.encoding import decode as unpack
+from cellyard.artifacts.encoding import encode as pack
 
 __all__ = ["Frame", "Link", "pack", "receive_blocking", "send_blocking", "unpack"]
 
 Frame = list[Any]
 
 _HEADER = struct.Struct(">I")
-_BIG_INTEGER = 1
-
-
-def pack(value: Any) -> bytes:
-    """The value as msgpack. Raises TypeError for what is neither JSON nor bytes."""
-    packed: bytes = msgpack.packb(value, default=_pack_other, unicode_errors="surrogatepass")
-    return packed
-
-
-def unpack(body: bytes | memoryview) -> Any:
-    """The value that :func:`pack` wrote."""
-    return msgpack.unpackb(body, ext_hook=_unpack_other, strict_map_key=False, unicode_errors="surrogatepass")
-
-
-def _pack_other(value: Any) -> Any:
-    # msgpack asks here for integers beyond 64 bits too.
-    if isinstance(value, int):
-        return msgpack.ExtType(_BIG_INTEGER, f"{value:x}".encode())
-    raise TypeError(f"{type(value).__name__} cannot be sent: {value!r:.100}")
-
-
-def _unpack_other(code: int, data: bytes) -> Any:
-    return int(data, 16) if code == _BIG_INTEGER else msgpack.ExtType(code, data)
 
 
 def send_blocking(sock: socket.socket, frame: Frame) -> None:
@@ -84,9 +61,7 @@ class Link(asyncio.Protocol):
         self._quiet = False
 
     @classmethod
-    async def open(
-        cls, sock: socket.socket, on_frame: Callable[[Frame], None], on_lost: Callable[[], None]
-    ) -> Link:
+    async def open(cls, sock: socket.socket, on_frame: Callable[[Frame], None], on_lost: Callable[[], None]) -> Link:
         """A link that owns the socket from here on."""
         sock.setblocking(False)
         loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ order is kept. Writes to descriptors 1 and 2 (subprocesses, C code) are read fro
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import select
@@ -14,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cellyard.worker.link import send_blocking
@@ -23,6 +24,7 @@ __all__ = ["Channel", "DescriptorCapture", "StreamWriter"]
 
 GATHER_SECONDS = 0.02
 LARGE_TEXT = 64 << 10
+_PIPE_BYTES = 256 << 10
 
 
 class Channel:
@@ -37,11 +39,18 @@ class Channel:
         self._wake = threading.Event()
         self._flusher: threading.Thread | None = None
         self._owner = os.getpid()
+        self._collect: Callable[[], None] | None = None
+
+    def first_collect(self, collect: Callable[[], None]) -> None:
+        """Have ``collect`` called before each message: it appends the text that came another way before it."""
+        self._collect = collect
 
     def send(self, kind: str, **content: Any) -> None:
         """Send one message, after all text written before it."""
         if os.getpid() != self._owner:  # a process forked by the user's code has no say here
             return
+        if self._collect is not None:
+            self._collect()
         with self._lock:
             self._flush()
             send_blocking(self._socket, [kind, content])
@@ -56,6 +65,12 @@ class Channel:
         if os.getpid() != self._owner:
             os.write(1 if name == "stdout" else 2, text.encode(errors="surrogateescape"))
             return
+        if self._collect is not None:
+            self._collect()
+        self.append(name, text)
+
+    def append(self, name: str, text: str) -> None:
+        """Text that is the next, without a look whether other text came before it."""
         with self._lock:
             self._pending.append((name, text))
             self._pending_size += len(text)
@@ -76,9 +91,7 @@ class Channel:
             return
         pending, self._pending, self._pending_size = self._pending, [], 0
         for name, text in _merged(pending):
-            send_blocking(
-                self._socket, ["output", {"message": {"type": "stream", "name": name, "text": text}}]
-            )
+            send_blocking(self._socket, ["output", {"message": {"type": "stream", "name": name, "text": text}}])
         self._last_sent = time.monotonic()
 
     def _start_flusher(self) -> None:
@@ -141,14 +154,16 @@ class StreamWriter(io.TextIOBase):
 class DescriptorCapture:
     """Descriptors 1 and 2 as pipes whose text joins the channel.
 
-    ``drain`` returns when all that was written to them before is on the channel.
+    Before any other message, what was written to them earlier is on the channel.
     """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._readers: dict[int, str] = {}
+        self._decoders: dict[int, codecs.IncrementalDecoder] = {}
         self._stop_reader, self._stop_writer = os.pipe()
         self._thread: threading.Thread | None = None
+        self._reading = threading.RLock()
 
     def start(self) -> None:
         """Redirect the descriptors. The thread that reads them starts now: subprocesses must never block."""
@@ -158,8 +173,15 @@ class DescriptorCapture:
             os.close(writer)
             os.set_blocking(reader, False)
             self._readers[reader] = name
+            self._decoders[reader] = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._thread = threading.Thread(target=self._read, name="step-descriptors", daemon=True)
         self._thread.start()
+        self._channel.first_collect(self.drain)
+
+    def drain(self) -> None:
+        """All that is in the pipes now is on the channel when this returns."""
+        for reader in self._readers:
+            self._forward(reader)
 
     def stop(self) -> None:
         """Stop reading, after what is in the pipes now."""
@@ -176,14 +198,16 @@ class DescriptorCapture:
                 self._forward(reader)
 
     def _forward(self, reader: int) -> None:
-        while True:
-            try:
-                data = os.read(reader, LARGE_TEXT)
-            except BlockingIOError:
-                return
-            if not data:
-                return
-            self._channel.write(self._readers[reader], data.decode("utf-8", errors="replace"))
+        """At most what a pipe can hold: a process that the step left behind may never cease to write."""
+        with self._reading:
+            for _ in range(_PIPE_BYTES // LARGE_TEXT):
+                try:
+                    data = os.read(reader, LARGE_TEXT)
+                except BlockingIOError:
+                    return
+                if not data:
+                    return
+                self._channel.append(self._readers[reader], self._decoders[reader].decode(data))
 
 
 def flush_standard_streams() -> None:

@@ -23,14 +23,15 @@ import time
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import msgpack
-
+from cellyard.artifacts.encoding import decode, encode
 from cellyard.worker.processes import adopt_orphans, die_with_parent, end_adopted
 
 __all__ = ["import_safely", "main"]
 
 _END_WITHIN = 2.0
+_SWEEP_AGAIN = 0.005
 
 
 def main() -> None:
@@ -56,11 +57,12 @@ def main() -> None:
 
 
 def _work(control: socket.socket, packages: Iterable[str]) -> None:
+    _make_shell()
     imported, unsafe = import_safely(packages)
     _warm_shell()
     gc.collect()
     gc.freeze()  # a collection in a child would otherwise touch, and so copy, every page of the parent
-    control.send(msgpack.packb(["ready", imported, unsafe]))
+    control.send(encode(["ready", imported, unsafe]))
     _Parent(control).serve()
 
 
@@ -114,6 +116,13 @@ def _threads() -> int:
     return len(list(tasks.iterdir())) if tasks.exists() else 1
 
 
+def _make_shell() -> None:
+    """A shell before any import: some packages look at their import whether they are in a notebook."""
+    from cellyard.worker.shell import make_shell
+
+    make_shell()
+
+
 def _warm_shell() -> None:
     """Have the shell run one cell and format one traceback, so that no child pays for the first of each."""
     from cellyard.worker.shell import warm
@@ -125,6 +134,7 @@ class _Parent:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._children: set[int] = set()
+        self._ends_others = False
 
     def serve(self) -> None:
         reader, writer = os.pipe()
@@ -132,10 +142,12 @@ class _Parent:
         os.set_blocking(reader, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        sources: list[Any] = [self._control, reader]
         while True:
-            ready, _, _ = select.select([self._control, reader], [], [])
+            ready, _, _ = select.select(sources, [], [], _SWEEP_AGAIN if self._ends_others else None)
             if reader in ready:
                 os.read(reader, 4096)
+            if reader in ready or self._ends_others:
                 self._reap()
             if self._control in ready and not self._obey((reader, writer)):
                 return
@@ -144,7 +156,7 @@ class _Parent:
         data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 4)
         if not data:
             return False
-        if msgpack.unpackb(data)[0] == "fork":
+        if decode(data)[0] == "fork":
             channel = socket.socket(fileno=descriptors[0])
             # Held back from before the fork on, so that no interrupt is lost on a child that is not ready for it.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -153,7 +165,7 @@ class _Parent:
                 self._become_child(channel, wakeup)
             channel.close()
             self._children.add(pid)
-            self._control.send(msgpack.packb(["forked", pid]))
+            self._control.send(encode(["forked", pid]))
         return True
 
     def _become_child(self, channel: socket.socket, wakeup: tuple[int, int]) -> None:
@@ -167,6 +179,7 @@ class _Parent:
                 os.close(descriptor)
             owner = os.getppid()
             self._control.close()
+            _forget_random_state()
             from cellyard.worker.child import serve_one_step
 
             serve_one_step(channel, owner)
@@ -175,17 +188,30 @@ class _Parent:
             os._exit(status)
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                break
+        """Tell of children that ended, then end what they left, until nothing is left of that either."""
+        reaped = self._ends_others
+        while (ended := _next_ended()) is not None:
+            reaped = True
+            pid, status = ended
             if pid in self._children:
                 self._children.discard(pid)
-                self._control.send(msgpack.packb(["exited", pid, status]))
-                end_adopted(self._children)
+                self._control.send(encode(["exited", pid, status]))
+        if reaped:
+            self._ends_others = end_adopted(self._children) > 0
+
+
+def _next_ended() -> tuple[int, int] | None:
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
+
+
+def _forget_random_state() -> None:
+    """numpy's would be the parent's in every child; Python's own ``random`` sees to that itself."""
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+        numpy_random.seed()
 
 
 if __name__ == "__main__":

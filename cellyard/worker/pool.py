@@ -172,8 +172,11 @@ class _Running:
         if self._child is None or self._child.status.done():
             return
         with contextlib.suppress(ProcessLookupError):
-            # The child leads a process group of its own, so its subprocesses are meant too, as in a terminal.
-            os.killpg(self._child.pid, number)
+            try:
+                # The child leads a process group of its own, so its subprocesses are meant too, as in a terminal.
+                os.killpg(self._child.pid, number)
+            except ProcessLookupError:  # it has been forked this moment, and leads no group yet
+                os.kill(self._child.pid, number)
 
     def _on_memory(self, now: int, peak: int) -> None:
         self._emit([{"kind": "memory", "bytes": now, "peak": peak, "time": time.time()}])
@@ -193,7 +196,7 @@ class _Running:
 
     def end(self, state: str, error: CellyardError | None) -> None:
         """Emit the finished message of a step that did not answer itself."""
-        described = None
+        described: dict[str, Any] | None = None
         if error is not None:
             described = {
                 "type": type(error).__name__,
@@ -204,7 +207,7 @@ class _Running:
                 "cellyard": error.to_dict(),
             }
         peak = self._watch.peak if self._watch is not None else 0
-        finished = {
+        finished: Message = {
             "state": state,
             "outputs": [],
             "deleted": [],
@@ -212,9 +215,7 @@ class _Running:
             "error": described,
             "private": "",
         }
-        self._emit(
-            [{"kind": "finished", **finished, "peak_memory": peak, "cpu_seconds": 0.0, "time": time.time()}]
-        )
+        self._emit([{"kind": "finished", **finished, "peak_memory": peak, "cpu_seconds": 0.0, "time": time.time()}])
 
 
 def out_of_memory(step: str, used: int, limit: int) -> dict[str, str]:

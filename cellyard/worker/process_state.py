@@ -15,7 +15,7 @@ import pickle
 import random
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import wrapt
@@ -31,7 +31,7 @@ class _Section(NamedTuple):
     apply: Callable[[Any], None]
 
 
-def capture(sections: Mapping[str, Any] | None = None) -> State:
+def capture(sections: Iterable[str] | None = None) -> State:
     """Every section whose library is imported here."""
     wanted = _SECTIONS if sections is None else {name: _SECTIONS[name] for name in sections}
     return {name: s.capture() for name, s in wanted.items() if s.module is None or s.module in sys.modules}
@@ -83,7 +83,7 @@ class Watcher:
         wrapt.register_post_import_hook(apply_now, section.module)
 
     def _note_when_imported(self, name: str, section: _Section) -> None:
-        if section.module in sys.modules:
+        if section.module is None or section.module in sys.modules:
             self._before[name] = section.capture()
             return
 
@@ -205,8 +205,9 @@ def _set_numpy_print(value: Mapping[str, Any]) -> None:
 
 def _pandas_options() -> dict[str, Any]:
     """Options that differ from their defaults."""
-    from pandas._config import config
+    import pandas._config.config
 
+    config: Any = pandas._config.config
     registered = config._registered_options
     found: dict[str, Any] = {}
     for key, option in registered.items():
@@ -220,9 +221,7 @@ def _set_pandas_options(value: Mapping[str, Any]) -> None:
     import pandas
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # an option may be deprecated, and the user has been told where it was set
+        warnings.simplefilter("ignore")  # an option may be deprecated, and the user has been told where it was set
         for key in _pandas_options().keys() - value.keys():
             pandas.reset_option(key)
         for key, setting in value.items():
@@ -235,9 +234,7 @@ def _rc_params() -> dict[str, Any]:
 
     default = matplotlib.rcParamsDefault
     items = dict.items(matplotlib.rcParams)
-    return {
-        key: value for key, value in items if key not in _OWN_PARAMETERS and dict.get(default, key) != value
-    }
+    return {key: value for key, value in items if key not in _OWN_PARAMETERS and dict.get(default, key) != value}
 
 
 _OWN_PARAMETERS = {"backend", "backend_fallback", "interactive", "toolbar"}
@@ -246,10 +243,12 @@ _OWN_PARAMETERS = {"backend", "backend_fallback", "interactive", "toolbar"}
 def _set_rc_params(value: Mapping[str, Any]) -> None:
     import matplotlib
 
+    now: dict[Any, Any] = matplotlib.rcParams
+    default: dict[Any, Any] = matplotlib.rcParamsDefault
     for key in _rc_params().keys() - value.keys():
-        dict.__setitem__(matplotlib.rcParams, key, dict.get(matplotlib.rcParamsDefault, key))
+        dict.__setitem__(now, key, dict.get(default, key))
     for key, setting in value.items():
-        dict.__setitem__(matplotlib.rcParams, key, setting)
+        dict.__setitem__(now, key, setting)
 
 
 _SECTIONS: dict[str, _Section] = {

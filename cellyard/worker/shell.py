@@ -1,15 +1,16 @@
-"""The shell of a step: IPython's own, whose output becomes messages. No history, no terminal, no configuration files."""
+"""The shell of a step: IPython's own, whose output becomes messages. No history, no terminal, no settings of a user."""
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any
 
-from IPython.core.displayhook import DisplayHook
-from IPython.core.displaypub import DisplayPublisher
-from IPython.core.interactiveshell import InteractiveShell
+import IPython.core.displayhook
+import IPython.core.displaypub
+import IPython.core.interactiveshell
 from traitlets import Any as AnyTrait
 
 from cellyard.worker.outputs import Channel
@@ -17,7 +18,13 @@ from cellyard.worker.outputs import Channel
 __all__ = ["StepShell", "make_shell", "warm"]
 
 
-class StepDisplayHook(DisplayHook):
+# Half of IPython's functions have no annotations.
+_DisplayHook: Any = IPython.core.displayhook.DisplayHook
+_DisplayPublisher: Any = IPython.core.displaypub.DisplayPublisher
+_Shell: Any = IPython.core.interactiveshell.InteractiveShell
+
+
+class StepDisplayHook(_DisplayHook):  # type: ignore[misc]
     """The value of the last expression, as an ``execute_result`` message."""
 
     channel: Channel | None = None
@@ -39,7 +46,7 @@ class StepDisplayHook(DisplayHook):
             self.channel.show({"type": "execute_result", "data": data, "metadata": metadata})
 
 
-class StepDisplayPublisher(DisplayPublisher):
+class StepDisplayPublisher(_DisplayPublisher):  # type: ignore[misc]
     """``display()`` and rich output, as messages."""
 
     channel: Channel | None = None
@@ -59,11 +66,14 @@ class StepDisplayPublisher(DisplayPublisher):
             self.channel.show({"type": "clear_output", "wait": wait})
 
 
-class StepShell(InteractiveShell):
+class StepShell(_Shell):  # type: ignore[misc]
     """One cell is run in it, then the process ends."""
 
     displayhook_class = AnyTrait(StepDisplayHook)
     display_pub_class = AnyTrait(StepDisplayPublisher)
+    # Libraries ask these two whether a notebook shows what they print: pandas (how wide a table may be), rich,
+    # plotly and others look at the class's name, pandas and Dask at whether there is a kernel.
+    kernel = None
     step_source = ""
     line_offset = 0
 
@@ -90,6 +100,10 @@ class StepShell(InteractiveShell):
         transformed: str = super().transform_cell(raw_cell)
         return "\n" * self.line_offset + transformed
 
+    def ask_exit(self) -> None:
+        """``exit()`` ends the cell; the process ends with it anyway."""
+        raise SystemExit
+
     def connect(self, channel: Channel) -> None:
         """Send all output there from now on."""
         self.displayhook.channel = channel
@@ -100,10 +114,15 @@ class StepShell(InteractiveShell):
         self.step_traceback = stb
 
 
+StepShell.__name__ = StepShell.__qualname__ = "ZMQInteractiveShell"
+
+
 def make_shell() -> StepShell:
     """The process's shell, made on the first call."""
     shell: StepShell = StepShell.instance(colors="nocolor")
     shell.user_ns["__name__"] = "__main__"
+    # Also outside of cells: a package imported ahead, or with an input, asks at its import whether it is in a notebook.
+    builtins.__dict__["get_ipython"] = shell.get_ipython
     return shell
 
 
