@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import platform
@@ -133,6 +134,9 @@ class Engine:
         self._used = time.monotonic()
         if self.state == "starting":
             self.state = "ready"
+        # All modules are loaded now; what they hold is never garbage and need not be looked at again.
+        gc.freeze()
+        gc.enable()
 
     def _open_records(self) -> Records:
         # Half a second of imports, which the first caller need not wait for.

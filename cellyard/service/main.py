@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import logging.handlers
 import os
@@ -39,6 +40,8 @@ def main(settings: Settings | None = None, *, foreground: bool = False) -> int:
     lock = EngineLock(settings)
     if not lock.acquire({"pid": os.getpid(), "version": __version__, "prefix": sys.prefix}):
         return 0
+    # Collecting in the middle of imports costs a tenth of the start and frees nothing.
+    gc.disable()
     try:
         if not foreground:
             _detach()
@@ -59,6 +62,8 @@ def _detach() -> None:
 
 def serve(settings: Settings) -> None:
     """Serve until it is time to leave. The caller holds the lock."""
+    # The loop must not wait 5 ms, Python's default, for the thread that writes the records.
+    sys.setswitchinterval(0.0005)
     backend = _start_backend(settings)
     # From here on imports are heavy; the backend's process does its own meanwhile.
     import uvloop

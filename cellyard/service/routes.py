@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from cellyard.errors import UsageError
@@ -60,16 +61,16 @@ class FinishRequest(BaseModel):
 
 
 @router.get("/v1/engine")
-async def describe(engine: Serving) -> Json:
+async def describe(engine: Serving) -> JSONResponse:
     """Version, process, store, environment, capacity, state, and how many steps run."""
-    return engine.facts()
+    return JSONResponse(engine.facts())
 
 
 @router.post("/v1/engine/stop")
-async def stop(engine: Serving, wanted: StopRequest) -> Json:
+async def stop(engine: Serving, wanted: StopRequest) -> JSONResponse:
     """Ask the engine to leave; returns at once."""
     engine.stop(drain=wanted.drain)
-    return engine.facts()
+    return JSONResponse(engine.facts())
 
 
 @router.post("/v1/steps", response_class=EventResponse)
@@ -97,32 +98,32 @@ async def resume(engine: Ready, token: str, since: int = 0) -> EventResponse:
 
 
 @router.post("/v1/steps/{token}/interrupt")
-async def interrupt(engine: Ready, token: str) -> Json:
+async def interrupt(engine: Ready, token: str) -> JSONResponse:
     """KeyboardInterrupt in the step; without effect when it is unknown or has finished."""
     await engine.runner.interrupt(token)
-    return {}
+    return JSONResponse({})
 
 
 @router.post("/v1/steps/{token}/cancel")
-async def cancel(engine: Ready, token: str) -> Json:
+async def cancel(engine: Ready, token: str) -> JSONResponse:
     """End the step by force; without effect when it is unknown or has finished."""
     await engine.runner.cancel(token)
-    return {}
+    return JSONResponse({})
 
 
 @router.get("/v1/notebooks/steps")
-async def notebook_steps(engine: Ready, notebook: str) -> Json:
+async def notebook_steps(engine: Ready, notebook: str) -> JSONResponse:
     """The latest step of each name that the notebook has run."""
     found = await engine.runner.journal.read(lambda records: records.latest_steps(notebook))
-    return {"steps": [step.to_dict() for step in found]}
+    return JSONResponse({"steps": [step.to_dict() for step in found]})
 
 
 @router.post("/v1/runs")
-async def create(engine: Ready, wanted: RunRequest) -> Json:
+async def create(engine: Ready, wanted: RunRequest) -> JSONResponse:
     """Open a run that steps join."""
     engine.check_taking()
     run = await engine.runner.runs.create(**wanted.model_dump())
-    return await _run(engine, run)
+    return JSONResponse(await _run(engine, run))
 
 
 @router.get("/v1/runs")
@@ -131,39 +132,39 @@ async def runs(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
     notebook: str | None = None,
     state: str | None = None,
-) -> Json:
+) -> JSONResponse:
     """The latest runs, newest first."""
     found = await engine.runner.journal.read(lambda records: records.runs(limit=limit, notebook=notebook, state=state))
-    return {"runs": [run.to_dict() for run in found]}
+    return JSONResponse({"runs": [run.to_dict() for run in found]})
 
 
 @router.get("/v1/runs/{run}")
-async def one(engine: Ready, run: int) -> Json:
+async def one(engine: Ready, run: int) -> JSONResponse:
     """One run."""
-    return await _run(engine, run)
+    return JSONResponse(await _run(engine, run))
 
 
 @router.get("/v1/runs/{run}/steps")
-async def steps(engine: Ready, run: int) -> Json:
+async def steps(engine: Ready, run: int) -> JSONResponse:
     """The steps of a run, in order."""
     await _run(engine, run)
     found = await engine.runner.journal.read(lambda records: records.steps(run))
-    return {"steps": [step.to_dict() for step in found]}
+    return JSONResponse({"steps": [step.to_dict() for step in found]})
 
 
 @router.post("/v1/runs/{run}/finish")
-async def finish(engine: Ready, run: int, wanted: FinishRequest) -> Json:
+async def finish(engine: Ready, run: int, wanted: FinishRequest) -> JSONResponse:
     """Say how an open run ended."""
     await engine.runner.runs.finish(run, wanted.state, wanted.error)
-    return await _run(engine, run)
+    return JSONResponse(await _run(engine, run))
 
 
 @router.post("/v1/runs/{run}/cancel")
-async def cancel_run(engine: Ready, run: int) -> Json:
+async def cancel_run(engine: Ready, run: int) -> JSONResponse:
     """Cancel a run and its live steps; without effect when it has finished."""
     await _run(engine, run)
     await engine.runner.cancel_run(run)
-    return await _run(engine, run)
+    return JSONResponse(await _run(engine, run))
 
 
 @router.get("/v1/runs/{run}/events", response_class=EventResponse)
