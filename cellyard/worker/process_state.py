@@ -43,7 +43,7 @@ def apply(state: Mapping[str, Any]) -> None:
 
 
 def portable(state: Mapping[str, Any]) -> State:
-    """The sections that pickle; the others stay behind (a warning category that is a class of the notebook)."""
+    """The sections that pickle; the others stay behind."""
     return {name: value for name, value in state.items() if _pickles(value)}
 
 
@@ -148,13 +148,50 @@ def _set_path(value: list[str]) -> None:
     sys.path[:] = value
 
 
-def _filters() -> list[Any]:
-    return list(warnings.filters)
+#: Filters whose category belongs to a library that is not imported yet.
+_WAITING: list[tuple[Any, ...]] = []
 
 
-def _set_filters(value: list[Any]) -> None:
-    warnings.filters[:] = value  # type: ignore[index]
+def _filters() -> list[tuple[Any, ...]]:
+    """With categories by name, so that reading them imports nothing."""
+    filters: Iterable[Any] = warnings.filters
+    here = [(*f[:2], f"{f[2].__module__}:{f[2].__qualname__}", *f[3:]) for f in filters]
+    return here + [each for each in _WAITING if each not in here]
+
+
+def _set_filters(value: list[tuple[Any, ...]]) -> None:
+    found: list[Any] = []
+    _WAITING.clear()
+    for each in value:
+        category = _category(each[2])
+        if category is not None:
+            found.append((*each[:2], category, *each[3:]))
+        else:
+            _WAITING.append(each)
+            _add_when_imported(each[2].partition(":")[0])
+    warnings.filters[:] = found  # type: ignore[index]
     warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _category(name: str) -> Any:
+    module, _, qualname = name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _add_when_imported(module: str) -> None:
+    def add(_: Any) -> None:
+        for each in [each for each in _WAITING if each[2].startswith(f"{module}:")]:
+            _WAITING.remove(each)
+            ready = (*each[:2], _category(each[2]), *each[3:])
+            if ready[2] is not None and ready not in warnings.filters:
+                warnings.filters.insert(0, ready)  # type: ignore[attr-defined]
+        warnings._filters_mutated()  # type: ignore[attr-defined]
+
+    if module not in sys.modules:
+        wrapt.register_post_import_hook(add, module)
 
 
 def _decimal() -> dict[str, Any]:
