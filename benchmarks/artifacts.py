@@ -121,7 +121,7 @@ def with_pickle(folder: Path, names: dict[str, Any]) -> float:
 
 def least_possible(folder: Path, names: dict[str, Any]) -> float:
     """Seconds to write an array's bytes to a new file of the store's file system, and to sum it in memory."""
-    path = folder / "value.bytes"
+    path = folder / f"{time.monotonic_ns()}.bytes"  # kept, as the store keeps its objects: both write to fresh pages
 
     def write() -> None:
         with path.open("wb", buffering=0) as file:
@@ -130,9 +130,7 @@ def least_possible(folder: Path, names: dict[str, Any]) -> float:
             while position < len(view):
                 position += file.write(view[position : position + (8 << 20)])
 
-    took = timed(write) + timed(lambda: names["value"].sum())
-    path.unlink()
-    return took
+    return timed(write) + timed(lambda: names["value"].sum())
 
 
 def measure(kernel: Kernel, folder: Path, case: Case) -> dict[str, float]:
@@ -150,6 +148,12 @@ def measure(kernel: Kernel, folder: Path, case: Case) -> dict[str, float]:
     return {way: statistics.median(times) for way, times in found.items()}
 
 
+def touch_memory(size: int) -> None:
+    """Touch memory once: a virtual machine gets it from its host only then, and who comes first would pay for all."""
+    block = bytearray(size)
+    block[:: os.sysconf("SC_PAGE_SIZE")] = b"x" * len(range(0, size, os.sysconf("SC_PAGE_SIZE")))
+
+
 def main() -> int:
     """Print a table; exit code 1 when the bound of the array is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -157,6 +161,8 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
     missed = False
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    touch_memory(min(free * 8 // 10, int((12 << 30) * options.scale)))
     with tempfile.TemporaryDirectory(prefix="cy-", dir=options.folder) as name:
         os.environ["CELLYARD_HOME"] = name
         kernel = Kernel()

@@ -121,9 +121,8 @@ def check_records(count: int) -> None:
     """Each step left a run record, and an artifact that a new process reads."""
     import cellyard
 
-    runs = [
-        run for run in cellyard.History().runs(limit=count + 10) if run.steps() and run.steps()[0].name == "trivial"
-    ]
+    found = cellyard.History().runs(limit=count + 10)
+    runs = [run for run in found if run.steps and run.steps[0].name == "trivial"]
     runs = sorted(runs, key=lambda run: run.id)[-count:]
     assert len(runs) == count, f"{len(runs)} run records instead of {count}"
     assert all(run.state == "succeeded" for run in runs)

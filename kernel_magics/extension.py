@@ -8,7 +8,7 @@ from typing import Any
 from kernel_magics.identity import Identity
 from kernel_magics.magics import CellyardMagics
 from kernel_magics.session import Session
-from kernel_magics.step_completion import complete_step_line
+from kernel_magics.step_completion import match_step_line
 
 __all__ = ["load", "unload"]
 
@@ -23,7 +23,7 @@ def load(shell: Any) -> Session:
     session = Session(shell, Identity.of(shell))
     shell.register_magics(CellyardMagics(session))
     shell.events.register("pre_run_cell", session.before_cell)
-    shell.set_hook("complete_command", complete_step_line, str_key="%%step")
+    shell.Completer.custom_matchers.append(match_step_line)
     setattr(shell, _ATTRIBUTE, session)
     # In the background: the engine is up before the user has typed the first step.
     threading.Thread(target=session.prepare, name="cellyard-prepare", daemon=True).start()
@@ -36,6 +36,7 @@ def unload(shell: Any) -> None:
     if session is None:
         return
     shell.events.unregister("pre_run_cell", session.before_cell)
+    shell.Completer.custom_matchers.remove(match_step_line)
     shell.magics_manager.magics["cell"].pop("step", None)
     shell.magics_manager.magics["line"].pop("steps", None)
     session.close()

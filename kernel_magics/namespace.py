@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,20 +70,26 @@ class Namespace:
         except InvalidCell as error:
             raise InvalidCell(**{**error.fields, "step": step, "line": error.line + 1}) from None
         for name in sorted(facts.required, key=lambda n: facts.reads_at.get(n, 0)):
-            if name not in self._names and not facts.star_imports:
-                nearest = nearest_name(name, self._user_names())
-                hint = f"Did you mean {nearest!r}?" if nearest else "Run the cell that makes it first."
-                raise UnknownName(step=step, name=name, line=facts.reads_at.get(name, 0) + 1, hint=hint)
+            if not facts.star_imports:
+                self._check_known(name, step, facts.reads_at.get(name, 0) + 1)
         return facts
+
+    def _check_known(self, name: str, step: str, line: int) -> None:
+        if name not in self._names:
+            nearest = nearest_name(name, self._user_names())
+            hint = f"Did you mean {nearest!r}?" if nearest else "Run the cell that makes it first."
+            raise UnknownName(step=step, name=name, line=line, hint=hint)
 
     def _user_names(self) -> list[str]:
         return [n for n in self._names if n not in _SHELL_NAMES and not n.startswith(("_i", "__"))]
 
-    def pack(self, source: str, facts: Facts, only: Iterable[str] | None) -> Inputs:
+    def pack(self, step: str, source: str, facts: Facts, only: Sequence[str] | None) -> Inputs:
         """Store what the cell reads, directly or through what it calls, with all that shares objects with it.
 
-        ``only`` are the names of ``--in``. Raises CannotTravel before anything is queued.
+        ``only`` are the names of ``--in``. Raises CannotTravel and UnknownName before anything is queued.
         """
+        for name in only or ():
+            self._check_known(name, step, 1)
         wanted = self._wanted(source, facts) if only is None else set(only)
         return _Packing(self._names, self._store, facts).pack(wanted)
 

@@ -26,16 +26,19 @@ def exception_of(
     if error.get("cellyard"):
         return shown_plainly(error_from_dict(error["cellyard"]))
     found = _own(error, load)
-    trace = list(error["traceback"])
-    found.add_note(f"in step {step!r} on worker {worker}")
-    if trace:
-        _show_as(found, trace)
+    note = f"in step {step!r} on worker {worker}"
+    found.add_note(note)
+    if error["traceback"]:
+        _show_as(found, [*error["traceback"], note])
     return found
 
 
 def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str, Any]]) -> BaseException:
     if error["exception"]:
-        value = load(error["exception"])["exception"]
+        try:
+            value = load(error["exception"])["exception"]
+        except Exception:  # noqa: BLE001 - the user's class may fail in any way to be rebuilt; its words remain
+            value = None
         if isinstance(value, BaseException):
             return value
     made: type[RemoteError] = type(error["type"], (RemoteError,), {"__module__": "builtins"})

@@ -46,7 +46,7 @@ class StepCell:
         name = options.name or _name_of(cell)
         namespace = self._session.namespace
         facts = namespace.facts(name, cell)
-        inputs = namespace.pack(cell, facts, options.inputs)
+        inputs = namespace.pack(name, cell, facts, options.inputs)
         identity = self._session.identity
         return StepRequest(
             notebook=identity.notebook,
@@ -84,27 +84,16 @@ class StepCell:
 
     def _run(self, request: StepRequest) -> tuple[Mapping[str, Any], str]:
         """Run the step, showing what it shows; returns its finished content and the worker's name."""
-        output = LiveOutput(self.shell)
+        following = _Following(LiveOutput(self.shell))
         stream = self._session.client.submit_step(request.to_dict())
         interrupts = 0
-        worker = "?"
-        while True:
+        while following.finished is None:
             try:
-                event = next(stream)
+                following.follow(stream)
             except KeyboardInterrupt:
                 interrupts += 1
                 (stream.interrupt if interrupts == 1 else stream.cancel)()
-                continue
-            except StopIteration:
-                raise CellyardError(f"step {request.name} ended without an answer") from None
-            kind, content = event["kind"], event["content"]
-            if kind == "output":
-                output.show(content)
-            elif kind == "state":
-                worker = content.get("worker") or worker
-            elif kind == "finished":
-                stream.close()
-                return content, worker
+        return following.finished, following.worker
 
     def _bind(self, finished: Mapping[str, Any]) -> None:
         namespace = self._session.namespace
@@ -113,6 +102,28 @@ class StepCell:
             process_state.apply(pickle.loads(base64.b64decode(finished["private"])))
         if finished["result"]:
             LiveOutput(self.shell).remember_result(next(iter(namespace.values(finished["result"]).values())))
+
+
+class _Following:
+    """What is known of a step from its events so far."""
+
+    def __init__(self, output: LiveOutput) -> None:
+        self.finished: Mapping[str, Any] | None = None
+        self.worker = "?"
+        self._output = output
+
+    def follow(self, stream: Iterator[Mapping[str, Any]]) -> None:
+        """Show what comes, to the end of the stream; KeyboardInterrupt at any point loses nothing but that event."""
+        for event in stream:
+            kind, content = event["kind"], event["content"]
+            if kind == "output":
+                self._output.show(content)
+            elif kind == "state":
+                self.worker = content.get("worker") or self.worker
+            elif kind == "finished":
+                self.finished = content
+        if self.finished is None:
+            raise CellyardError("the engine ended the step's events without its end")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import decimal
+import functools
 import logging
 import os
 import pickle
@@ -39,7 +40,19 @@ def capture(sections: Iterable[str] | None = None) -> State:
 
 def apply(state: Mapping[str, Any]) -> None:
     """Apply sections to this process; those of libraries not imported yet are applied when they are."""
-    Watcher().apply(state)
+    for name, value in state.items():
+        _when_imported(_SECTIONS[name].module, functools.partial(_apply_section, name, value))
+
+
+def _apply_section(name: str, value: Any) -> None:
+    _SECTIONS[name].apply(value)
+
+
+def _when_imported(module: str | None, call: Callable[[], None]) -> None:
+    if module is None or module in sys.modules:
+        call()
+    else:
+        wrapt.register_post_import_hook(lambda _: call(), module)
 
 
 def portable(state: Mapping[str, Any]) -> State:
@@ -55,6 +68,10 @@ def _pickles(value: Any) -> bool:
     return True
 
 
+#: Sections that may read differently after they were applied; of the others, what was applied is what is there.
+_INEXACT = {"folder", "numpy_print", "pandas", "matplotlib"}
+
+
 class Watcher:
     """Applies a state to this process, and later tells which sections differ from what was applied."""
 
@@ -65,32 +82,18 @@ class Watcher:
         """Apply every section, those of libraries not imported yet when they are."""
         for name, section in _SECTIONS.items():
             if name in state:
-                self._apply_or_wait(name, section, state[name])
+                self._before[name] = state[name]
+                _when_imported(section.module, functools.partial(self._apply_section, name, state[name]))
             elif section.module is not None:
-                self._note_when_imported(name, section)
-        self._before.update({name: capture([name]).get(name) for name in state if name not in self._before})
+                _when_imported(section.module, functools.partial(self._note, name))
 
-    def _apply_or_wait(self, name: str, section: _Section, value: Any) -> None:
-        if section.module is None or section.module in sys.modules:
-            section.apply(value)
-            return
+    def _apply_section(self, name: str, value: Any) -> None:
+        _apply_section(name, value)
+        if name in _INEXACT:
+            self._note(name)
 
-        def apply_now(_: Any) -> None:
-            section.apply(value)
-            self._before[name] = section.capture()
-
-        self._before[name] = value
-        wrapt.register_post_import_hook(apply_now, section.module)
-
-    def _note_when_imported(self, name: str, section: _Section) -> None:
-        if section.module is None or section.module in sys.modules:
-            self._before[name] = section.capture()
-            return
-
-        def note(_: Any) -> None:
-            self._before[name] = section.capture()
-
-        wrapt.register_post_import_hook(note, section.module)
+    def _note(self, name: str) -> None:
+        self._before[name] = _SECTIONS[name].capture()
 
     def changes(self) -> State:
         """The sections that this process has changed since :meth:`apply`."""
@@ -270,8 +273,12 @@ def _rc_params() -> dict[str, Any]:
     import matplotlib
 
     default = matplotlib.rcParamsDefault
-    items = dict.items(matplotlib.rcParams)
-    return {key: value for key, value in items if key not in _OWN_PARAMETERS and dict.get(default, key) != value}
+    found: dict[str, Any] = {}
+    for key, value in dict.items(matplotlib.rcParams):
+        usual = dict.get(default, key)
+        if usual is not value and key not in _OWN_PARAMETERS and usual != value:
+            found[key] = value
+    return found
 
 
 _OWN_PARAMETERS = {"backend", "backend_fallback", "interactive", "toolbar"}
