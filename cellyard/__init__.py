@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["History", "__version__"]
+__all__ = ["History", "__version__", "load_ipython_extension"]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext cellyard`` is ``%load_ext kernel_magics``."""
+    # Asked of IPython, by name: the engine imports no face.
+    shell.extension_manager.load_extension("kernel_magics")
 
 
 def __getattr__(name: str) -> Any:

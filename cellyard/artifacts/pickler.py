@@ -24,6 +24,7 @@ from cellyard.artifacts.definitions import (
     registry,
     resolve,
 )
+from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.sharing import owner_of
 
 __all__ = ["BUFFER_BYTES", "Packer", "rebuild_view"]
@@ -67,6 +68,8 @@ class Packer(_Pickler):  # type: ignore[misc]
             return rule(self, obj)
         if isinstance(obj, type):
             return self._reduce_class(obj)
+        if isinstance(obj, BaseException):
+            return exception_reduce(obj)
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
             return self._reduce_array(obj)
         return NotImplemented

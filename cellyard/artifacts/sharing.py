@@ -208,6 +208,8 @@ _RULES: dict[type, _Rule | None] = {
     type: _enter_nothing,
     array_module.array: _enter_nothing,
     bytearray: _enter_nothing,
+    # An exception's way here does not travel with it; through its frames it would reach the whole notebook.
+    types.TracebackType: _enter_nothing,
 }
 
 

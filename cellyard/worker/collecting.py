@@ -150,11 +150,11 @@ def _unavailable(name: str, value: Any, error: CannotTravel) -> dict[str, Any]:
 def describe_error(error: BaseException, trace: list[str], namespace: dict[str, Any], store: Store) -> dict[str, Any]:
     """An exception of the user's code: its words, its coloured traceback, and itself if it can travel."""
     definitions = DefinitionStore(namespace, store)
-    values = {"exception": error}
-    try:
-        reference = store_packed(pack_group(values, namespace), values, store, definitions).to_dict()
-    except CannotTravel:
-        reference = None
+    reference = _store_exception(error, namespace, store, definitions)
+    if reference is None and (error.__cause__ or error.__context__):
+        # What it came from is in the traceback; it must not keep the exception itself from its own type.
+        error.__cause__ = error.__context__ = None
+        reference = _store_exception(error, namespace, store, definitions)
     return {
         "type": type(error).__name__,
         "message": str(error),
@@ -162,3 +162,13 @@ def describe_error(error: BaseException, trace: list[str], namespace: dict[str, 
         "exception": reference,
         "cause": None,
     }
+
+
+def _store_exception(
+    error: BaseException, namespace: dict[str, Any], store: Store, definitions: DefinitionStore
+) -> dict[str, Any] | None:
+    values = {"exception": error}
+    try:
+        return store_packed(pack_group(values, namespace), values, store, definitions).to_dict()
+    except CannotTravel:
+        return None

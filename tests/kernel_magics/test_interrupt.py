@@ -76,7 +76,8 @@ def test_a_second_one_ends_a_step_that_will_not_listen(kernel: Kernel):
 
 def test_a_stopped_step_takes_what_it_started_with_it(kernel: Kernel):
     id = kernel.begin(
-        "%%step\nimport subprocess\nother = subprocess.Popen(['sleep', '300'])\nprint('started', other.pid, flush=True)\nother.wait()"
+        "%%step\nimport subprocess\nother = subprocess.Popen(['sleep', '300'])\n"
+        "print('started', other.pid, flush=True)\nother.wait()"
     )
     seen = ""
     for message in kernel.messages(id):

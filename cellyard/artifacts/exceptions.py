@@ -1,0 +1,54 @@
+"""Exceptions as values: with their type, arguments, attributes and what they came from, without their traceback.
+
+By default an exception is rebuilt by calling its class with ``args``, which fails for every class whose ``__init__``
+takes something else than it passes on. Here the user's ``__init__`` is not called again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["exception_reduce", "rebuild_exception"]
+
+#: Set by us to show an exception of a step; belongs to the process that shows it.
+_SHOWN_AS = "_render_traceback_"
+_DEFINED_IN_PYTHON = 1 << 9
+
+
+def exception_reduce(error: BaseException) -> Any:
+    """A reduction for an exception; NotImplemented where its class has one of its own."""
+    kind = type(error)
+    inherited = _native(kind)
+    if any(getattr(kind, name, None) is not getattr(inherited, name, None) for name in ("__reduce__", "__reduce_ex__")):
+        return NotImplemented
+    reduced = error.__reduce__()
+    if not isinstance(reduced, tuple):
+        return NotImplemented
+    _, arguments, *rest = reduced
+    if isinstance(error, BaseExceptionGroup):
+        arguments = (error.message, list(error.exceptions))
+    attributes = {name: value for name, value in dict(rest[0] if rest and rest[0] else {}).items() if name != _SHOWN_AS}
+    origin = (error.__cause__, error.__context__, error.__suppress_context__)
+    # As a state, so that an exception that is its own context is no endless recursion.
+    return rebuild_exception, (kind, arguments), (attributes, origin), None, None, _complete
+
+
+def rebuild_exception(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
+    """An exception whose built-in part has its arguments."""
+    native: Any = _native(kind)
+    made: BaseException = native.__new__(kind, *arguments)
+    native.__init__(made, *arguments)
+    return made
+
+
+def _native(kind: type[BaseException]) -> type[BaseException]:
+    """The nearest class along its bases that is not written in Python."""
+    return next(each for each in kind.__mro__ if not each.__flags__ & _DEFINED_IN_PYTHON)
+
+
+def _complete(error: BaseException, state: tuple[dict[str, Any], tuple[Any, Any, bool]]) -> None:
+    attributes, (cause, context, suppressed) = state
+    error.__setstate__(attributes)
+    error.__context__ = context
+    error.__cause__ = cause
+    error.__suppress_context__ = suppressed
