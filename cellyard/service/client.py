@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from cellyard.errors import CellyardError, EngineLeaving, EngineUnavailable, NotFound, error_from_dict
 from cellyard.service.finder import EngineFinder
 from cellyard.service.following import EventStream, Opened
-from cellyard.service.wire import Broken, Connection, Response
+from cellyard.service.wire import Broken, Connection, Response, Unreachable
 from cellyard.settings import Settings, load_settings
 
 __all__ = ["EngineClient", "StepStream"]
@@ -63,10 +63,7 @@ class EngineClient:
         facts = self.info()
         if facts is None:
             return False
-        connection = Connection(self.settings.socket)
-        connection.open(timeout=30.0)
-        connection.request("POST", "/v1/engine/stop", json.dumps({"drain": drain}).encode()).read()
-        connection.close()
+        self._ask_to_leave(drain)
         began = time.monotonic()
         while (now := self.info()) is not None and now["pid"] == facts["pid"]:
             if timeout is not None and time.monotonic() - began > timeout:
@@ -74,6 +71,18 @@ class EngineClient:
                 raise EngineUnavailable(waited=f"{timeout:g} s", log=last)
             time.sleep(0.02)
         return True
+
+    def _ask_to_leave(self, drain: bool) -> None:
+        # Not over _call: that would start an engine where none is left.
+        connection = Connection(self.settings.socket)
+        try:
+            connection.open(timeout=30.0)
+            connection.request("POST", "/v1/engine/stop", json.dumps({"drain": drain}).encode()).read()
+        except (Unreachable, Broken):
+            # It has left meanwhile.
+            return
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close the connections that are kept; the client may be used again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -73,19 +74,19 @@ async def stop(engine: Serving, wanted: StopRequest) -> JSONResponse:
     return JSONResponse(engine.facts())
 
 
-@router.post("/v1/steps", response_class=EventResponse)
+@router.post("/v1/steps", response_class=EventResponse, status_code=200)
 async def submit(
     engine: Ready, request: Request, token: Annotated[str, Query(pattern="^[0-9a-f]{8,64}$")]
 ) -> EventResponse:
     """Run a step; the answer is the stream of its events, from accepted to finished. The token, chosen by
     the caller and never used before, names the step from then on."""
     engine.check_taking()
-    accepted = await engine.runner.submit(_step_request(await request.json()), token)
+    accepted = await engine.runner.submit(_step_request(await request.body()), token)
     reading = _step_reading(accepted.live.run, accepted.live.step_id, since=0)
     return EventResponse(engine.follow(reading, accepted.events))
 
 
-@router.get("/v1/steps/{token}/events", response_class=EventResponse)
+@router.get("/v1/steps/{token}/events", response_class=EventResponse, status_code=200)
 async def resume(engine: Ready, token: str, since: int = 0) -> EventResponse:
     """The rest of a submitted step's events."""
     run, step_id = await engine.runner.find(token)
@@ -167,7 +168,7 @@ async def cancel_run(engine: Ready, run: int) -> JSONResponse:
     return JSONResponse(await _run(engine, run))
 
 
-@router.get("/v1/runs/{run}/events", response_class=EventResponse)
+@router.get("/v1/runs/{run}/events", response_class=EventResponse, status_code=200)
 async def run_events(engine: Ready, run: int, since: int = 0, follow: bool = False) -> EventResponse:
     """What happened in a run after number ``since``; with ``follow`` until the run has ended."""
     await _run(engine, run)
@@ -179,7 +180,7 @@ async def run_events(engine: Ready, run: int, since: int = 0, follow: bool = Fal
     return EventResponse(engine.follow(reading))
 
 
-@router.get("/v1/events", response_class=EventResponse)
+@router.get("/v1/events", response_class=EventResponse, status_code=200)
 async def all_events(engine: Ready, since: int = 0, follow: bool = False) -> EventResponse:
     """What happened in all runs after number ``since``; with ``follow`` also what is to come."""
     reading = Reading(wanted=EventFilter(), since=since, live=follow)
@@ -191,9 +192,10 @@ async def _run(engine: Engine, run: int) -> Json:
     return found.to_dict()
 
 
-def _step_request(body: Any) -> StepRequest:
+def _step_request(body: bytes) -> StepRequest:
+    # Not a model of pydantic: the request may be large, and from_dict is its one reader.
     try:
-        return StepRequest.from_dict(body)
+        return StepRequest.from_dict(json.loads(body))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"the request is not a step: {type(error).__name__}: {error}") from error
 
