@@ -35,7 +35,7 @@ Every class builds its message from its fields, keeps them as attributes, and su
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 __all__ = [
@@ -92,6 +92,20 @@ class CellyardError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """The error as JSON: class name, message, fields."""
         return {"error": type(self).__name__, "message": str(self), "fields": self.fields}
+
+    def to_step_error(self, *, traceback: Sequence[str] = (), cause: str | None = None) -> dict[str, Any]:
+        """The error as a step's finished message carries errors, the user's own among them.
+
+        ``cellyard`` holds it as :func:`error_from_dict` reads it; ``exception`` would be the user's, as an artifact.
+        """
+        return {
+            "type": type(self).__name__,
+            "message": str(self),
+            "traceback": list(traceback),
+            "exception": None,
+            "cause": cause,
+            "cellyard": self.to_dict(),
+        }
 
 
 class _Blanks(dict[str, Any]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cellyard.errors import CellyardError, StepError, error_from_dict
@@ -24,7 +24,7 @@ def exception_of(
     IPython shows the step's traceback, coloured there; a note tells step and worker.
     """
     if error.get("cellyard"):
-        return shown_plainly(error_from_dict(error["cellyard"]))
+        return shown_plainly(error_from_dict(error["cellyard"]), below=error["traceback"])
     found = _own(error, load)
     note = f"in step {step!r} on worker {worker}"
     found.add_note(note)
@@ -34,7 +34,7 @@ def exception_of(
 
 
 def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str, Any]]) -> BaseException:
-    if error["exception"]:
+    if error.get("exception"):
         try:
             value = load(error["exception"])["exception"]
         except Exception:  # noqa: BLE001 - the user's class may fail in any way to be rebuilt; its words remain
@@ -45,9 +45,12 @@ def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str,
     return made(type=error["type"], text=error["message"])
 
 
-def shown_plainly(error: CellyardError) -> CellyardError:
-    """The error shown as its message alone: the frames that led to it are ours, not the user's."""
-    _show_as(error, [f"\x1b[31m{type(error).__name__}\x1b[39m: {error}"])
+def shown_plainly(error: CellyardError, *, below: Sequence[str] = ()) -> CellyardError:
+    """The error shown as its message alone: the frames that led to it are ours, not the user's.
+
+    ``below`` is the traceback of the user's own code, where it was stopped.
+    """
+    _show_as(error, [*below, f"\x1b[31m{type(error).__name__}\x1b[39m: {error}"])
     return error
 
 

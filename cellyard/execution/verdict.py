@@ -51,11 +51,6 @@ def judge(name: str, options: StepLine, attempt: int, message: Mapping[str, Any]
 
 def error_content(error: CellyardError, *, below: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """An error of ours in the shape in which a step's own errors come; keeps the traceback of the one below."""
-    return {
-        "type": type(error).__name__,
-        "message": str(error),
-        "fields": error.fields,
-        "traceback": list(below.get("traceback") or ()) if below else [],
-        "exception": None,
-        "cause": below.get("message") if below else None,
-    }
+    if below is None:
+        return error.to_step_error()
+    return error.to_step_error(traceback=below.get("traceback") or (), cause=below.get("message"))

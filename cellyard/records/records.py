@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+from cellyard.errors import WorkerLost
 from cellyard.model import Resources, RunState, StepRequest, StepState
 from cellyard.records import reading, writing
 from cellyard.records.database import Database
@@ -161,10 +162,12 @@ class Records:
             lost_steps = reading.open_steps(connection)
             lost_runs = [run for run in reading.open_runs(connection) if run.id not in keep_runs]
             for step in lost_steps:
-                writing.end_step(connection, step.id, StepState.LOST, error)
+                writing.end_step(connection, step.id, StepState.LOST, _loss(step, reason))
             for run in lost_runs:
                 writing.move_run(connection, run.id, RunState.LOST, error)
-            told = [_lost_step(step, error) for step in lost_steps] + [_lost_run(run, error) for run in lost_runs]
+            told = [_lost_step(step, _loss(step, reason)) for step in lost_steps] + [
+                _lost_run(run, error) for run in lost_runs
+            ]
             if first_seq is not None:
                 told = [replace(event, seq=seq) for seq, event in enumerate(told, first_seq)]
             writing.append_events(connection, told)
@@ -238,6 +241,11 @@ class Records:
         """The number of the newest event; 0 when there is none."""
         with self._database.read() as connection:
             return reading.last_seq(connection)
+
+
+def _loss(step: StepRecord, reason: str) -> dict[str, Any]:
+    worker = step.worker or "of the engine"
+    return WorkerLost(step=step.name, worker=worker, hint=f"{reason[:1].upper()}{reason[1:]}.").to_step_error()
 
 
 def _lost_step(step: StepRecord, error: Mapping[str, Any]) -> EventRow:

@@ -7,7 +7,6 @@ cut in two, and an interrupt that comes too early strikes when the cell begins.
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import pickle
 import resource
@@ -15,7 +14,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cellyard.artifacts.changes import LoadedGroup
@@ -23,6 +22,7 @@ from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.store import Store, open_store
 from cellyard.errors import CellyardError, StepKilled
 from cellyard.worker.collecting import collect_outputs, describe_error
+from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
 from cellyard.worker.process_state import Watcher, portable
@@ -38,7 +38,7 @@ def serve_one_step(sock: socket.socket, owner: int) -> None:
     die_with_parent(owner, signal.SIGKILL)
     os.setsid()
     adopt_orphans()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    hold_interrupts()
     channel = Channel(sock)
     capture = DescriptorCapture(channel)
     capture.start()
@@ -130,7 +130,7 @@ class _Step:
 
     def _run_cell(self) -> BaseException | None:
         try:
-            with _interruptible():
+            with interruptible():
                 result = self._shell.run_cell(self.request["source"], store_history=False)
         except KeyboardInterrupt as early:  # it struck just before the cell's first line, or just after its last
             self._shell.step_traceback = ["KeyboardInterrupt: before the cell began"]
@@ -168,16 +168,6 @@ class _Step:
         }
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt inside this block, at once where one is pending, and never again after it."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _anonymous_memory() -> int:
     try:
         with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123
@@ -199,14 +189,7 @@ def _refused(error: CellyardError) -> dict[str, Any]:
         "outputs": [],
         "deleted": [],
         "result": None,
-        "error": {
-            "type": type(error).__name__,
-            "message": str(error),
-            "traceback": [],
-            "exception": None,
-            "cause": str(error),
-            "cellyard": error.to_dict(),
-        },
+        "error": error.to_step_error(cause=str(error)),
         "private": "",
         "anonymous_memory": 0,
         "cpu_seconds": 0.0,

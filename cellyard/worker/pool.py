@@ -198,14 +198,7 @@ class _Running:
         """Emit the finished message of a step that did not answer itself."""
         described: dict[str, Any] | None = None
         if error is not None:
-            described = {
-                "type": type(error).__name__,
-                "message": str(error),
-                "traceback": [],
-                "exception": None,
-                "cause": str(error),
-                "cellyard": error.to_dict(),
-            }
+            described = error.to_step_error(cause=str(error))
         peak = self._watch.peak if self._watch is not None else 0
         finished: Message = {
             "state": state,

@@ -65,10 +65,10 @@ def test_an_exception_class_of_the_notebook_is_that_class(kernel: Kernel):
 
 
 def test_an_exception_can_be_caught_around_the_magic(kernel: Kernel):
-    code = "try:\n"
-    code += "    get_ipython().run_cell_magic('step', 'caught', 'raise KeyError(5)')\n"
+    kernel.run(
+        "try:\n    get_ipython().run_cell_magic('step', 'caught', 'raise KeyError(5)')\n"
         "except KeyError as e:\n    got = e.args"
-    kernel.run(code)
+    )
     assert kernel.look("got") == (5,)
 
 

@@ -7,6 +7,8 @@ import time
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
 
+NOTEBOOK = "/tmp/notebook.ipynb"
+
 
 def test_before_any_step_it_says_how_to_begin(kernel: Kernel):
     assert kernel.run("%steps").result == (
@@ -61,7 +63,7 @@ def test_cancel_stops_a_step_that_runs(kernel: Kernel, home: Home):
     )
     deadline = time.monotonic() + 20
     known = home.client()
-    while ("endless", "running") not in {(s["name"], s["state"]) for s in known.notebook_steps("/tmp/notebook.ipynb")}:
+    while ("endless", "running") not in {(s["name"], s["state"]) for s in known.notebook_steps(NOTEBOOK)}:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     kernel.run("%steps cancel endless\nthread.join(20)")

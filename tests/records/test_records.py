@@ -359,7 +359,7 @@ def test_work_in_flight_becomes_lost_and_what_had_ended_stays(records):
     assert records.in_flight() == []
     assert records.open_runs() == []
     assert records.step(done.step_id).state == "succeeded"
-    assert records.step(running.step_id).error["message"] == "engine ended"
+    assert records.step(running.step_id).error["message"].endswith("was lost. Engine ended.")
     assert records.attempts(running.step_id)[0].state == "lost"
     assert not records.finish_step(AttemptEnd(token="t2", state=SUCCEEDED))
     assert records.mark_lost("again").steps == ()
