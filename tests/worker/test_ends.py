@@ -37,6 +37,21 @@ async def test_an_interrupt_is_seen_within_a_second(steps: Stepper, busy: str) -
     assert steps.values(ran)["x"] == 5
 
 
+async def test_an_interrupt_that_a_system_call_does_not_notice_is_not_lost(steps: Stepper) -> None:
+    """As when it strikes just before the call; here another thread gets the signal, so the call goes on."""
+    ran = steps.start(
+        "import signal, threading, time\nthreading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\nprint('begun')\ntime.sleep(60)"
+    )
+    await ran.printed("begun")
+    await asyncio.sleep(0.1)
+    begun = time.perf_counter()
+    steps.pool.interrupt(ran.token)
+    await ran.end()
+    assert time.perf_counter() - begun < 1.0
+    assert ran.finished["state"] == "cancelled"
+
+
 async def test_an_interrupt_reaches_the_steps_own_processes(steps: Stepper) -> None:
     ran = steps.start("print('begun')\n!sleep 60")
     await ran.printed("begun")
