@@ -12,10 +12,11 @@ import pytest
 from cellyard.artifacts import load
 from cellyard.artifacts.artifact import read_previews
 from cellyard.errors import ArtifactCorrupt, ArtifactMissing
+from tests.artifacts.definitions import DEFINITIONS
 from tests.artifacts.notebook import Notebook, in_new_process
 from tests.artifacts.values import PYTHON, SCIENCE
 
-ALL = PYTHON | SCIENCE
+ALL = PYTHON | DEFINITIONS | SCIENCE
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_values_come_back_in_the_same_process(store: Path, what: str) -> None:
     home.run(holds)
 
 
-@pytest.mark.parametrize("table", [PYTHON, SCIENCE], ids=["python", "science"])
+@pytest.mark.parametrize("table", [PYTHON, DEFINITIONS, SCIENCE], ids=["python", "definitions", "science"])
 def test_values_are_the_same_in_a_new_process(store: Path, table: dict[str, tuple[str, str, str]]) -> None:
     sent, holds = [], ["names = globals()"]
     for cell, names, assertions in table.values():
