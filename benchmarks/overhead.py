@@ -1,8 +1,8 @@
 """What a step costs over the same cell run plainly.
 
-Runs ``x = N`` in a real kernel as a plain cell and as a step, and the same work by ``client.submit`` on a LocalCluster,
-taken in turns in one run. Every step is checked: its run is recorded, its artifact is read by another process, and it ran
-under a pid that is not the kernel's. Also measured: loading the extension, and the first step of a cold session.
+Runs ``x = N`` in a real kernel as a plain cell and as a step, and the same work by ``client.submit`` on a
+LocalCluster, taken in turns in one run. Every step is checked: its run is recorded, its artifact is read by another
+process, and it ran under a pid that is not the kernel's. Also measured: loading the extension, and the first step of a cold session.
 
     python benchmarks/overhead.py [--steps 50]
 """
@@ -22,6 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jupyter_client.manager import KernelManager
+
+# Where it is set, every process would compile every module anew; users have compiled files.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 BOUND_MS = 15.0
 LOAD_BOUND_MS = 150.0

@@ -181,9 +181,7 @@ OPTIONS: tuple[StepOption, ...] = (
         ("90s", "10m", "1h"),
         _read_timeout,
     ),
-    StepOption(
-        "--retries", "N", "Try again this often when it fails.", "--retries 2", ("1", "2", "3"), _read_count
-    ),
+    StepOption("--retries", "N", "Try again this often when it fails.", "--retries 2", ("1", "2", "3"), _read_count),
     StepOption(
         "--retry-delay",
         "TIME",

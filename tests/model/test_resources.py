@@ -20,9 +20,7 @@ from cellyard.model import (
 GIB = 1024**3
 
 
-@pytest.mark.parametrize(
-    ("text", "cpu"), [("4", 4.0), ("0.5", 0.5), ("500m", 0.5), (" 2 ", 2.0), (".25", 0.25)]
-)
+@pytest.mark.parametrize(("text", "cpu"), [("4", 4.0), ("0.5", 0.5), ("500m", 0.5), (" 2 ", 2.0), (".25", 0.25)])
 def test_cpu_is_read_as_kubernetes_writes_it(text, cpu):
     assert parse_cpu(text) == cpu
 

@@ -86,9 +86,7 @@ def test_a_line_that_is_not_understood_says_what_and_why(line, said):
     assert caught.value.line == line
 
 
-@pytest.mark.parametrize(
-    "line", ["t --memory 16000", "t --cpu many", "t --gpu 0.5", "t --timeout soon", "t --cpu -1"]
-)
+@pytest.mark.parametrize("line", ["t --memory 16000", "t --cpu many", "t --gpu 0.5", "t --timeout soon", "t --cpu -1"])
 def test_a_size_that_does_not_parse_shows_examples(line):
     with pytest.raises(InvalidSize, match="Examples: "):
         parse_step_line(line)
@@ -140,10 +138,7 @@ def test_an_empty_word_offers_what_is_not_given_yet():
 
 def test_names_and_attributes_in_braces_are_expanded():
     names = {"n": 4, "cfg": types.SimpleNamespace(size=types.SimpleNamespace(mem="8GiB")), "größe": 2}
-    assert (
-        expand("t --cpu {n} --memory { cfg.size.mem } --gpu {größe}", names)
-        == "t --cpu 4 --memory 8GiB --gpu 2"
-    )
+    assert expand("t --cpu {n} --memory { cfg.size.mem } --gpu {größe}", names) == "t --cpu 4 --memory 8GiB --gpu 2"
     assert expand("t --env A={{n}}", names) == "t --env A={n}"
     assert expand("t --env A=$n", names) == "t --env A=$n"
 
