@@ -10,6 +10,7 @@ for 1 GiB of float64, beside the least that is possible: writing its bytes to th
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import pickle
 import statistics
@@ -130,7 +131,7 @@ def least_possible(folder: Path, names: dict[str, Any]) -> float:
             while position < len(view):
                 position += file.write(view[position : position + (8 << 20)])
 
-    return timed(write) + timed(lambda: names["value"].sum())
+    return timed(write) + timed(names["value"].sum)
 
 
 def measure(kernel: Kernel, folder: Path, case: Case) -> dict[str, float]:
@@ -139,7 +140,7 @@ def measure(kernel: Kernel, folder: Path, case: Case) -> dict[str, float]:
     for _ in range(ROUNDS):
         made = plainly(case)
         names = make_here(case)
-        use = timed(lambda: exec(case.use, names))
+        use = timed(functools.partial(exec, case.use, names))
         found.setdefault("cellyard", []).append(as_steps(kernel, case) - made)
         found.setdefault("joblib", []).append(with_joblib(folder, names) + use)
         found.setdefault("pickle", []).append(with_pickle(folder, names) + use)

@@ -2,7 +2,8 @@
 
 Runs ``x = N`` in a real kernel as a plain cell and as a step, and the same work by ``client.submit`` on a
 LocalCluster, taken in turns in one run. Every step is checked: its run is recorded, its artifact is read by another
-process, and it ran under a pid that is not the kernel's. Also measured: loading the extension, and the first step of a cold session.
+process, and it ran under a pid that is not the kernel's. Also measured: loading the extension, and the first step of
+a cold session.
 
     python benchmarks/overhead.py [--steps 50]
 """
