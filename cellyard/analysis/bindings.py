@@ -46,6 +46,7 @@ class NameReader:
         self.bound: set[str] = set()
         self.table: dict[str, str] = {}
         self.class_names: frozenset[str] = NO_NAMES
+        self.class_unbound: frozenset[str] = NO_NAMES
         self.class_mark = ""
         self.private = ""
         self.in_function = False
@@ -67,7 +68,12 @@ class NameReader:
                 self.use(key)
             here: Value = ((key, SAME),)
             # A name that the class body binds is looked up in it and then globally, past any function around.
-            return here if key in self.bound else here + self._load_global(name, line)
+            if key in self.bound:
+                return here
+            certain, self.certain = self.certain, False
+            around = self._load_global(name, line)
+            self.certain = certain
+            return here + around
         return self._load_around(name, line)
 
     def _load_around(self, name: str, line: int) -> Value:
@@ -114,7 +120,8 @@ class NameReader:
             if found is None:
                 self.ledger.writes.add(name)
             key = found or name
-        self.bound.add(key)
+        if name not in self.class_unbound or key == name:
+            self.bound.add(key)
         return key
 
     def forget_certainty(self) -> None:

@@ -83,25 +83,29 @@ class CellReader(MatchReader):
 
     def _class_body(self, node: ast.ClassDef) -> tuple[list[Ledger], Value]:
         """Read a class body, which runs here and now; its methods, and what the class holds."""
-        saved = self.class_names, self.class_mark, self.private, self.bound, self.loops, self.dead
+        saved = (
+            self.class_names, self.class_unbound, self.class_mark, self.private, self.loops, self.dead,
+        )  # fmt: skip
         mark = self.fresh_mark()
         scope = scope_of(node.body, walrus=self.has_walrus)
         self.private = node.name.lstrip("_")
-        own = scope.own
-        if self.private:
-            own = frozenset(self.mangled(name) if name.startswith("__") else name for name in own)
+        own, unbound = self._mangled_all(scope.own), self._mangled_all(scope.unbound)
         methods: list[Ledger] = []
         table = self.table
         if scope.globals:
             self.table = {name: key for name, key in table.items() if name not in scope.globals}
-        self.class_names, self.class_mark, self.loops = own, mark, []
+        self.class_names, self.class_unbound, self.class_mark, self.loops = own, unbound, mark, []
         self.owners.append(methods)
         self.block(node.body)
         self.owners.pop()
-        bound = self.bound
-        self.class_names, self.class_mark, self.private, _, self.loops, self.dead = saved
-        self.table, self.bound = table, bound
+        self.class_names, self.class_unbound, self.class_mark, self.private, self.loops, self.dead = saved
+        self.table = table
         return methods, tuple((name + mark, HELD) for name in own if self.aliases.holds(name + mark))
+
+    def _mangled_all(self, names: frozenset[str]) -> frozenset[str]:
+        if not self.private:
+            return names
+        return frozenset(self.mangled(name) if name.startswith("__") else name for name in names)
 
     @contextmanager
     def type_parameters(self, node: Any) -> Iterator[None]:

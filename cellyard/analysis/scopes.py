@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["Scope", "parameters", "scope_of", "target_names"]
 
@@ -15,6 +15,8 @@ class Scope(NamedTuple):
     own: frozenset[str]
     globals: frozenset[str]
     nonlocals: frozenset[str]
+    unbound: frozenset[str]
+    """Those of its own that it may unbind again, by ``del`` or at the end of a handler."""
 
 
 def scope_of(body: Iterable[ast.AST], *, walrus: bool) -> Scope:
@@ -25,13 +27,15 @@ def scope_of(body: Iterable[ast.AST], *, walrus: bool) -> Scope:
     own: set[str] = set()
     outer: set[str] = set()
     nonlocals: set[str] = set()
-    todo = list(body)
+    unbound: set[str] = set()
+    by_context: dict[type, tuple[set[str], ...]] = {ast.Load: (), ast.Store: (own,), ast.Del: (own, unbound)}
+    todo: list[Any] = list(body)
     while todo:
         node = todo.pop()
         kind = type(node)
         if kind is ast.Name:
-            if not isinstance(node.ctx, ast.Load):  # type: ignore[attr-defined]
-                own.add(node.id)  # type: ignore[attr-defined]
+            for names in by_context[type(node.ctx)]:
+                names.add(node.id)
         elif kind in _CLOSED:
             own.update(_own_name(node))
             if walrus:
@@ -40,16 +44,17 @@ def scope_of(body: Iterable[ast.AST], *, walrus: bool) -> Scope:
             own.update(_walruses(node))
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             own.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
-        elif kind is ast.Global:
-            outer.update(node.names)  # type: ignore[attr-defined]
-        elif kind is ast.Nonlocal:
-            nonlocals.update(node.names)  # type: ignore[attr-defined]
+        elif kind in {ast.Global, ast.Nonlocal}:
+            (outer if kind is ast.Global else nonlocals).update(node.names)
         elif kind in _SIMPLE or (not walrus and isinstance(node, ast.expr) and kind not in _TARGETS):
             continue
         else:
-            own.update(_captured(node))
+            captured = _captured(node)
+            own.update(captured)
+            if kind is ast.ExceptHandler:
+                unbound.update(captured)
             todo.extend(ast.iter_child_nodes(node))
-    return Scope(frozenset(own - outer - nonlocals), frozenset(outer), frozenset(nonlocals))
+    return Scope(frozenset(own - outer - nonlocals), frozenset(outer), frozenset(nonlocals), frozenset(unbound))
 
 
 _CLOSED = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda})

@@ -145,9 +145,7 @@ class StatementReader(CallReader):
     def _delete(self, target: ast.expr) -> None:
         if isinstance(target, ast.Name):
             name = self.mangled(target.id) if self.private and target.id.startswith("__") else target.id
-            if name in self.class_names:
-                self.bound.discard(name + self.class_mark)
-            elif name not in self.table:
+            if name not in self.class_names and name not in self.table:
                 if name not in self.bound:
                     # Also where a builtin has the name: only a name of the notebook can be unbound.
                     self.ledger.reads.setdefault(name, target.lineno)
@@ -301,10 +299,7 @@ class StatementReader(CallReader):
             key = self.store(handler.name, NOTHING)
             if key == handler.name:
                 self.ledger.deletes.add(key)
-        end = self.branch(handler.body, self.bound)
-        if end is not None and handler.name and handler.name in self.class_names:
-            end.discard(handler.name + self.class_mark)
-        return end
+        return self.branch(handler.body, self.bound)
 
     def with_block(self, node: ast.With | ast.AsyncWith) -> Value:
         self._note_async(node, ast.AsyncWith)
