@@ -1,8 +1,9 @@
 """What it costs to hand large values from one step to the next.
 
-Each value is made in one step and used in the next, in a real kernel with the real engine. The time over making and using
-it plainly is set beside what joblib and plain pickle need to write and read the same value on the same file system, and,
-for 1 GiB of float64, beside the least that is possible: writing its bytes to that file system and summing it in memory.
+Each value is made in one step and used in the next, in a real kernel with the real engine. The time over making and
+using it plainly is set beside what joblib and plain pickle need to write and read the same value on the same file
+system, and, for 1 GiB of float64, beside the least that is possible: writing its bytes to that file system and summing
+it in memory.
 
     python benchmarks/artifacts.py [--folder DIR] [--scale 1.0]
 """
