@@ -19,6 +19,9 @@ from cellyard.worker.sizing import THREAD_SETTINGS
 
 __all__ = ["Child", "ParentHandle", "Parents"]
 
+#: Seconds into a step after which the child for the next one is forked, if the step has not ended before.
+FORK_AFTER = 0.03
+
 _END_WITHIN = 3.0
 
 
@@ -90,7 +93,8 @@ class _Parent:
         return self._process.pid
 
     def fork_ahead(self) -> None:
-        if self._spare is None:
+        """Fork a spare child, unless there is one or this parent is to end."""
+        if self._spare is None and not self._retired and not self.dead:
             self._spare = self._fork()
 
     def _fork(self) -> asyncio.Future[Child]:
@@ -109,10 +113,11 @@ class _Parent:
         return made
 
     async def take(self) -> Child:
-        """The spare child; another one is forked for the next step."""
+        """The spare child; the next one is forked when :meth:`fork_ahead` is called, or after a moment."""
         waiting, self._spare = self._spare or self._fork(), None
         child = await waiting
-        self.fork_ahead()
+        # Not now: on a small machine the fork would take its time from the step that begins.
+        asyncio.get_running_loop().call_later(FORK_AFTER, self.fork_ahead)
         return child
 
     def _on_message(self) -> None:
@@ -223,6 +228,11 @@ class Parents:
                 self._current.close()
             self._current = _Parent(ParentHandle.spawn(tuple(sorted(known - self._unsafe))))
         return await self._current.take()
+
+    def fork_ahead(self) -> None:
+        """Have a spare child for the next step."""
+        if self._current is not None:
+            self._current.fork_ahead()
 
     def prepare(self, packages: Iterable[str]) -> None:
         """Have a parent with these packages too, soon."""

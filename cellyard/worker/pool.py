@@ -73,6 +73,7 @@ class StepPool:
         finally:
             del self._running[task["token"]]
             self._places.give_back(place)
+            self._parents.fork_ahead()
             self._parents.prepare(task["request"].get("packages") or ())
 
     def interrupt(self, token: str) -> bool:

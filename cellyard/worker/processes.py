@@ -42,7 +42,18 @@ def _prctl(option: int, value: int) -> None:
 
 def children_of(pid: int) -> set[int]:
     """The live and the dead-but-unreaped children of a process; nothing where there is no /proc."""
+    tasks = Path(f"/proc/{pid}/task")
+    if (tasks / str(pid) / "children").exists():
+        return {int(child) for task in tasks.glob("*/children") for child in _words(task)}
+    # A Linux that is built without these lists.
     return {int(each.name) for each in Path("/proc").glob("[0-9]*") if _parent(each) == pid}
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except OSError:
+        return []  # the thread ended while we looked
 
 
 def _parent(process: Path) -> int | None:
