@@ -57,13 +57,15 @@ def test_an_unknown_step_or_word_is_told_with_what_there_is(kernel: Kernel):
 def test_cancel_stops_a_step_that_runs(kernel: Kernel, home: Home):
     kernel.run(
         "import threading, time\ntold = []\n"
-        "def one():\n    try:\n        get_ipython().run_cell_magic('step', 'endless', 'import time; time.sleep(100)')\n"
+        "def one():\n    try:\n"
+        "        get_ipython().run_cell_magic('step', 'endless', 'import time; time.sleep(100)')\n"
         "    except Exception as e:\n        told.append(type(e).__name__)\n"
         "thread = threading.Thread(target=one)\nthread.start()"
     )
     deadline = time.monotonic() + 20
     known = home.client()
-    while ("endless", "running") not in {(s["name"], s["state"]) for s in known.notebook_steps(NOTEBOOK)}:
+    running = ("endless", "running")
+    while running not in {(s["name"], s["state"]) for s in known.notebook_steps(NOTEBOOK)}:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     kernel.run("%steps cancel endless\nthread.join(20)")
