@@ -64,7 +64,7 @@ async def test_an_interrupt_reaches_the_steps_own_processes(steps: Stepper) -> N
 
 async def test_an_interrupt_that_the_cell_catches_is_the_cells_affair(steps: Stepper) -> None:
     ran = steps.start(
-        "import time\nprint('begun')\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    caught = True"
+        "import time\ntry:\n    print('begun')\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    caught = True"
     )
     await ran.printed("begun")
     steps.pool.interrupt(ran.token)
