@@ -27,6 +27,7 @@ from cellyard.worker.link import receive_blocking
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
 from cellyard.worker.process_state import Watcher, portable
 from cellyard.worker.processes import adopt_orphans, die_with_parent
+from cellyard.worker.rehearsal import rehearse
 from cellyard.worker.shell import StepShell, make_shell
 from cellyard.worker.sizing import use_size
 
@@ -45,6 +46,7 @@ def serve_one_step(sock: socket.socket, owner: int) -> None:
     sys.stdout = StreamWriter(channel, "stdout", 1)
     sys.stderr = StreamWriter(channel, "stderr", 2)
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
+    rehearse(make_shell())
     try:
         _, task, place = receive_blocking(sock)
     except EOFError:  # the worker no longer needs this child

@@ -138,3 +138,7 @@ def warm() -> None:
     import threadpoolctl  # noqa: F401
 
     import cellyard.worker.child  # noqa: F401
+    from cellyard.worker.rehearsal import rehearse
+
+    # Python specialises code after some calls.
+    rehearse(shell, times=10)

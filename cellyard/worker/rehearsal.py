@@ -1,0 +1,34 @@
+"""A rehearsal of a trivial step, before there is one.
+
+In the step parent it has Python specialise the code of the path, so that no child need write to those pages. In a child
+it is done before the step arrives: the pages that any step writes are then the child's own already. Copying them is
+most of what a trivial step costs.
+"""
+
+from __future__ import annotations
+
+import pickle
+
+from blake3 import blake3
+
+from cellyard.artifacts.artifact import pack_group
+from cellyard.artifacts.previews import preview_of
+from cellyard.artifacts.sharing import find_sharing
+from cellyard.worker import process_state
+from cellyard.worker.link import pack
+from cellyard.worker.shell import StepShell
+
+__all__ = ["rehearse"]
+
+
+def rehearse(shell: StepShell, times: int = 1) -> None:
+    """Go through what a step does: state, cell, values, answer. Leaves nothing behind."""
+    for number in range(times):
+        process_state.apply(pickle.loads(pickle.dumps(process_state.portable(process_state.capture()))))
+        shell.step_source = "None;"
+        shell.run_cell("None;", store_history=False)
+        values = {"number": number, "items": [number], "module": pickle}
+        find_sharing(values)
+        packed = pack_group(values, shell.user_ns)
+        previews = {name: preview_of(value).to_dict() for name, value in values.items()}
+        blake3(pack(["finished", {"pickle": packed.pickle.tobytes(), "previews": previews}])).hexdigest()
