@@ -182,7 +182,7 @@ def main() -> int:
                 missed = ratio > BOUND
                 print(f"  cellyard over the least possible: {ratio:.2f} (bound {BOUND:g})")
         kernel.close()
-        subprocess.run([sys.executable, "-m", "cellyard.cli", "engine", "stop"], check=False, capture_output=True)
+        subprocess.run([sys.executable, "-m", "cellyard", "engine", "stop"], check=False, capture_output=True)
     return int(missed)
 
 

@@ -76,7 +76,7 @@ def home() -> Iterator[Path]:
         try:
             yield Path(folder)
         finally:
-            subprocess.run([sys.executable, "-m", "cellyard.cli", "engine", "stop"], check=False, capture_output=True)
+            subprocess.run([sys.executable, "-m", "cellyard", "engine", "stop"], check=False, capture_output=True)
 
 
 def milliseconds(times: list[float]) -> str:
