@@ -14,6 +14,8 @@ from tests.house.source_tree import ROOT
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import engine_home
 
+# The grammar is one large strategy, which hypothesis writes out for its own notes.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 LIKENESS = f"tests.notebooks.likeness.likeness(globals(), {NAMES!r})"
 RESET = f"for _name in {NAMES!r}: globals().pop(_name, None)\n" + PRELUDE
 ADDRESS = re.compile(r"at 0x[0-9a-f]+")
