@@ -17,6 +17,7 @@ from html import escape
 from typing import Any
 
 from cellyard.artifacts import Store, load, open_store
+from cellyard.artifacts.reference import is_held
 from cellyard.errors import NotFound
 from cellyard.model import Resources, format_duration, format_memory
 from cellyard.service.client import EngineClient
@@ -133,14 +134,14 @@ class Step:
     @property
     def outputs(self) -> list[str]:
         """The names of the values that it made."""
-        return [name for each in self.references for name in each["names"]]
+        return [name for each in self.references for name in each["names"] if not is_held(name)]
 
     def values(self) -> dict[str, Any]:
         """All values that it made, by name. Each call loads them anew; changing them changes nothing stored."""
         values: dict[str, Any] = {}
         for each in self.references:
             values |= load(self._source.store, each, self._names)
-        return values
+        return {name: value for name, value in values.items() if not is_held(name)}
 
     def value(self, name: str) -> Any:
         """One value that it made. Raises NotFound, ArtifactMissing or ArtifactCorrupt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from cellyard.analysis import analyze, names_used_by, nearest_name, reachable_na
 from cellyard.analysis.facts import Facts
 from cellyard.artifacts.artifact import DefinitionStore, load, pack_group, store_packed
 from cellyard.artifacts.definitions import registry
-from cellyard.artifacts.reference import Reference
+from cellyard.artifacts.held import put_back
+from cellyard.artifacts.reference import Reference, is_held
 from cellyard.artifacts.sharing import find_sharing
 from cellyard.artifacts.store import open_store
 from cellyard.errors import CellyardError, InvalidCell, UnknownName, error_from_dict
@@ -105,9 +107,15 @@ class Namespace:
         """Bind what a step made: small values at once, others as stand-ins."""
         for output in outputs:
             values = self.values(output)
+            for name in filter(is_held, list(values)):
+                self._change_definition(name, values.pop(name))
             self._names.update(values)
         for name in deleted:
             self._names.pop(name, None)
+
+    def _change_definition(self, name: str, changes: Any) -> None:
+        if not is_stand_in(changes):  # what cannot travel stays as it was here
+            put_back(name, changes)
 
     def values(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """The values of one output, or stand-ins for them."""
@@ -115,7 +123,7 @@ class Namespace:
         reason = output.get("unavailable")
         unavailable = error_from_dict(reason) if reason else None
         group = LazyGroup(reference, self._load, self._names, unavailable)
-        if unavailable is None and reference.size < AT_ONCE_BYTES and _is_loaded(reference.modules):
+        if unavailable is None and (_comes_at_once(reference) or any(map(is_held, reference.names))):
             return group.fetch()
         return {name: StandIn(group, name) for name in reference.names}
 
@@ -146,10 +154,8 @@ class Namespace:
                     continue
 
 
-def _is_loaded(modules: Iterable[str]) -> bool:
-    import sys
-
-    return all(module in sys.modules for module in modules)
+def _comes_at_once(reference: Reference) -> bool:
+    return reference.size < AT_ONCE_BYTES and all(module in sys.modules for module in reference.modules)
 
 
 class _Packing:

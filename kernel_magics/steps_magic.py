@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cellyard.artifacts.previews import size_in_words
+from cellyard.artifacts.reference import is_held
 from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model.resources import Resources, format_duration
 from kernel_magics.live_output import LiveOutput
@@ -50,7 +51,7 @@ def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
 def _row(step: Mapping[str, Any]) -> list[str]:
     started, finished = step.get("started"), step.get("finished")
     took = format_duration(finished - started) if started and finished else ""
-    outputs = [name for output in step.get("outputs") or () for name in output["names"]]
+    outputs = [name for output in step.get("outputs") or () for name in output["names"] if not is_held(name)]
     peak = size_in_words(step["peak_memory"]) if step.get("peak_memory") else ""
     size = str(Resources.from_dict(step["resources"]))
     return [step["name"], step["state"], size, took, peak, ", ".join(outputs), str(step["run_id"])]

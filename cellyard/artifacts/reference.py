@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Preview", "Reference"]
+__all__ = ["HELD", "Preview", "Reference", "is_held"]
+
+#: Begins the name under which what a cell has changed in a class or function travels among the values.
+HELD = "@"
+
+
+def is_held(name: str) -> bool:
+    """Whether a name of an artifact is not one of the notebook, but stands for changes of a definition."""
+    return name.startswith(HELD)
 
 
 @dataclass(frozen=True, slots=True)

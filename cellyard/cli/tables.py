@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from cellyard.artifacts.reference import is_held
 from cellyard.model import Resources, format_duration, format_memory
 
 __all__ = ["runs_table", "state_text", "steps_table"]
@@ -49,7 +50,7 @@ def steps_table(steps: Iterable[Json]) -> Table:
             str(Resources.from_dict(step["resources"])),
             _seconds(step.get("seconds")),
             format_memory(step["peak_memory"]) if step.get("peak_memory") else "",
-            ", ".join(name for each in step.get("outputs") or () for name in each["names"]),
+            ", ".join(name for each in step.get("outputs") or () for name in each["names"] if not is_held(name)),
         )
     return table
 

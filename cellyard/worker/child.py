@@ -19,6 +19,7 @@ from typing import Any
 
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
+from cellyard.artifacts.held import HeldState
 from cellyard.artifacts.store import Store, open_store
 from cellyard.errors import CellyardError, StepKilled
 from cellyard.worker.collecting import collect_outputs, describe_error
@@ -92,6 +93,8 @@ class _Step:
         self._shell.step_source = self.request["source"]
         self._shell.line_offset = self._private.get("line_offset", 1)
         self._before = dict(self._shell.user_ns)
+        tokens = {token for reference in self.request["inputs"] for token in reference.get("tokens") or ()}
+        self._held = HeldState(tokens, self._shell.user_ns)
 
     def _own_environment(self) -> None:
         """The variables of ``--env``, which are for this step alone."""
@@ -155,6 +158,7 @@ class _Step:
             self._before,
             self._groups,
             self._store,
+            held=self._held.changes(),
             wanted=self.request["options"].get("outputs"),
         )
         self._restore_environment()

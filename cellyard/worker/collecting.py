@@ -42,9 +42,10 @@ def collect_outputs(
     groups: Sequence[LoadedGroup],
     store: Store,
     *,
+    held: Mapping[str, Any],
     wanted: Iterable[str] | None,
 ) -> dict[str, Any]:
-    """Store everything that must come back.
+    """Store everything that must come back; ``held`` are the changes in functions and classes, by their held names.
 
     Returns ``outputs`` (references, also of names that cannot travel, with the reason), ``deleted`` (names) and
     ``result`` (the reference of the last expression's value, if one was shown). Raises
@@ -58,6 +59,7 @@ def collect_outputs(
     if wanted is not None:
         touched &= set(wanted)
     candidates = {name: namespace[name] for name in namespace if name in touched}
+    candidates.update(held if wanted is None else {})
     hook = shell.displayhook
     if hook.has_value:
         candidates[RESULT] = hook.value

@@ -29,6 +29,7 @@ def g(x=0):
     return a
 class K:
     shared = []
+    count = 0
     def __init__(self, x=None):
         self.x = x
     def put(self, x):
@@ -97,6 +98,13 @@ _simples = st.one_of(
     _of("{n}['k'] = {e}", n=value, e=expression),
     _of("{n}.update(k={e})", n=value, e=expression),
     _of("x.x = {e}", e=expression),
+    # Of fresh values only: what a class holds goes with the class, apart from the values of names.
+    _of("x.put({n})", n=number),
+    _of("{k}.shared = [{n}]", k=cls, n=number),
+    _of("{k}.shared.append({n})", k=cls, n=number),
+    _of("{k}.count = {k}.count + 1", k=cls),
+    _of("del {k}.count", k=cls),
+    _of("{f}.mark = {n}", f=function, n=number),
     _of("{v}[{n}] = {m}", v=array, n=st.sampled_from("012"), m=number),
     _of("{v} += {n}", v=array, n=number),
     _of("{v} = {u}[:{n}]", v=array, u=array, n=st.sampled_from("123")),

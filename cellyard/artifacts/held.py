@@ -1,0 +1,97 @@
+"""What functions and classes of the notebook hold beside their code, and whether a cell has changed it.
+
+A definition travels by itself, and a process that has it keeps its own. So what a step has changed in one (a class
+attribute that counts, a list of instances, an attribute of a function, a mutable default) travels back on its own,
+and is put into the live definition.
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from blake3 import blake3
+
+from cellyard.artifacts.artifact import pack_group
+from cellyard.artifacts.definitions import registry
+from cellyard.artifacts.reference import HELD
+from cellyard.errors import CannotTravel
+
+__all__ = ["HeldState", "put_back"]
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_OF_FUNCTIONS = ("__defaults__", "__kwdefaults__")
+_MISSING = object()
+
+
+class HeldState:
+    """What the definitions of some tokens hold now; :meth:`changes` tells later what has become of it."""
+
+    def __init__(self, tokens: Iterable[str], namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        live = {token: registry.find(token) for token in tokens}
+        self._definitions = {token: found for token, found in live.items() if found is not None}
+        self._before = {token: self._look(found) for token, found in self._definitions.items()}
+
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """By held name: ``set``, the attributes that are new or other than they were, and ``removed``."""
+        found: dict[str, dict[str, Any]] = {}
+        for token, definition in self._definitions.items():
+            before, now = self._before[token], self._look(definition)
+            changed = {
+                name: value for name, (value, digest) in now.items() if not _is_same(before, name, value, digest)
+            }
+            removed = [name for name in before if name not in now]
+            if changed or removed:
+                found[HELD + token] = {"set": changed, "removed": removed}
+        return found
+
+    def _look(self, definition: Any) -> dict[str, tuple[Any, bytes]]:
+        return {name: (value, self._digest(value)) for name, value in _held_by(definition).items()}
+
+    def _digest(self, value: Any) -> bytes:
+        if type(value) in _PLAIN or isinstance(
+            value, types.FunctionType | type | property | classmethod | staticmethod
+        ):
+            return b""  # it is the same one, or it was replaced
+        try:
+            packed = pack_group({"held": value}, self._namespace)
+        except CannotTravel:
+            return b""
+        hasher = blake3(packed.pickle)
+        for buffer in packed.buffers:
+            hasher.update(buffer.raw())
+        return bytes(hasher.digest())
+
+
+def _is_same(before: Mapping[str, tuple[Any, bytes]], name: str, value: Any, digest: bytes) -> bool:
+    old, old_digest = before.get(name, (_MISSING, b""))
+    return old is value and old_digest == digest
+
+
+def _held_by(definition: Any) -> dict[str, Any]:
+    """The attributes of a class that are not Python's own; the attributes and defaults of a function."""
+    if isinstance(definition, enum.EnumMeta):
+        return {}
+    if isinstance(definition, type):
+        descriptors = types.MemberDescriptorType | types.GetSetDescriptorType
+        own = vars(definition).items()
+        return {n: v for n, v in own if not n.startswith(("__", "_abc_")) and not isinstance(v, descriptors)}
+    defaults = {name: value for name in _OF_FUNCTIONS if (value := getattr(definition, name, None))}
+    return {**vars(definition), **defaults}
+
+
+def put_back(name: str, changes: Mapping[str, Any]) -> None:
+    """Make the changes in the live definition; nothing where it is gone."""
+    definition = registry.find(name.removeprefix(HELD))
+    if definition is None:
+        return
+    # Past what a metaclass of the notebook would do about it: that has been done in the step.
+    put, remove = (type.__setattr__, type.__delattr__) if isinstance(definition, type) else (setattr, delattr)
+    for attribute, value in changes["set"].items():
+        put(definition, attribute, value)
+    for attribute in changes["removed"]:
+        if attribute in vars(definition):
+            remove(definition, attribute)
