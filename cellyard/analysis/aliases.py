@@ -79,12 +79,10 @@ class Aliases:
         """Turn the stores into links, and return the changes that must be assumed in their place.
 
         A value put into something that itself shares with another key can later be reached from that key,
-        which no link tells: it is taken as changed. """
+        which no link tells: it is taken as changed."""
         changes: set[Change] = set()
         for target, value in self.stores:
-            shared = not target or any(
-                kind != HELD for key, _ in target for _, kind in self.links.get(key, ())
-            )
+            shared = not target or any(kind != HELD for key, _ in target for _, kind in self.links.get(key, ()))
             if shared or any(kind == MADE for _, kind in target):
                 changes.update(deep(value))
             for key, _ in target:

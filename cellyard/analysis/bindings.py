@@ -22,7 +22,7 @@ class NameReader:
 
     ``bound`` are the keys which, at this point of the code, surely no longer have their value from before the
     cell. ``pending`` are functions bound but not used yet: what they read counts from their first use on,
-    since only then may they run. """
+    since only then may they run."""
 
     def __init__(self, source: str, shadowed: frozenset[str], impure: frozenset[str]) -> None:
         self.shadowed = shadowed

@@ -136,10 +136,12 @@ class CellReader(MatchReader):
 
 
 _C = CellReader
-ExpressionReader.readers.update({
-    ast.FunctionDef: _C.function_definition,
-    ast.AsyncFunctionDef: _C.function_definition,
-    ast.ClassDef: _C.class_definition,
-})
+ExpressionReader.readers.update(
+    {
+        ast.FunctionDef: _C.function_definition,
+        ast.AsyncFunctionDef: _C.function_definition,
+        ast.ClassDef: _C.class_definition,
+    }
+)
 if hasattr(ast, "TypeAlias"):
     ExpressionReader.readers[ast.TypeAlias] = _C.type_alias

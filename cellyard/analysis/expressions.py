@@ -1,7 +1,7 @@
 """Reads expressions: which names they load, and what their results share. Pure.
 
 :class:`ExpressionReader` is the lower half of the reader of a cell; :mod:`cellyard.analysis.statements` is
-the upper. Calls are in :mod:`cellyard.analysis.calls`. """
+the upper. Calls are in :mod:`cellyard.analysis.calls`."""
 
 from __future__ import annotations
 
@@ -223,6 +223,7 @@ class ExpressionReader(NameReader):
                 self.value(target.slice)
             self.alter(base)
             self.put(base, value)
+
 
 _R = ExpressionReader
 _R.readers.update({

@@ -12,7 +12,7 @@ class Ledger:
 
     ``changes`` are changes in place; ``changes_of_others`` those that no builtin or numpy value would undergo
     (a call of ``.mean()``). ``needed`` are the reads that happen whenever the block runs. ``result`` is what
-    a function's results may share. """
+    a function's results may share."""
 
     __slots__ = (
         "builtins",

@@ -1,7 +1,7 @@
 """What IPython's magics and shell lines do to names, where that can be told. Pure.
 
 The reader meets them in the form that IPython's transformer gives them:
-``get_ipython().run_line_magic('time', 'f(x)')``. """
+``get_ipython().run_line_magic('time', 'f(x)')``."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ def _running(name: str, line: str, cell: str, names: frozenset[str]) -> MagicEff
         return MagicEffect((InnerCode(cell, 1, binds=True),), binds, dynamic=False)
     rest = line[len((_OPTIONS.match(line + " ") or [""])[0].rstrip()) :].strip()
     binding = name != "timeit"
-    code = tuple(
-        InnerCode(text, at, binding) for text, at in ((rest, 0), (cell, 1)) if text.strip()
-    )
+    code = tuple(InnerCode(text, at, binding) for text, at in ((rest, 0), (cell, 1)) if text.strip())
     return MagicEffect(code, names=names, dynamic=bool(names) or bool(re.search(r"(^|\s)-o\b", line)))
 
 

@@ -26,9 +26,7 @@ class _Cell(NamedTuple):
     shadowed: frozenset[str]
 
 
-def analyze(
-    source: str, *, transform: Transform | None = None, shadowed: Collection[str] = _NO_NAMES
-) -> Facts:
+def analyze(source: str, *, transform: Transform | None = None, shadowed: Collection[str] = _NO_NAMES) -> Facts:
     """What the cell ``source`` does to names.
 
     ``transform`` turns IPython syntax into Python (``TransformerManager().transform_cell``); without it the

@@ -36,9 +36,7 @@ BUILTINS: frozenset[str] = frozenset(dir(builtins)) | words(
 """Names that are there without being bound: Python's own, and those that IPython puts in place."""
 
 _EXCEPTIONS = frozenset(
-    name
-    for name, value in vars(builtins).items()
-    if isinstance(value, type) and issubclass(value, BaseException)
+    name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)
 )
 
 SCALARS: frozenset[str] = words(

@@ -3,7 +3,7 @@ cell.
 
 At each point the reader knows which names surely no longer have the value they had before the cell
 (``bound``). That set only grows along a path, and is intersected where paths meet; a path that leaves
-(``raise``, ``break``) does not count. """
+(``raise``, ``break``) does not count."""
 
 from __future__ import annotations
 

@@ -184,9 +184,7 @@ def _indented(body: str) -> str:
 
 def _blocks(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     body = st.lists(inner, min_size=1, max_size=3).map(lambda lines: _indented("\n".join(lines)))
-    leave = st.sampled_from(
-        ["", "\n    break", "\n    continue", "\n    if len(a) > 1: break", "\n    if b: continue"]
-    )
+    leave = st.sampled_from(["", "\n    break", "\n    continue", "\n    if len(a) > 1: break", "\n    if b: continue"])
     return st.one_of(
         st.tuples(expressions, body, body).map(lambda p: f"if {p[0]}:\n{p[1]}\nelse:\n{p[2]}"),
         st.tuples(expressions, body).map(lambda p: f"if not ({p[0]}):\n{p[1]}"),
