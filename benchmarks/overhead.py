@@ -29,6 +29,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 BOUND_MS = 15.0
 LOAD_BOUND_MS = 150.0
+PAUSE_S = 0.1
 COLD_BOUND_S = 2.0
 
 
@@ -100,17 +101,23 @@ def cold_start() -> tuple[float, float]:
 def in_turns(
     kernel: Kernel, submit: Callable[[int], object], count: int
 ) -> tuple[list[float], list[float], list[float]]:
-    """Times of plain cells, steps and Dask tasks, one of each in turn."""
+    """Times of plain cells, steps and Dask tasks, one of each in turn, a moment apart as a person's are."""
     plain, steps, tasks = [], [], []
     for number in range(count):
+        time.sleep(PAUSE_S)
         plain.append(kernel.run(f"y = {number}"))
-        steps.append(kernel.run(f"%%step trivial\nimport os\nx = {number}\npid = os.getpid()"))
+        steps.append(kernel.run(step_cell(number)))
         began = time.perf_counter()
         submit(number)
         tasks.append(time.perf_counter() - began)
         assert kernel.value("x") == str(number)
         assert kernel.value("pid != __import__('os').getpid()") == "True"
     return plain, steps, tasks
+
+
+def step_cell(number: int) -> str:
+    """A trivial step that leaves its number and its process."""
+    return f"%%step trivial\nimport os\nx = {number}\npid = os.getpid()"
 
 
 READER = """
@@ -161,11 +168,13 @@ def main() -> int:
         submit(0)
         plain, steps, tasks = in_turns(kernel, submit, count)
         check_records(count)
+        close = [kernel.run(step_cell(number)) for number in range(count)]
         kernel.close()
     extra = statistics.median(steps) - statistics.median(plain)
     load, cold = statistics.median(c[0] for c in colds), statistics.median(c[1] for c in colds)
     print(f"plain cell                      {milliseconds(plain)}")
     print(f"the same cell as a step         {milliseconds(steps)}")
+    print(f"  steps back to back            {milliseconds(close)}")
     print(f"client.submit on a LocalCluster {milliseconds(tasks)}")
     print(f"a step costs over a plain cell  {1e3 * extra:7.2f} ms   (bound {BOUND_MS:g} ms)")
     print(f"  as a ratio of client.submit   {extra / statistics.median(tasks):7.2f}")

@@ -21,6 +21,8 @@ __all__ = ["Child", "ParentHandle", "Parents"]
 
 #: Seconds into a step after which the child for the next one is forked, if the step has not ended before.
 FORK_AFTER = 0.03
+#: Children that wait: one has rehearsed while the step before ran, also when steps follow each other closely.
+SPARES = 2
 
 _END_WITHIN = 3.0
 
@@ -72,7 +74,7 @@ class ParentHandle:
 
 
 class _Parent:
-    """A step parent on the running loop, with one spare child."""
+    """A step parent on the running loop, with spare children."""
 
     def __init__(self, handle: ParentHandle) -> None:
         self.packages = set(handle.packages)
@@ -82,7 +84,7 @@ class _Parent:
         self._control = handle.control
         self._forking: list[tuple[asyncio.Future[Child], socket.socket]] = []
         self._statuses: dict[int, asyncio.Future[int]] = {}
-        self._spare: asyncio.Future[Child] | None = None
+        self._spares: list[asyncio.Future[Child]] = []
         self._retired = False
         self._control.setblocking(False)
         asyncio.get_running_loop().add_reader(self._control, self._on_message)
@@ -93,9 +95,9 @@ class _Parent:
         return self._process.pid
 
     def fork_ahead(self) -> None:
-        """Fork a spare child, unless there is one or this parent is to end."""
-        if self._spare is None and not self._retired and not self.dead:
-            self._spare = self._fork()
+        """Fork spare children as far as they are missing, unless this parent is to end."""
+        while len(self._spares) < SPARES and not self._retired and not self.dead:
+            self._spares.append(self._fork())
 
     def _fork(self) -> asyncio.Future[Child]:
         ours, theirs = socket.socketpair()
@@ -113,9 +115,8 @@ class _Parent:
         return made
 
     async def take(self) -> Child:
-        """The spare child; the next one is forked when :meth:`fork_ahead` is called, or after a moment."""
-        waiting, self._spare = self._spare or self._fork(), None
-        child = await waiting
+        """A spare child; the next one is forked when :meth:`fork_ahead` is called, or after a moment."""
+        child = await (self._spares.pop(0) if self._spares else self._fork())
         # Not now: on a small machine the fork would take its time from the step that begins.
         asyncio.get_running_loop().call_later(FORK_AFTER, self.fork_ahead)
         return child
@@ -175,15 +176,16 @@ class _Parent:
     def retire(self) -> None:
         """End once the last child has."""
         self._retired = True
-        self._drop_spare()
+        self._drop_spares()
         self._close_if_idle()
 
-    def _drop_spare(self) -> None:
-        spare, self._spare = self._spare, None
-        if spare is not None and spare.done() and not spare.cancelled() and spare.exception() is None:
-            spare.result().sock.close()
-        elif spare is not None:
-            spare.add_done_callback(lambda f: None if f.cancelled() or f.exception() else f.result().sock.close())
+    def _drop_spares(self) -> None:
+        spares, self._spares = self._spares, []
+        for spare in spares:
+            if spare.done():
+                _dismiss(spare)
+            else:
+                spare.add_done_callback(_dismiss)
 
     def _close_if_idle(self) -> None:
         if self._retired and not self._statuses and not self._forking:
@@ -194,7 +196,7 @@ class _Parent:
         if not self.dead:
             asyncio.get_running_loop().remove_reader(self._control)
             self._on_death()
-        self._drop_spare()
+        self._drop_spares()
         self._control.close()
         if self._process.poll() is None:
             self._process.terminate()  # not kill: it ends what its steps have started, and is quick about it
@@ -203,6 +205,12 @@ class _Parent:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _dismiss(spare: asyncio.Future[Child]) -> None:
+    """A child whose socket closes before it was given a step ends by itself."""
+    if not spare.cancelled() and spare.exception() is None:
+        spare.result().sock.close()
 
 
 class Parents:

@@ -55,7 +55,7 @@ def compare(kernels: tuple[Kernel, Kernel], cells: Sequence[Cell]) -> None:
         assert found == expected, f"{differing} after\n{each.source}"
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @given(notebooks())
 def test_a_notebook_means_the_same_with_its_steps_marked(kernels, cells):
     compare(kernels, cells)
