@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -10,6 +11,10 @@ import pytest
 
 from cellyard.service.client import EngineClient
 from cellyard.settings import load_settings
+
+
+# A shell that runs the tests in its background has them ignore SIGINT; they interrupt themselves.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from cellyard.artifacts.encoding import decode, encode
-from cellyard.worker.processes import adopt_orphans, die_with_parent, end_adopted
+from cellyard.worker.processes import adopt_orphans, die_with_parent, end_adopted, end_children
 
 __all__ = ["import_safely", "main"]
 
@@ -74,7 +74,7 @@ def _end_all_steps() -> None:
     """Kill the children, and whatever comes to us when they are gone: steps start daemons too."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     deadline = time.monotonic() + _END_WITHIN
-    while end_adopted(()) and time.monotonic() < deadline:
+    while end_children() and time.monotonic() < deadline:
         time.sleep(0.001)
 
 
@@ -160,15 +160,16 @@ class _Parent:
             channel = socket.socket(fileno=descriptors[0])
             # Held back from before the fork on, so that no interrupt is lost on a child that is not ready for it.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            owner = os.getpid()
             pid = os.fork()
             if pid == 0:
-                self._become_child(channel, wakeup)
+                self._become_child(channel, wakeup, owner)
             channel.close()
             self._children.add(pid)
             self._control.send(encode(["forked", pid]))
         return True
 
-    def _become_child(self, channel: socket.socket, wakeup: tuple[int, int]) -> None:
+    def _become_child(self, channel: socket.socket, wakeup: tuple[int, int], owner: int) -> None:
         """Leave everything of the parent behind; never returns."""
         status = 1
         try:
@@ -177,7 +178,6 @@ class _Parent:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             for descriptor in wakeup:
                 os.close(descriptor)
-            owner = os.getppid()
             self._control.close()
             _forget_random_state()
             from cellyard.worker.child import serve_one_step

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cellyard.errors import CellyardError, StepKilled, StepOutOfMemory
+from cellyard.errors import CellyardError, StepCancelled, StepKilled, StepOutOfMemory
 from cellyard.worker.forks import Child, ParentHandle, Parents
 from cellyard.worker.link import Link
 from cellyard.worker.memory import tree_memory
@@ -50,6 +50,7 @@ class StepPool:
         self._places = Places(cpus if cpus is not None else sorted(os.sched_getaffinity(0)), gpus)
         self._parents = Parents(parent)
         self._running: dict[str, _Running] = {}
+        self._closed = False
 
     @staticmethod
     def spawn_parent(store: str) -> ParentHandle:
@@ -62,8 +63,11 @@ class StepPool:
 
     async def run(self, task: Mapping[str, Any], emit: Emit) -> None:
         """Run one step; returns after its one "finished" message was emitted. Never raises for a failed step."""
-        place = self._places.take(task["resources"])
         running = _Running(task, emit, self._worker)
+        if self._closed:
+            running.end("cancelled", StepCancelled(step=task["name"], by=" before it started"))
+            return
+        place = self._places.take(task["resources"])
         self._running[task["token"]] = running
         try:
             child = await self._parents.child(task["request"].get("packages") or ())
@@ -73,8 +77,9 @@ class StepPool:
         finally:
             del self._running[task["token"]]
             self._places.give_back(place)
-            self._parents.fork_ahead()
-            self._parents.prepare(task["request"].get("packages") or ())
+            if not self._closed:
+                self._parents.fork_ahead()
+                self._parents.prepare(task["request"].get("packages") or ())
 
     def interrupt(self, token: str) -> bool:
         """Raise KeyboardInterrupt in a running cell, as soon as it has begun; False for an unknown token."""
@@ -95,7 +100,8 @@ class StepPool:
         return self._parents.pids()
 
     async def close(self) -> None:
-        """End every step and the parent."""
+        """End every step and the parent; a step that comes now is cancelled."""
+        self._closed = True
         for token in list(self._running):
             self.kill(token)
         await self._parents.close()

@@ -45,6 +45,17 @@ async def running(fresh: Callable[[], Backend]) -> AsyncIterator[tuple[Backend, 
     await backend.close()
 
 
+async def settled_processes() -> set[psutil.Process]:
+    """The processes below this one, once the backend of the tests before no longer forks children ahead."""
+    found = set(psutil.Process().children(recursive=True))
+    while True:
+        await asyncio.sleep(0.3)
+        now = set(psutil.Process().children(recursive=True))
+        if now == found:
+            return now
+        found = now
+
+
 class BackendContract:
     """Inherit it, name the backend, and all that a backend promises is tested."""
 
@@ -232,7 +243,7 @@ class BackendContract:
         assert (await inbox.finished(following))["state"] == "succeeded"
 
     async def test_close_ends_every_step_and_leaves_no_process(self, fresh: Callable[[], Backend]) -> None:
-        before = set(psutil.Process().children(recursive=True))
+        before = await settled_processes()
         backend, inbox = fresh(), Inbox()
         await backend.start(inbox.listen)
         runs = make_task(
