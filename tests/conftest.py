@@ -12,7 +12,6 @@ import pytest
 from cellyard.service.client import EngineClient
 from cellyard.settings import load_settings
 
-
 # A shell that runs the tests in its background has them ignore SIGINT; they interrupt themselves.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
