@@ -68,13 +68,19 @@ class Namespace:
     def facts(self, step: str, source: str) -> Facts:
         """What the cell does to names. Raises InvalidCell and UnknownName, naming the step and the line of the cell."""
         try:
-            facts = analyze(source, transform=self._shell.input_transformer_manager.transform_cell)
+            facts = self._analyze(source)
         except InvalidCell as error:
             raise InvalidCell(**{**error.fields, "step": step, "line": error.line + 1}) from None
         for name in sorted(facts.required, key=lambda n: facts.reads_at.get(n, 0)):
             if not facts.star_imports:
                 self._check_known(name, step, facts.reads_at.get(name, 0) + 1)
         return facts
+
+    def _analyze(self, source: str) -> Facts:
+        try:
+            return analyze(source)  # a cell that is Python as it stands, and most are, needs no slow transformation
+        except InvalidCell:
+            return analyze(source, transform=self._shell.input_transformer_manager.transform_cell)
 
     def _check_known(self, name: str, step: str, line: int) -> None:
         if name not in self._names:

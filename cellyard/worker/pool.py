@@ -26,6 +26,8 @@ __all__ = ["StepPool"]
 
 Message = dict[str, Any]
 Emit = Callable[[list[Message]], None]
+#: Seconds after a step's end before the next child is forked.
+FORK_PAUSE = 0.01
 INTERRUPT_SIGNAL = signal.SIGINT
 
 
@@ -78,7 +80,8 @@ class StepPool:
             del self._running[task["token"]]
             self._places.give_back(place)
             if not self._closed:
-                self._parents.fork_ahead()
+                # A moment later: what the step has answered is on its way through other processes of this machine.
+                asyncio.get_running_loop().call_later(FORK_PAUSE, self._parents.fork_ahead)
                 self._parents.prepare(task["request"].get("packages") or ())
 
     def interrupt(self, token: str) -> bool:
