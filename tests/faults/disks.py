@@ -54,15 +54,20 @@ class RefusingDisk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._limited: set[int] = set()
+        self._roots: tuple[int, ...] = ()
 
     def fill(self, *pids: int) -> None:
+        self._roots = pids
         self._limited = set(pids).union(*map(descendants_of, pids))
         self._limit(ROOM)
         for pid in self._limited:
             assert resource.prlimit(pid, resource.RLIMIT_FSIZE)[0] == ROOM, "it may write little"
 
     def free(self) -> None:
-        self._limit(resource.RLIM_INFINITY)
+        # Again from the top: children forked meanwhile have the limit of their parent.
+        for _ in range(2):
+            self._limited |= set(self._roots).union(*map(descendants_of, self._roots))
+            self._limit(resource.RLIM_INFINITY)
 
     def _limit(self, size: int) -> None:
         for pid in self._limited:
