@@ -17,7 +17,7 @@ from pickle import PickleBuffer
 from typing import Any
 
 from cellyard.artifacts.culprit import cannot_travel
-from cellyard.artifacts.definitions import Context, loading, registry
+from cellyard.artifacts.definitions import Context, loading
 from cellyard.artifacts.encoding import decode, encode
 from cellyard.artifacts.pickler import BUFFER_BYTES, Packer
 from cellyard.artifacts.previews import preview_of
@@ -191,8 +191,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def definition_token(definition: Any) -> str:
-    """The token by which artifacts refer to a function or class of the notebook."""
-    return registry.token(definition)
