@@ -11,6 +11,10 @@
     │   ├── StepAlreadyRunning          two steps of one name at once
     │   └── NotFound                    a run, step or artifact that does not exist
     ├── CannotTravel                  a value that no other process can be given
+    ├── EnvironmentUnfit              the worker cannot be given what the step needs
+    │   ├── VersionMismatch             Python, Dask or what pickles, of another version there
+    │   ├── ModulesTooLarge             local modules that are too much to send along
+    │   └── PackagesUnavailable         packages that could not be installed there
     ├── StepError                     a step ended badly, and not by its own exception
     │   ├── StepOutOfMemory
     │   ├── StepTimeout
@@ -48,12 +52,15 @@ __all__ = [
     "EngineLeaving",
     "EngineMismatch",
     "EngineUnavailable",
+    "EnvironmentUnfit",
     "IllegalState",
     "InvalidCell",
     "InvalidSettings",
     "InvalidSize",
     "InvalidStepLine",
+    "ModulesTooLarge",
     "NotFound",
+    "PackagesUnavailable",
     "RecordsError",
     "RecordsLocked",
     "StepAlreadyRunning",
@@ -66,6 +73,7 @@ __all__ = [
     "StoreFull",
     "UnknownName",
     "UsageError",
+    "VersionMismatch",
     "WorkerLost",
     "error_from_dict",
 ]
@@ -190,6 +198,28 @@ class CannotTravel(CellyardError):
     """A value that no other process can be given. Fields: name, type, reason, hint, where."""
 
     template = "{name!r} ({type}) cannot travel{where}: {reason} {hint}"
+
+
+class EnvironmentUnfit(CellyardError):
+    """The worker cannot be given what the step needs; its cell has not begun. Fields: message."""
+
+
+class VersionMismatch(EnvironmentUnfit):
+    """What must agree between kernel and worker does not. Fields: step, table, hint."""
+
+    template = "the worker and this notebook differ in what must agree:\n{table}\n{hint}"
+
+
+class ModulesTooLarge(EnvironmentUnfit):
+    """Local modules are more than is sent along. Fields: module, size, limit, largest, hint."""
+
+    template = "the local module {module!r} holds {size}, and at most {limit} go with a step. {largest}{hint}"
+
+
+class PackagesUnavailable(EnvironmentUnfit):
+    """Packages that the worker lacks could not be installed there. Fields: packages, reason, hint."""
+
+    template = "the worker lacks {packages}, and could not install this: {reason}\n{hint}"
 
 
 class StepError(CellyardError):

@@ -220,7 +220,7 @@ class _Packing:
         needed: set[str] = set()
         for group, bases in self._groups(names):
             values = {name: self._real[name] for name in group}
-            packed = pack_group(values, self._all, shared_bases=bases, where=" to the step")
+            packed = pack_group(values, self._all, bases=bases, where=" to the step")
             reference = store_packed(packed, values, self._store, self._definitions)
             self._references.append(reference.to_dict())
             self._done.update(group)
@@ -228,11 +228,11 @@ class _Packing:
             needed |= self._names_of_definitions(packed.definitions)
         return needed
 
-    def _groups(self, names: set[str]) -> list[tuple[tuple[str, ...], frozenset[int]]]:
+    def _groups(self, names: set[str]) -> list[tuple[tuple[str, ...], frozenset[int] | None]]:
         values = {name: self._real[name] for name in sorted(names)}
         simple = [name for name, value in values.items() if type(value) in _CONSTANT]
         rest = {name: value for name, value in values.items() if name not in simple}
-        groups: list[tuple[tuple[str, ...], frozenset[int]]] = [((name,), frozenset()) for name in simple]
+        groups: list[tuple[tuple[str, ...], frozenset[int] | None]] = [((name,), frozenset()) for name in simple]
         if rest:
             # held by the namespace, by the real names, by values and by rest
             sharing = find_sharing(rest, holders=4)

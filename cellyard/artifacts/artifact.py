@@ -22,7 +22,7 @@ from cellyard.artifacts.encoding import decode, encode
 from cellyard.artifacts.pickler import BUFFER_BYTES, Packer
 from cellyard.artifacts.previews import preview_of
 from cellyard.artifacts.reference import Preview, Reference
-from cellyard.artifacts.sharing import find_sharing
+from cellyard.artifacts.sharing import find_sharing, shared_bases
 from cellyard.artifacts.store import Store
 from cellyard.errors import CellyardError
 
@@ -50,22 +50,29 @@ def pack_group(
     values: Mapping[str, Any],
     namespace: dict[str, Any],
     *,
-    shared_bases: frozenset[int] = frozenset(),
+    bases: frozenset[int] | None = None,
     where: str = "",
 ) -> Packed:
-    """Pickle one alias group.
+    """Pickle one alias group; ``bases`` are the arrays whose views must go on sharing their memory, if known.
 
     Raises :class:`~cellyard.errors.CannotTravel`, naming the variable and the part of it that is to blame.
     """
-    packer = Packer(namespace, shared_bases=shared_bases)
+    packer = _dumped(values, namespace, bases or frozenset(), where)
+    if bases is None and packer.met_views and (found := shared_bases(values)):
+        packer = _dumped(values, namespace, found, where)
+    modules = tuple(sorted(packer.modules - {"builtins", "cellyard", "cloudpickle", "__main__"}))
+    return Packed(tuple(values), packer.file.getbuffer(), tuple(packer.buffers), packer.tokens, modules)
+
+
+def _dumped(values: Mapping[str, Any], namespace: dict[str, Any], bases: frozenset[int], where: str) -> Packer:
+    packer = Packer(namespace, shared_bases=bases)
     try:
         packer.dump(dict(values))
     except CellyardError:
         raise
     except Exception as error:
         raise cannot_travel(values, namespace, error, where) from error
-    modules = tuple(sorted(packer.modules - {"builtins", "cellyard", "cloudpickle", "__main__"}))
-    return Packed(tuple(values), packer.file.getbuffer(), tuple(packer.buffers), packer.tokens, modules)
+    return packer
 
 
 def store_packed(packed: Packed, values: Mapping[str, Any], store: Store, definitions: DefinitionStore) -> Reference:
@@ -93,7 +100,7 @@ def pack(values: Mapping[str, Any], namespace: dict[str, Any], store: Store, *, 
     sharing = find_sharing(values)
     definitions = DefinitionStore(namespace, store)
     groups = [{name: values[name] for name in group} for group in sharing.groups]
-    packed = [pack_group(group, namespace, shared_bases=sharing.bases, where=where) for group in groups]
+    packed = [pack_group(group, namespace, bases=sharing.bases, where=where) for group in groups]
     return [store_packed(one, group, store, definitions) for one, group in zip(packed, groups, strict=True)]
 
 

@@ -27,7 +27,7 @@ from cellyard.artifacts.definitions import (
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.sharing import owner_of
 
-__all__ = ["BUFFER_BYTES", "Packer", "rebuild_view"]
+__all__ = ["BUFFER_BYTES", "Packer", "rebuild_times", "rebuild_view"]
 
 BUFFER_BYTES = 64 << 10
 _Pickler: Any = cloudpickle.Pickler  # it has no annotations of its own
@@ -39,7 +39,7 @@ class Packer(_Pickler):  # type: ignore[misc]
 
     ``shared_bases``: ids of arrays whose views must keep sharing their memory. After :meth:`dump`, ``buffers`` holds
     what left the pickle, ``tokens`` the definitions it refers to (token -> live object), ``modules`` the top-level
-    modules that loading it imports.
+    modules that loading it imports. ``met_views``: several arrays showed the memory of one.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Packer(_Pickler):  # type: ignore[misc]
         self.tokens: dict[str, Any] = {}
         self.modules: set[str] = set()
         self._namespace = namespace
+        self.met_views = False
         self._bases = shared_bases
+        self._owners: set[int] = set()
         self._defining = defining
         self._filled: set[int] = set()
         super().__init__(self.file, protocol=5, buffer_callback=self._keep_small)
@@ -135,13 +137,21 @@ class Packer(_Pickler):  # type: ignore[misc]
         raise pickle.PicklingError(f"cannot pickle the open file {obj.name!r}")
 
     def _reduce_array(self, obj: Any) -> Any:
-        if not self._bases or obj.dtype.hasobject:
+        if obj.dtype.hasobject:
             return NotImplemented
         owner = owner_of(obj)
+        self.met_views |= id(owner) in self._owners
+        self._owners.add(id(owner))
         if owner is obj or id(owner) not in self._bases:
-            return NotImplemented
+            return self._reduce_times(obj)
         offset = obj.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
         return rebuild_view, (owner, offset, obj.shape, obj.strides, (obj.dtype, obj.flags.writeable))
+
+    def _reduce_times(self, obj: Any) -> Any:
+        """Dates and times leave the pickle as integers: numpy itself gives no buffer of them away."""
+        if obj.dtype.kind not in "mM" or obj.nbytes < BUFFER_BYTES or not obj.flags.forc:
+            return NotImplemented
+        return rebuild_times, (obj.view("i8"), obj.dtype)
 
 
 _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
@@ -175,6 +185,11 @@ def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[
     view = type(owner)(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
     view.flags.writeable = writeable
     return view
+
+
+def rebuild_times(integers: Any, dtype: Any) -> Any:
+    """The array of dates or times over the memory of ``integers``."""
+    return integers.view(dtype)
 
 
 def _rebuild_cached(wrapped: Any, parameters: dict[str, Any]) -> Any:

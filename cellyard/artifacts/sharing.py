@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["Sharing", "alias_groups", "find_sharing", "owner_of"]
+__all__ = ["Sharing", "alias_groups", "find_sharing", "owner_of", "shared_bases"]
 
 #: Types whose values never change and hold nothing that does.
 _ATOMS: set[type] = {
@@ -49,11 +49,13 @@ class Sharing:
     """What a set of names shares.
 
     ``groups`` are the names joined by common objects, each sorted as given; ``bases`` the ids of arrays whose memory
-    several arrays of one group show. ``is_shared_outside`` is False only when nothing but these values holds any of
-    their mutable objects.
+    several arrays of one group show, or None where nobody has looked (see :func:`shared_bases`). ``is_shared_outside``
+    is False only when nothing but these values holds any of their mutable objects; True where that was not asked.
     """
 
-    def __init__(self, groups: tuple[tuple[str, ...], ...], bases: frozenset[int], *, is_shared_outside: bool) -> None:
+    def __init__(
+        self, groups: tuple[tuple[str, ...], ...], bases: frozenset[int] | None, *, is_shared_outside: bool = True
+    ) -> None:
         self.groups = groups
         self.bases = bases
         self.is_shared_outside = is_shared_outside
@@ -64,17 +66,29 @@ def alias_groups(values: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     return find_sharing(values).groups
 
 
-def find_sharing(values: Mapping[str, Any], *, holders: int = 2) -> Sharing:
+def find_sharing(values: Mapping[str, Any], *, holders: int | None = None) -> Sharing:
     """Alias groups and shared array memory of ``values``.
 
-    ``holders`` is how many dictionaries hold these very values on behalf of the caller, ``values`` included: their
-    references do not count as shared outside.
+    With ``holders`` it is also found whether others hold any of it: that is how many dictionaries hold these very
+    values on behalf of the caller, ``values`` included, whose references do not count.
     """
-    walker = _Walker(holders)
+    if holders is None and sum(type(value) not in _ATOMS for value in values.values()) <= 1:
+        return Sharing(tuple((name,) for name in values), None)
+    walker = _walked(values)
+    bases = frozenset(walker.shared_bases())
+    return Sharing(walker.groups(values), bases, is_shared_outside=holders is None or walker.is_shared_outside(holders))
+
+
+def shared_bases(values: Mapping[str, Any]) -> frozenset[int]:
+    """The ids of arrays whose memory several arrays of ``values`` show."""
+    return frozenset(_walked(values).shared_bases())
+
+
+def _walked(values: Mapping[str, Any]) -> _Walker:
+    walker = _Walker()
     for name in values:
         walker.walk(name, values[name])
-    bases = frozenset(walker.shared_bases())
-    return Sharing(walker.groups(values), bases, is_shared_outside=walker.is_shared_outside())
+    return walker
 
 
 def owner_of(array: Any) -> Any:
@@ -86,8 +100,7 @@ def owner_of(array: Any) -> Any:
 
 
 class _Walker:
-    def __init__(self, holders: int) -> None:
-        self._holders = holders
+    def __init__(self) -> None:
         self._roots: Counter[int] = Counter()
         self._seen: dict[int, str] = {}
         self._alive: list[Any] = []  # ids stay unique only while the objects live
@@ -98,42 +111,47 @@ class _Walker:
         self._unchanging: dict[int, bool] = {}
 
     def walk(self, name: str, value: Any) -> None:
-        """Visit everything that ``value`` reaches, on behalf of ``name``."""
+        """Visit everything that ``value`` reaches, on behalf of ``name``: a level at a time, because a level of a
+        million objects is quick only in a few calls for all of them."""
         self._parents.setdefault(name, name)
         self._roots[id(value)] += 1
         level = [value] if type(value) not in _ATOMS else []
         while level:
-            following: list[Any] = []
-            plain: list[Any] = []
-            for item in level:
-                kind = type(item)
-                if self._visited(item, kind, name):
-                    continue
-                special = _children_rule(kind)
-                if special is None:
-                    plain.append(item)
-                else:
-                    following.extend(special(self, item))
-            following.extend(gc.get_referents(*plain))
+            following = self._children(self._enter(level, name))
             level = [item for item in following if type(item) not in _ATOMS]
 
-    def _visited(self, item: Any, kind: type, name: str) -> bool:
-        key = id(item)
-        self._met[key] += 1
-        first = self._seen.get(key)
-        if first is None:
-            self._seen[key] = name
-            self._alive.append(item)
-            return False
-        # A transparent object is entered once: whoever meets it again shares what it holds.
-        if first != name and not self._is_unchanging(item, kind):
-            self.join(first, name)
-        return True
+    def _enter(self, level: list[Any], name: str) -> list[Any]:
+        """Those of the level that nobody has entered; what another name has entered is shared with it."""
+        found = {id(item): item for item in level}
+        self._met.update(map(id, level))
+        known = found.keys() & self._seen.keys()
+        for key in known:
+            item, first = found.pop(key), self._seen[key]
+            # A transparent object is entered once: whoever meets it again shares what it holds.
+            if first != name and not self._is_unchanging(item, type(item)):
+                self.join(first, name)
+        self._seen.update(dict.fromkeys(found, name))
+        fresh = list(found.values())
+        self._alive += fresh
+        return fresh
 
-    def is_shared_outside(self) -> bool:
+    def _children(self, items: list[Any]) -> list[Any]:
+        if all(_children_rule(kind) is None for kind in set(map(type, items))):
+            return gc.get_referents(*items)
+        following: list[Any] = []
+        plain: list[Any] = []
+        for item in items:
+            rule = _children_rule(type(item))
+            if rule is None:
+                plain.append(item)
+            else:
+                following.extend(rule(self, item))
+        return following + gc.get_referents(*plain)
+
+    def is_shared_outside(self, holders: int) -> bool:
         """Whether an object has more references than this walk has met. To be asked when the walk is over."""
         own = 3  # the list of visited objects, the loop's variable, the argument of getrefcount
-        met, roots, more = self._met, self._roots, self._holders - 1
+        met, roots, more = self._met, self._roots, holders - 1
         return any(
             sys.getrefcount(item) > met[id(item)] + roots[id(item)] * more + own
             for item in self._alive

@@ -30,7 +30,7 @@ from cellyard.worker.process_state import Watcher, portable
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.rehearsal import rehearse
 from cellyard.worker.shell import StepShell, make_shell
-from cellyard.worker.sizing import use_size
+from cellyard.worker.sizing import all_processors, use_size
 
 __all__ = ["serve_one_step"]
 
@@ -83,6 +83,7 @@ class _Step:
 
     def prepare(self) -> None:
         """Size, process state, then the values that the cell reads."""
+        self._processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
         use_size(self._place)
         self._watcher.apply(self._private.get("state", {}))
         self._own_environment()
@@ -153,14 +154,15 @@ class _Step:
         """Store what the cell made and say how it ended. A failed cell's bindings come back too, as they stay in a
         kernel whose cell failed."""
         memory = _anonymous_memory()
-        made = collect_outputs(
-            self._shell,
-            self._before,
-            self._groups,
-            self._store,
-            held=self._held.changes(),
-            wanted=self.request["options"].get("outputs"),
-        )
+        with all_processors(self._processors):
+            made = collect_outputs(
+                self._shell,
+                self._before,
+                self._groups,
+                self._store,
+                held=self._held.changes(),
+                wanted=self.request["options"].get("outputs"),
+            )
         self._restore_environment()
         private = base64.b64encode(pickle.dumps(portable(self._watcher.changes()))).decode()
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

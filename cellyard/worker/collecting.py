@@ -111,9 +111,13 @@ def _store_all(
 def _sharing_of(candidates: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[str, Any], Sharing]:
     """What the candidates share, with each other and with inputs, which are looked into only where that can be."""
     changing = {name: value for name, value in candidates.items() if type(value) not in _CONSTANT}
-    # held by the step's namespace, by the candidates and by this dictionary
-    if not changing or not find_sharing(changing, holders=3).is_shared_outside:
+    if not changing or not inputs:
         return candidates, find_sharing(candidates)
+    # held by the step's namespace, by the candidates and by this dictionary
+    sharing = find_sharing(changing, holders=3)
+    if not sharing.is_shared_outside:
+        constant = tuple((name,) for name in candidates if name not in changing)
+        return candidates, Sharing(sharing.groups + constant, sharing.bases)
     everything = {**candidates, **inputs}
     return everything, find_sharing(everything)
 
@@ -121,14 +125,14 @@ def _sharing_of(candidates: dict[str, Any], inputs: dict[str, Any]) -> tuple[dic
 def _pack_or_explain(
     group: dict[str, Any],
     namespace: dict[str, Any],
-    bases: frozenset[int],
+    bases: frozenset[int] | None,
     wanted: set[str],
     packed: list[tuple[Packed, dict[str, Any]]],
     stored: list[dict[str, Any]],
 ) -> None:
     """Pack the group; when a part of it cannot travel, the rest goes on without it."""
     try:
-        packed.append((pack_group(group, namespace, shared_bases=bases), group))
+        packed.append((pack_group(group, namespace, bases=bases), group))
     except CannotTravel as error:
         if error.name in wanted:
             raise

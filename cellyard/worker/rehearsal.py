@@ -26,7 +26,7 @@ def rehearse(shell: StepShell, times: int = 1) -> None:
         shell.step_source = "None;"
         shell.run_cell("None;", store_history=False)
         values = {"number": number, "items": [number], "module": pickle}
-        find_sharing(values)
+        find_sharing(values, holders=2)
         packed = pack_group(values, shell.user_ns)
         previews = {name: preview_of(value).to_dict() for name, value in values.items()}
         pack(["finished", {"pickle": packed.pickle.tobytes(), "previews": previews}])

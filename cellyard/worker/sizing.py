@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["THREAD_SETTINGS", "use_size"]
+__all__ = ["THREAD_SETTINGS", "all_processors", "use_size"]
 
 #: Keeps libraries from starting threads when they are imported; a child gets its own counts after the fork.
 THREAD_SETTINGS = {
@@ -41,6 +42,21 @@ def use_size(place: Mapping[str, Any]) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, place["gpus"]))
     if count > 1:
         _resize_loaded_pools(count)
+
+
+@contextlib.contextmanager
+def all_processors(cpus: Iterable[int]) -> Iterator[None]:
+    """The calling thread, and those that it starts meanwhile, on any of ``cpus``: hashing and writing what a step has
+    made is the worker's work, and takes twice as long where both have one processor."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 def _resize_loaded_pools(count: int) -> None:

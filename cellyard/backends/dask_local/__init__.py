@@ -1,10 +1,9 @@
 """A real Dask scheduler on this machine, in a process of its own.
 
-backend   the engine's side: starts the Dask process, starts it again when it dies
+backend   the engine's side (what it shares with other backends is in ``hosted``)
 host      the Dask process: its first moments, before Dask is imported
 serving   the Dask process: the engine's link on one side, the cluster on the other
 cluster   scheduler, worker and client in one event loop, without any port
-steps     what runs on the Dask worker: one task per step, handed to the step pool
 
 Imports nothing here, for the sake of the Dask process's start.
 """

@@ -14,7 +14,7 @@ import distributed.scheduler
 from distributed import Client, Future, Scheduler, SchedulerPlugin, Status, Worker
 from distributed.comm.inproc import global_manager
 
-from cellyard.backends.dask_local.steps import StepPlugin, run_step
+from cellyard.backends.dask_steps import StepPlugin, run_step
 
 __all__ = ["MESSAGE_INTERVAL", "THREADS", "Key", "LocalCluster"]
 

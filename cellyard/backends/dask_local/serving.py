@@ -2,7 +2,7 @@
 
     from the engine   ["submit", token, name, cost, packed task]
                       ["interrupt", token]  ["cancel", token]  ["close"]
-    to the engine     ["ready", pid]  ["begun", token]  ["messages", token, [message, ...]]
+    to the engine     ["ready", pid]  ["begun", token]  ["messages", token, [message, ...], number]
 
 "begun" has left this process before a step begins: what the engine has not seen begin, it may start again.
 """
@@ -24,7 +24,7 @@ from distributed import Future, SchedulerPlugin
 
 from cellyard.backends.base import Message, cancelled, lost
 from cellyard.backends.dask_local.cluster import LocalCluster
-from cellyard.backends.dask_local.steps import TOPIC, Pool, StepPlugin
+from cellyard.backends.dask_steps import TOPIC, Pool, StepPlugin
 from cellyard.worker.link import Frame, Link
 from cellyard.worker.processes import end_adopted
 
@@ -158,7 +158,7 @@ class StepHost:
 
     def _finish(self, token: str, step: _Step, message: Message) -> None:
         step.ended = True
-        self._link.send("messages", token, [message])
+        self._link.send("messages", token, [message], 0)
 
     def _forget(self, token: str, step: _Step) -> None:
         del self._steps[token]

@@ -1,4 +1,4 @@
-"""The Dask process as its parent, the engine, sees it: started, watched, ended."""
+"""A backend's own process as its parent, the engine, sees it: started, watched, ended."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import Any
 from cellyard.worker.link import send_blocking
 from cellyard.worker.processes import ending
 
-__all__ = ["DaskProcess"]
+__all__ = ["HostProcess"]
 
 _POLL = 0.005
 
 
-class DaskProcess:
-    """One Dask process and our end of the link to it, which whoever opens it as a link closes."""
+class HostProcess:
+    """One process and our end of the link to it, which whoever opens it as a link closes."""
 
     def __init__(self, popen: subprocess.Popen[bytes], sock: socket.socket) -> None:
         self._popen = popen
         self.sock = sock
 
     @classmethod
-    def spawn(cls, config: dict[str, Any]) -> DaskProcess:
-        """Start the process; returns after a few milliseconds, long before it can run steps.
+    def spawn(cls, module: str, config: dict[str, Any]) -> HostProcess:
+        """Start ``python -m MODULE FD PARENT``; returns after a few milliseconds, long before it can run steps.
 
         Call it on a thread that lives as long as this process: the operating system counts the end of that
         thread as the death of the parent.
@@ -35,7 +35,7 @@ class DaskProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             # -P: a file in the working directory must not stand in for a module of Python or Dask.
-            command = [sys.executable, "-P", "-m", "cellyard.backends.dask_local.host"]
+            command = [sys.executable, "-P", "-m", module]
             popen = subprocess.Popen(
                 [*command, str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
