@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cellyard.errors import InvalidSettings, InvalidSize
+from cellyard.model.kubernetes import KubernetesSettings, read_kubernetes
 from cellyard.model.resources import parse_cpu, parse_duration, parse_gpu, parse_memory
 
 __all__ = ["Settings", "load_settings", "prepare_runtime"]
@@ -40,6 +43,8 @@ class Settings:
     ``store`` is a folder, ``records`` an SQLAlchemy URL, ``runtime`` the folder of socket, lock and log (made
     by :func:`prepare_runtime`), ``idle`` the seconds after which an engine without work leaves. ``cpu``,
     ``memory`` (bytes) and ``gpu`` stand in for the machine's own capacity; None: what the machine has.
+    ``backend`` is where steps run that do not say. ``kubernetes`` is the table ``[kubernetes]`` of the file; its
+    entries may also be given as variables, such as ``CELLYARD_KUBERNETES_NAMESPACE``.
     """
 
     store: str
@@ -50,26 +55,35 @@ class Settings:
     memory: int | None = None
     gpu: int | None = None
     backend: str = "local"
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
 
     @property
     def socket(self) -> Path:
         """The engine's Unix socket; its path always fits the operating system's limit."""
         return self.runtime / SOCKET_NAME
 
+    @property
+    def records_name(self) -> str:
+        """The URL of the records as it may be shown: without a password."""
+        return _without_password(self.records)
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON."""
-        return {key: getattr(self, key) for key in _KEYS} | {"runtime": str(self.runtime)}
+        values = {key: getattr(self, key) for key in _KEYS}
+        return values | {"runtime": str(self.runtime), _TABLE: self.kubernetes.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Settings:
         """The settings that :meth:`to_dict` wrote."""
-        return cls(**{**data, "runtime": Path(data["runtime"])})
+        kubernetes = KubernetesSettings.from_dict(data.get(_TABLE) or {})
+        return cls(**{**data, "runtime": Path(data["runtime"]), _TABLE: kubernetes})
 
     def to_env(self) -> dict[str, str]:
         """The variables from which :func:`load_settings` makes exactly these settings in another process."""
         values = self.to_dict()
         if self.memory is not None:
             values["memory"] = f"{self.memory}B"
+        values[_TABLE] = json.dumps(values[_TABLE])
         return {_variable(key): str(value) for key, value in values.items() if value is not None}
 
 
@@ -101,6 +115,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         memory=_read(given, "memory", parse_memory),
         gpu=_read(given, "gpu", parse_gpu),
         backend=_read(given, "backend", _word, "local"),
+        kubernetes=_kubernetes(_settings_file(home), env),
     )
 
 
@@ -140,6 +155,7 @@ def _invalid_runtime(folder: Path, reason: str) -> InvalidSettings:
     return InvalidSettings(key="runtime", value=str(folder), origin="the runtime folder", reason=reason)
 
 
+_TABLE = "kubernetes"
 _KEYS = ("store", "records", "runtime", "idle", "cpu", "memory", "gpu", "backend")
 
 
@@ -172,17 +188,37 @@ def _from_env(env: Mapping[str, str]) -> dict[str, _Given]:
 
 
 def _from_file(path: Path) -> dict[str, _Given]:
+    values = _toml(path)
+    values.pop(_TABLE, None)
+    for key, value in values.items():
+        _check_entry(key, value, path)
+    return {key: _Given(str(value), str(path)) for key, value in values.items()}
+
+
+def _toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     import tomllib
 
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidSettings(key="settings", value=path.name, origin=str(path), reason=str(error)) from error
-    for key, value in values.items():
-        _check_entry(key, value, path)
-    return {key: _Given(str(value), str(path)) for key, value in values.items()}
+
+
+def _kubernetes(path: Path, env: Mapping[str, str]) -> KubernetesSettings:
+    """The table of the file, and above it variables; the whole in one variable stands instead of the file."""
+    whole = _variable(_TABLE)
+    if env.get(whole):
+        return KubernetesSettings.from_dict(json.loads(env[whole]))
+    table = _toml(path).get(_TABLE, {})
+    if not isinstance(table, Mapping):
+        raise InvalidSettings(key=_TABLE, value=table, origin=str(path), reason="a table is needed: [kubernetes].")
+    read_kubernetes(table, str(path))
+    names = {name.removeprefix(f"{whole}_").lower(): name for name in env if name.startswith(f"{whole}_")}
+    given = {key: env[name] for key, name in names.items() if env[name]}
+    read_kubernetes(given, f"{whole}_*")
+    return read_kubernetes({**table, **given}, "the settings")
 
 
 def _check_entry(key: str, value: object, path: Path) -> None:
@@ -205,7 +241,12 @@ def _read(given: Mapping[str, _Given], key: str, parse: Callable[[str], Any], de
         reason = f"{error.reason} Examples: {error.examples}."
         raise InvalidSettings(key=key, value=found.text, origin=found.origin, reason=reason) from error
     except ValueError as error:
-        raise InvalidSettings(key=key, value=found.text, origin=found.origin, reason=str(error)) from error
+        shown = _without_password(found.text)
+        raise InvalidSettings(key=key, value=shown, origin=found.origin, reason=str(error)) from error
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(?<=://)([^/@]*?):[^/]*@", r"\1:***@", url)
 
 
 def _folder(text: str) -> str:

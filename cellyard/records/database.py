@@ -29,7 +29,7 @@ class Database:
     """One database. Safe to use from several threads; each transaction has a connection of its own."""
 
     def __init__(self, url: str, *, busy_timeout: float) -> None:
-        self.name = url
+        self.name = "database"  # until the URL is parsed, which may hold a password
         self.busy_timeout = busy_timeout
         self._engine = self._make_engine(url)
         self._reader = self._engine.execution_options(**{_READ: True})
@@ -56,6 +56,7 @@ class Database:
     def _make_engine(self, url: str) -> Engine:
         with self._translated():
             parsed = make_url(url)
+            self.name = parsed.render_as_string(hide_password=True)
             if parsed.get_backend_name() != "sqlite":
                 return create_engine(parsed, pool_pre_ping=True)
             if parsed.database and parsed.database != ":memory:":
@@ -78,7 +79,7 @@ class Database:
                 raise RecordsLocked(path=self.name, waited=format_duration(self.busy_timeout)) from error
             raise RecordsError(f"the records {self.name}: {error.orig}.") from error
         except ArgumentError as error:
-            raise RecordsError(f"{self.name!r} is not the URL of a database: {error}.") from error
+            raise RecordsError(f"the setting `records` is not the URL of a database: {error}.") from error
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise RecordsError(f"the records {self.name}: {error}.") from error
 

@@ -16,7 +16,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     inspect,
+    select,
 )
 
 from cellyard.errors import RecordsError
@@ -123,6 +125,9 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+_PREPARING = 0x63656C6C
+"""The key of the lock under which tables are made: any number that others are unlikely to use."""
+
 
 def is_prepared(connection: Connection) -> bool:
     """Whether the database has this version of the tables; nothing is written.
@@ -142,6 +147,9 @@ def is_prepared(connection: Connection) -> bool:
 def prepare(connection: Connection) -> None:
     """Make the tables where they are missing. To be called in a transaction that writes, so that of two
     processes that open new records at once, the second finds them made."""
+    if connection.dialect.name == "postgresql":
+        # SQLite's transactions wait for each other when they begin; here two would both find nothing.
+        connection.execute(select(func.pg_advisory_xact_lock(_PREPARING)))
     if is_prepared(connection):
         return
     metadata.create_all(connection)

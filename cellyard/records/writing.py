@@ -40,6 +40,9 @@ _INSERT_STEP = insert(steps)
 _INSERT_ATTEMPT = insert(attempts)
 _INSERT_EVENTS = insert(events)
 _NUMBERED_EVENTS = insert(events).returning(events.c.seq, sort_by_parameter_order=True)
+_CONTINUE_NUMBERS = select(
+    func.setval(func.pg_get_serial_sequence("events", "seq"), select(func.max(events.c.seq)).scalar_subquery())
+)
 _RUN = select(runs.c.id, runs.c.state, runs.c.history, runs.c.started).where(runs.c.id == bindparam("key"))
 _STEP_COLUMNS = (
     steps.c.id,
@@ -220,6 +223,9 @@ def append_events(connection: Connection, rows: Iterable[EventLike]) -> list[int
         connection.execute(
             _INSERT_EVENTS, [{**value, "seq": row.seq} for value, row in zip(values, given, strict=True)]
         )
+        if connection.dialect.name == "postgresql":
+            # Its sequence does not know of numbers that were given; SQLite goes on from the highest by itself.
+            connection.execute(_CONTINUE_NUMBERS)
         return numbers
     return list(connection.execute(_NUMBERED_EVENTS, values).scalars())
 

@@ -69,7 +69,7 @@ class Engine:
             "version": __version__,
             "pid": os.getpid(),
             "store": self.settings.store,
-            "records": self.settings.records,
+            "records": self.settings.records_name,
             "prefix": sys.prefix,
             "python": platform.python_version(),
             "capacity": self.backend.capacity.to_dict(),

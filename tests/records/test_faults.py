@@ -65,6 +65,12 @@ def path(tmp_path):
     return tmp_path / "records.sqlite"
 
 
+@pytest.fixture
+def url(path):
+    """These faults are of a file."""
+    return f"sqlite:///{path}"
+
+
 def test_records_that_another_process_holds_are_said_to_be_and_nothing_is_written(url, path):
     with open_records(url, busy_timeout=0.2) as records:
         opened = records.open_step(request(), token="t1")
@@ -207,7 +213,9 @@ with open_records(sys.argv[1]) as records:
 """
 
 
-def test_processes_that_open_new_records_at_once_all_find_them_made(url):
+@pytest.mark.parametrize("kind", ["url", "postgres_url"])
+def test_processes_that_open_new_records_at_once_all_find_them_made(request, kind):
+    url = request.getfixturevalue(kind)
     processes = [
         subprocess.Popen([sys.executable, "-c", OPEN_AND_WRITE, url, f"p{n}"], stdin=subprocess.PIPE, text=True)
         for n in range(4)
@@ -231,3 +239,9 @@ def test_records_bring_nothing_heavy_but_sqlalchemy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+def test_a_server_that_is_gone_is_said_without_the_password():
+    with pytest.raises(RecordsError, match=r"records postgresql\+psycopg://me:\*\*\*@127\.0\.0\.1") as caught:
+        open_records("postgresql+psycopg://me:geheim@127.0.0.1:9/records?connect_timeout=2")
+    assert "geheim" not in str(caught.value)

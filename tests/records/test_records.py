@@ -176,7 +176,7 @@ def test_a_token_that_nobody_gave_changes_nothing(records):
 
 def test_a_token_is_used_once(records):
     records.open_step(request(), token="t1")
-    with pytest.raises(RecordsError, match="UNIQUE"):
+    with pytest.raises(RecordsError, match=r"(?i)unique"):
         records.open_step(request(), token="t1")
     assert len(records.runs()) == 1
 
@@ -266,7 +266,9 @@ def test_events_of_one_step_can_be_read_alone(records):
     assert [(each.seq, each.step) for each in records.events_since(0, step_id=1)] == [(1, "s1"), (3, "s1")]
 
 
-def test_the_private_parts_of_requests_and_ends_are_nowhere_in_the_file(records, tmp_path):
+def test_the_private_parts_of_requests_and_ends_are_nowhere_in_the_file(records, url, tmp_path):
+    if not url.startswith("sqlite"):
+        pytest.skip("PostgreSQL keeps the same columns, in files of its own")
     opened = records.open_step(request(), token="t1")
     records.mark_running("t1")
     content = {"state": "succeeded", "private": "cHJpdmF0ZQ=="}
