@@ -21,16 +21,26 @@
     │   ├── StepKilled
     │   ├── StepCancelled
     │   └── WorkerLost
+    │       └── WorkerTaken             evicted, preempted, or gone with its node: no fault of the step
     ├── EngineError                   the engine process
     │   ├── EngineUnavailable
     │   ├── EngineLeaving
     │   └── EngineMismatch
+    ├── ClusterError                  Kubernetes
+    │   ├── ClusterUnreachable          the API server does not answer
+    │   ├── ClusterRefused              rights that are missing
+    │   ├── OperatorMissing             nobody there makes workers
+    │   ├── ImageUnavailable            the node cannot get the image
+    │   ├── QuotaReached                more than the namespace may ever have
+    │   └── WorkerUnstartable           its container ends, or is never begun
     ├── RecordsError                  the database of runs
     │   └── RecordsLocked
     ├── StoreError                    the store of artifacts
     │   ├── ArtifactMissing
     │   ├── ArtifactCorrupt
-    │   └── StoreFull
+    │   ├── StoreFull
+    │   ├── StoreUnreachable            nobody answers at its address
+    │   └── StoreRefused                its server answers, and says no: bucket, credentials, rights
     └── IllegalState                  a state change that the table does not have
 
 Every class builds its message from its fields, keeps them as attributes, and survives pickling and
@@ -47,6 +57,9 @@ __all__ = [
     "ArtifactMissing",
     "CannotTravel",
     "CellyardError",
+    "ClusterError",
+    "ClusterRefused",
+    "ClusterUnreachable",
     "DoesNotFit",
     "EngineError",
     "EngineLeaving",
@@ -54,13 +67,16 @@ __all__ = [
     "EngineUnavailable",
     "EnvironmentUnfit",
     "IllegalState",
+    "ImageUnavailable",
     "InvalidCell",
     "InvalidSettings",
     "InvalidSize",
     "InvalidStepLine",
     "ModulesTooLarge",
     "NotFound",
+    "OperatorMissing",
     "PackagesUnavailable",
+    "QuotaReached",
     "RecordsError",
     "RecordsLocked",
     "StepAlreadyRunning",
@@ -71,10 +87,14 @@ __all__ = [
     "StepTimeout",
     "StoreError",
     "StoreFull",
+    "StoreRefused",
+    "StoreUnreachable",
     "UnknownName",
     "UsageError",
     "VersionMismatch",
     "WorkerLost",
+    "WorkerTaken",
+    "WorkerUnstartable",
     "error_from_dict",
 ]
 
@@ -256,6 +276,13 @@ class WorkerLost(StepError):
     template = "the worker {worker} that ran step {step} was lost. {hint}"
 
 
+class WorkerTaken(WorkerLost):
+    """The cluster took the worker away; the step is tried again as if that attempt had not been. Fields: step, worker,
+    hint."""
+
+    template = "the worker {worker} that ran step {step} was taken away. {hint}"
+
+
 class EngineError(CellyardError):
     """The engine process. Fields: message."""
 
@@ -276,6 +303,46 @@ class EngineMismatch(EngineError):
     """An engine of another environment serves this store. Fields: table, hint."""
 
     template = "the engine of this store belongs to another environment:\n{table}\n{hint}"
+
+
+class ClusterError(CellyardError):
+    """Kubernetes. Fields: message."""
+
+
+class ClusterUnreachable(ClusterError):
+    """The API server did not answer. Fields: reason."""
+
+    template = "the Kubernetes API cannot be reached: {reason}"
+
+
+class ClusterRefused(ClusterError):
+    """Rights that are missing. Fields: reason, hint."""
+
+    template = "Kubernetes does not allow it: {reason}. {hint}"
+
+
+class OperatorMissing(ClusterError):
+    """Nobody in the cluster makes workers of what we ask for. Fields: reason, hint."""
+
+    template = "the Dask operator is missing: {reason}. {hint}"
+
+
+class ImageUnavailable(ClusterError):
+    """Fields: image, reason, hint."""
+
+    template = "the image {image} cannot be used: {reason}. {hint}"
+
+
+class QuotaReached(ClusterError):
+    """A worker that is larger than the namespace's quota. Fields: wanted, reason, hint."""
+
+    template = "the quota of the namespace has no room for {wanted}: {reason}. {hint}"
+
+
+class WorkerUnstartable(ClusterError):
+    """A worker's container ends, or cannot be begun. Fields: reason, log."""
+
+    template = "the worker's container does not start: {reason}.{log}"
 
 
 class RecordsError(CellyardError):
@@ -308,6 +375,18 @@ class StoreFull(StoreError):
     """Fields: path, needed."""
 
     template = "no space left in the store {path} ({needed} were to be written); nothing was committed."
+
+
+class StoreUnreachable(StoreError):
+    """Nobody answered. Fields: store, endpoint, reason, waited, hint."""
+
+    template = "the store {store} did not answer at {endpoint} within {waited}: {reason}. {hint}"
+
+
+class StoreRefused(StoreError):
+    """The server answered and does not let us. Fields: store, endpoint, reason, hint."""
+
+    template = "the store {store} at {endpoint} refused: {reason}. {hint}"
 
 
 class IllegalState(CellyardError):

@@ -10,8 +10,10 @@ import contextlib
 import errno
 import os
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -19,8 +21,9 @@ from blake3 import blake3
 
 from cellyard.artifacts.mapping import BlobMap, map_private, unchanged_blob
 from cellyard.errors import ArtifactCorrupt, ArtifactMissing, CellyardError, StoreFull
+from cellyard.model.store_address import is_bucket, parse_bucket
 
-__all__ = ["LocalStore", "Store", "open_store"]
+__all__ = ["LocalStore", "Store", "Writer", "open_store", "prepare_fork"]
 
 Buffer = bytes | bytearray | memoryview
 
@@ -31,7 +34,16 @@ _OTHER_CONTENT = "its content does not have the hash that names it"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class Store(Protocol):
+class Writer(Protocol):
+    """Where objects are put: a store, or one batch of writes to it."""
+
+    @property
+    def url(self) -> str: ...
+
+    def put(self, data: Buffer) -> str: ...
+
+
+class Store(Writer, Protocol):
     """Content-addressed objects.
 
     ``put`` returns the object's id (blake3, 64 hex digits) once it can be read by every process; it raises
@@ -39,23 +51,53 @@ class Store(Protocol):
     of an object, checked against its id; ``map`` returns a private writable view of it, of which only the size is
     checked, because a check would read it all. Both raise :class:`~cellyard.errors.ArtifactMissing` and
     :class:`~cellyard.errors.ArtifactCorrupt`. ``verify`` names every object whose content is not its hash.
+
+    What makes round trips fewer, where there are any: inside ``with writing() as batch``, ``batch.put`` may return
+    before the object is written, and its buffer must stay as it is; all are written when the block has ended without an
+    error. ``prefetch`` has objects (id, size if known) ready to be read or mapped. ``recent`` are the small ones among
+    objects that were just written or read here, and ``accept`` takes what another process had as its recent ones.
+    ``open`` connects with what the environment says now. ``sweep`` removes what writers that died left unfinished for
+    so many seconds, and returns how much that was.
     """
 
-    @property
-    def url(self) -> str: ...
+    def open(self) -> None: ...
 
-    def put(self, data: Buffer) -> str: ...
+    def writing(self) -> AbstractContextManager[Writer]: ...
 
     def read(self, id: str) -> bytes: ...
 
     def map(self, id: str, size: int) -> memoryview: ...
 
+    def prefetch(self, wanted: Iterable[tuple[str, int | None]]) -> None: ...
+
+    def recent(self, ids: Iterable[str]) -> dict[str, bytes]: ...
+
+    def accept(self, objects: Mapping[str, bytes]) -> None: ...
+
     def verify(self) -> Iterator[tuple[str, CellyardError | None]]: ...
 
+    def sweep(self, older_than: float) -> int: ...
 
-def open_store(url: str) -> Store:
-    """The store at ``url``: a folder of this machine."""
-    return LocalStore(Path(url))
+
+def open_store(url: str, *, patience: float | None = None) -> Store:
+    """The store at ``url``: a folder of this machine, or an address in a bucket (see ``model.store_address``).
+
+    Nothing is contacted. ``patience``: seconds for which a server that does not answer is waited for; None: long, but
+    not at its first request, which may have a wrong address.
+    """
+    if not is_bucket(url):
+        return LocalStore(Path(url))
+    from cellyard.artifacts.s3_store import S3Store
+
+    return S3Store(parse_bucket(url), patience=patience)
+
+
+def prepare_fork(url: str) -> None:
+    """Have everything imported that a forked child needs of the store, without a thread or a connection."""
+    if is_bucket(url):
+        from cellyard.artifacts import s3_connection, s3_store  # noqa: F401
+
+        s3_connection.prepare_fork()
 
 
 class LocalStore:
@@ -69,6 +111,24 @@ class LocalStore:
     @property
     def url(self) -> str:
         return self._root
+
+    def open(self) -> None:
+        """Nothing: a folder is always open."""
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """The store itself: each object is written when its put returns."""
+        yield self
+
+    def prefetch(self, wanted: Iterable[tuple[str, int | None]]) -> None:
+        """Nothing: all objects are here."""
+
+    def recent(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """None: whoever reads them finds the files."""
+        return {}
+
+    def accept(self, objects: Mapping[str, bytes]) -> None:
+        """Nothing is kept: the files are here."""
 
     def path(self, id: str) -> str:
         """The file of an object, whether it exists or not."""
@@ -172,6 +232,16 @@ class LocalStore:
             hasher.update_mmap(file)
             damaged = hasher.hexdigest() != id
             yield id, ArtifactCorrupt(id=id, path=str(file), reason=_OTHER_CONTENT) if damaged else None
+
+    def sweep(self, older_than: float) -> int:
+        """Remove temporary files that were not written to for so many seconds; returns how many."""
+        removed = 0
+        for file in (self._folder / "tmp").glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > older_than:
+                    file.unlink()
+                    removed += 1
+        return removed
 
 
 def _has(path: str, size: int) -> bool:

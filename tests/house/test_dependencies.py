@@ -9,7 +9,7 @@ from importlib.metadata import packages_distributions
 from tests.house.source_tree import ROOT, dotted, imports, modules, room_of, third_party
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-WORKER = {"errors", "settings", "machine", "model", "analysis", "artifacts", "worker"}
+WORKER = {"errors", "settings", "machine", "model", "analysis", "artifacts", "environment", "worker"}
 """The rooms that run where only the base dependencies are installed."""
 UNSEEN = {
     "dask": "distributed is its scheduler; both must be of one version",
@@ -22,8 +22,11 @@ UNSEEN = {
 }
 """Needed without an import of ours, and why."""
 # Imported only where a value of theirs is at hand, so they are there already; traitlets and starlette come
-# with IPython and FastAPI, whose public faces they are.
+# with IPython and FastAPI, whose public faces they are. A store on S3 brings what it needs: the extra of its name.
 BROUGHT = {
+    "aiobotocore",
+    "s3fs",
+    "zstandard",
     "numpy",
     "pandas",
     "pyarrow",

@@ -13,10 +13,25 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "machine": ({"model", "settings"}, set()),
     "model": (set(), set()),
     "analysis": ({"model"}, {"IPython"}),
-    "artifacts": (set(), {"blake3", "cloudpickle", "fsspec", "msgpack", "numpy", "pandas", "pyarrow"}),
+    "artifacts": (
+        {"model"},
+        {
+            "aiobotocore",
+            "blake3",
+            "cloudpickle",
+            "fsspec",
+            "msgpack",
+            "numpy",
+            "pandas",
+            "pyarrow",
+            "s3fs",
+            "zstandard",
+        },
+    ),
+    "environment": ({"analysis", "artifacts"}, {"packaging"}),
     "records": ({"model"}, {"sqlalchemy"}),
     "worker": (
-        {"model", "artifacts", "analysis"},
+        {"model", "artifacts", "analysis", "environment"},
         {
             "IPython",
             "cloudpickle",
@@ -46,7 +61,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "__main__": ({"cli"}, set()),
     "kernel_magics": (
-        {"model", "settings", "analysis", "artifacts", "worker", "service", "history"},
+        {"model", "settings", "analysis", "artifacts", "environment", "worker", "service", "history"},
         {
             "IPython",
             "cloudpickle",
