@@ -1,0 +1,87 @@
+"""Processes are killed at random while steps run: whatever a cell was told had succeeded is there afterwards, whole."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from cellyard import History
+from cellyard.artifacts.store import open_store
+from tests.faults.processes import descendants_of
+from tests.notebooks.kernels import Kernel
+from tests.service.engines import Home
+
+STEPS = 150
+NOTEBOOK = "/tmp/notebook.ipynb"
+TOLD = {"WorkerLost", "StepKilled", "EngineUnavailable", "EngineError"}
+
+
+class Killer(threading.Thread):
+    """Kills the engine, or anything below it, every now and then. What it hit is in ``killed``."""
+
+    def __init__(self, home: Home, seed: int) -> None:
+        super().__init__(daemon=True)
+        self._client = home.client()
+        self._random = random.Random(seed)
+        self._ended = threading.Event()
+        self.killed: list[str] = []
+
+    def run(self) -> None:
+        while not self._ended.wait(self._random.uniform(0.05, 1.5)):
+            facts = self._client.info()
+            if facts is not None:
+                self._kill_one(facts["pid"])
+
+    def _kill_one(self, engine: int) -> None:
+        victim = self._random.choice([engine, *sorted(descendants_of(engine))])
+        try:
+            name = Path(f"/proc/{victim}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            os.kill(victim, signal.SIGKILL)
+        except OSError:  # it has just ended
+            return
+        self.killed.append(name)
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_what_was_said_to_have_succeeded_is_there_whole(kernel: Kernel, home: Home):
+    seed = random.randrange(1 << 32)
+    killer = Killer(home, seed)
+    kernel.run("%%step warm\n1")
+    killer.start()
+    succeeded, told = {}, []
+    for number in range(STEPS):
+        cell = (
+            f"%%step n{number}\nimport time\nmade_{number} = list(range({number}, 100_000))\ntime.sleep(0.1)\n{number}"
+        )
+        ran = kernel.try_run(cell, timeout=120)
+        if ran.error is None:
+            succeeded[f"n{number}"] = number
+        else:
+            told.append(ran.error["ename"])
+    killer.end()
+    assert len(killer.killed) > 20, f"seed {seed}"
+    assert told, f"nothing was ever hit: {killer.killed}"
+    assert set(told) <= TOLD, f"seed {seed}"
+    assert len(succeeded) > STEPS // 4, told
+
+    ran = kernel.run("%%step after\nimport time\n'alive'")
+    assert ran.result == "'alive'"
+    history = History(home.settings)
+    steps = {step.name: step for step in history.steps(NOTEBOOK)}
+    for name, number in succeeded.items():
+        assert steps[name].state == "succeeded"
+        assert steps[name][f"made_{number}"] == list(range(number, 100_000))
+    history.close()
+    damaged = [error for _, error in open_store(home.settings.store).verify() if error is not None]
+    assert not damaged
+    print(f"{len(killer.killed)} killed, {len(told)} of {STEPS} steps told so, seed {seed}")
