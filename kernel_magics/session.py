@@ -10,6 +10,7 @@ from kernel_magics.identity import Identity
 if TYPE_CHECKING:
     from cellyard.service.client import EngineClient
     from kernel_magics.namespace import Namespace
+    from kernel_magics.reach import Reach
 
 __all__ = ["Session"]
 
@@ -23,6 +24,7 @@ class Session:
         self._lock = threading.RLock()
         self._client: EngineClient | None = None
         self._namespace: Namespace | None = None
+        self._reach: Reach | None = None
         self._checker: Any = None
 
     @property
@@ -46,6 +48,16 @@ class Session:
                 self._namespace = Namespace(self.shell, self.client.settings.store)
                 self._checker = StandInChecker(self.shell)
             return self._namespace
+
+    @property
+    def reach(self) -> Reach:
+        """What steps need that run on other machines."""
+        with self._lock:
+            if self._reach is None:
+                from kernel_magics.reach import Reach
+
+                self._reach = Reach(self.client.settings.store)
+            return self._reach
 
     def before_cell(self, info: Any) -> None:
         """Fetch what the coming cell uses; nothing, while no step has made anything."""

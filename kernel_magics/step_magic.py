@@ -6,14 +6,18 @@ import base64
 import contextlib
 import hashlib
 import pickle
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cellyard.analysis.facts import Facts
+from cellyard.environment.elsewhere import depart, first_variables, returned
 from cellyard.errors import CellyardError
 from cellyard.model.step import StepRequest
 from cellyard.model.step_line import StepLine, expand, parse_step_line
 from cellyard.worker import process_state
 from kernel_magics.live_output import LiveOutput
+from kernel_magics.namespace import Inputs
 from kernel_magics.remote_errors import exception_of, shown_plainly
 from kernel_magics.session import Session
 
@@ -35,7 +39,7 @@ class StepCell:
         with _plain_errors():
             request = self._request(line, cell)
             finished, worker = self._run(request)
-            self._bind(finished)
+            self._bind(finished, request)
         if finished["error"] is not None:
             raise exception_of(finished["error"], step=request.name, worker=worker, load=self._session.namespace.load)
 
@@ -47,6 +51,7 @@ class StepCell:
         namespace = self._session.namespace
         facts = namespace.facts(name, cell)
         inputs = namespace.pack(name, cell, facts, options.inputs)
+        environment = self._environment(options, facts, inputs)
         identity = self._session.identity
         return StepRequest(
             notebook=identity.notebook,
@@ -60,9 +65,19 @@ class StepCell:
             options=options,
             execution_count=self._execution_count(),
             inputs=inputs.references,
-            private=self._private(options, inputs.pure),
+            private=self._private(inputs.pure, is_elsewhere=environment is not None),
             packages=inputs.packages,
+            environment=environment,
         )
+
+    def _environment(self, options: StepLine, facts: Facts, inputs: Inputs) -> dict[str, Any] | None:
+        """What the step needs on another machine; nothing where it runs on this one."""
+        if options.backend == "local":
+            return None
+        gathered = self._session.reach.gather(facts, inputs)
+        for note in gathered.notes:
+            print(f"note: {note}", file=sys.stderr)
+        return gathered.environment.to_dict()
 
     def _cell_id(self) -> str | None:
         parent = getattr(self.shell, "parent_header", None) or {}
@@ -73,9 +88,10 @@ class StepCell:
         """The number of the cell that runs now."""
         return int(self.shell.displayhook.prompt_count)
 
-    def _private(self, options: StepLine, pure: tuple[str, ...]) -> str:
+    def _private(self, pure: tuple[str, ...], *, is_elsewhere: bool) -> str:
+        state = process_state.portable(process_state.capture())
         content = {
-            "state": process_state.portable(process_state.capture()),
+            "state": depart(state, first_variables()) if is_elsewhere else state,
             "pure": pure,
             "colors": self.shell.colors,
             "line_offset": 1,
@@ -95,13 +111,19 @@ class StepCell:
                 (stream.interrupt if interrupts == 1 else stream.cancel)()
         return following.finished, following.worker
 
-    def _bind(self, finished: Mapping[str, Any]) -> None:
+    def _bind(self, finished: Mapping[str, Any], request: StepRequest) -> None:
         namespace = self._session.namespace
         namespace.bind(finished["outputs"], finished["deleted"])
         if finished.get("private"):
-            process_state.apply(pickle.loads(base64.b64decode(finished["private"])))
+            self._take_over(pickle.loads(base64.b64decode(finished["private"])), request)
         if finished["result"]:
             LiveOutput(self.shell).remember_result(next(iter(namespace.values(finished["result"]).values())))
+
+    def _take_over(self, state: Mapping[str, Any], request: StepRequest) -> None:
+        """What the step has changed in the listed process state."""
+        if request.environment is not None:
+            state = returned(state, process_state.capture(("environment", "path")))
+        process_state.apply(state)
 
 
 class _Following:

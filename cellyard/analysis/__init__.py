@@ -3,6 +3,7 @@
 - :func:`analyze` -> :class:`Facts`: names read, bound, unbound, changed;
 - :func:`needed_names`, :func:`changed_names`, :func:`missing_names`: facts against a namespace;
 - :func:`names_used_by`, :func:`reachable_names`: the same for live functions, classes and instances;
+- :func:`modules_imported_by`, :func:`modules_imported_in`: what live code, or a text, imports when it runs;
 - :func:`token_names`, :func:`nearest_name`: words of a raw cell, and the likeliest spelling;
 - :func:`hazards`: what cannot work in a step.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from cellyard.analysis.facts import Facts
 from cellyard.analysis.functions import GlobalUse, globals_used_by, names_used_by, parts_of, reachable_names
 from cellyard.analysis.hazards import Hazard, hazards
+from cellyard.analysis.imports import modules_imported_by, modules_imported_in
 from cellyard.analysis.names import analyze
 from cellyard.analysis.needs import MissingName, changed_names, changes_when_read, missing_names, needed_names
 from cellyard.analysis.tokens import nearest_name, token_names
@@ -27,6 +29,8 @@ __all__ = [
     "globals_used_by",
     "hazards",
     "missing_names",
+    "modules_imported_by",
+    "modules_imported_in",
     "names_used_by",
     "nearest_name",
     "needed_names",

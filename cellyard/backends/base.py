@@ -58,7 +58,8 @@ class Backend(Protocol):
     - For each token that ``submit`` took, the listener gets messages in order, and last exactly one
       ``{"kind": "finished"}``: also when the child, the worker or the backend's own process dies (state
       "lost", error type "WorkerLost", with the cause), and at the latest when ``close`` returns. Before it
-      come "started", then "output" and "memory"; a step that never started has only "finished".
+      come "started", then "output" and "memory"; a step that never started has only "finished". A "note" (a
+      sentence for the user: what is waited for, what is installed) may come at any time before the end.
     - The listener is called on the loop that called ``start``, with a batch of messages of one token, and
       must not raise.
     - Steps start in the order of submission, and never more at once than CPU, memory and GPU allow. A step
@@ -107,12 +108,12 @@ def cost(resources: Resources) -> dict[str, int]:
     return wanted
 
 
-def check_fits(task: StepTask, capacity: Resources) -> None:
-    """Raise DoesNotFit when the task could not run here even alone."""
-    if not task.resources.fits(capacity):
-        raise DoesNotFit(
-            step=task.name, wanted=str(task.resources), capacity=str(capacity), hint="Ask for less, or use --fit."
-        )
+def check_fits(task: StepTask, capacity: Resources, size: Resources | None = None) -> None:
+    """Raise DoesNotFit when the task could not run here even alone. ``size``: its size, where that is another than
+    the task's own."""
+    wanted = size or task.resources
+    if not wanted.fits(capacity):
+        raise DoesNotFit(step=task.name, wanted=str(wanted), capacity=str(capacity), hint="Ask for less, or use --fit.")
 
 
 def finished(state: str, error: CellyardError, *, cause: str | None = None, peak: int = 0) -> Message:

@@ -207,6 +207,8 @@ class Runner:
         kind = message["kind"]
         if kind == "output":
             self._tell.step(live, "output", message["message"])
+        elif kind == "note":
+            self._tell.note(live, str(message["text"]))
         elif kind == "memory":
             live.peak_memory = max(live.peak_memory, int(message["peak"]))
             content = {"bytes": message["bytes"], "peak": message["peak"]}

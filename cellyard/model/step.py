@@ -20,6 +20,8 @@ class StepRequest:
     (None: the engine opens a run of this one step). ``source`` is the cell below its %%step line, ``line``
     that line with ``{x}`` expanded, ``raw_line`` as it was typed. ``inputs`` are artifact references, opaque
     to the engine. ``packages`` are the top-level modules that the notebook has imported.
+    ``environment`` is what the step needs where the kernel's machine is out of reach (opaque here, see
+    ``cellyard.environment``); None: it runs on the kernel's machine.
     ``private`` (base64) is process state with the user's environment: it is handed to the worker and shown
     in no record, log or repr.
     """
@@ -37,6 +39,7 @@ class StepRequest:
     inputs: tuple[dict[str, Any], ...] = ()
     private: str = field(default="", repr=False)
     packages: tuple[str, ...] = ()
+    environment: dict[str, Any] | None = None
 
     @property
     def resources(self) -> Resources:

@@ -15,22 +15,25 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.held import HeldState
 from cellyard.artifacts.store import Store, open_store
 from cellyard.errors import CellyardError, StepKilled
+from cellyard.worker import process_state
 from cellyard.worker.collecting import collect_outputs, describe_error
 from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
-from cellyard.worker.process_state import Watcher, portable
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.rehearsal import rehearse
 from cellyard.worker.shell import StepShell, make_shell
 from cellyard.worker.sizing import all_processors, use_size
+
+if TYPE_CHECKING:
+    from cellyard.environment.elsewhere import Sojourn
 
 __all__ = ["serve_one_step"]
 
@@ -75,7 +78,8 @@ class _Step:
         self._channel = channel
         self._store: Store = open_store(place["store"])
         self._private: dict[str, Any] = pickle.loads(base64.b64decode(self.request["private"] or b"gAV9lC4="))
-        self._watcher = Watcher()
+        self._watcher = process_state.Watcher()
+        self._sojourn: Sojourn | None = None
         self._shell: StepShell = make_shell()
         self._groups: list[LoadedGroup] = []
         self._error: dict[str, Any] | None = None
@@ -85,7 +89,7 @@ class _Step:
         """Size, process state, then the values that the cell reads."""
         self._processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
         use_size(self._place)
-        self._watcher.apply(self._private.get("state", {}))
+        self._watcher.apply(self._settled(self._private.get("state", {})))
         self._own_environment()
         self._load_inputs()
         self._shell.connect(self._channel)
@@ -96,6 +100,22 @@ class _Step:
         self._before = dict(self._shell.user_ns)
         tokens = {token for reference in self.request["inputs"] for token in reference.get("tokens") or ()}
         self._held = HeldState(tokens, self._shell.user_ns)
+
+    def _settled(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The kernel's state as it can be had here; the same, where the kernel is on this machine."""
+        elsewhere = self._place.get("elsewhere")
+        if elsewhere is None:
+            return state
+        from cellyard.environment.elsewhere import Sojourn
+
+        os.makedirs(elsewhere["scratch"], exist_ok=True)  # noqa: PTH103
+        self._sojourn = Sojourn(process_state.capture(("environment", "path")), **elsewhere)
+        return self._sojourn.settle(state)
+
+    def _changed_state(self) -> Mapping[str, Any]:
+        """What the cell has changed in the listed process state, as the kernel can take it over."""
+        changes = process_state.portable(self._watcher.changes())
+        return changes if self._sojourn is None else self._sojourn.report(changes)
 
     def _own_environment(self) -> None:
         """The variables of ``--env``, which are for this step alone."""
@@ -164,7 +184,7 @@ class _Step:
                 wanted=self.request["options"].get("outputs"),
             )
         self._restore_environment()
-        private = base64.b64encode(pickle.dumps(portable(self._watcher.changes()))).decode()
+        private = base64.b64encode(pickle.dumps(self._changed_state())).decode()
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return {
             "state": "succeeded" if succeeded else "failed",

@@ -45,8 +45,8 @@ class ParentHandle:
         self.packages = packages
 
     @classmethod
-    def spawn(cls, packages: tuple[str, ...]) -> ParentHandle:
-        """Start a parent; returns before it has imported anything."""
+    def spawn(cls, packages: tuple[str, ...], folder: str = "") -> ParentHandle:
+        """Start a parent; returns before it has imported anything. ``folder`` has packages that the image lacks."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [
             sys.executable,
@@ -55,6 +55,7 @@ class ParentHandle:
             "cellyard.worker.parent",
             str(theirs.fileno()),
             str(os.getpid()),
+            folder,
             *packages,
         ]
         environment = {
@@ -214,10 +215,12 @@ def _dismiss(spare: asyncio.Future[Child]) -> None:
 
 
 class Parents:
-    """The parent in use, and perhaps its successor."""
+    """The parent in use, and perhaps its successor. ``folder`` has packages that the image lacks; it is on the path of
+    all of them."""
 
-    def __init__(self, handle: ParentHandle | None) -> None:
+    def __init__(self, handle: ParentHandle | None, folder: str = "") -> None:
         self._handle = handle
+        self._folder = folder
         self._current: _Parent | None = None
         self._unsafe: set[str] = set()
         self._preparing: asyncio.Task[None] | None = None
@@ -226,7 +229,10 @@ class Parents:
 
     async def start(self) -> None:
         """Attach the parent to this loop, started now if it was not before."""
-        self._current = _Parent(self._handle or ParentHandle.spawn(()))
+        self._current = _Parent(self._handle or self._spawn(()))
+
+    def _spawn(self, packages: Iterable[str]) -> ParentHandle:
+        return ParentHandle.spawn(tuple(sorted(packages)), self._folder)
 
     async def child(self, packages: Iterable[str]) -> Child:
         """A clean child; of a new parent when the old one has died."""
@@ -234,7 +240,7 @@ class Parents:
             known = self._current.packages if self._current is not None else set()
             if self._current is not None:
                 self._current.close()
-            self._current = _Parent(ParentHandle.spawn(tuple(sorted(known - self._unsafe))))
+            self._current = _Parent(self._spawn(known - self._unsafe))
         return await self._current.take()
 
     def fork_ahead(self) -> None:
@@ -254,7 +260,7 @@ class Parents:
     async def _replace(self, wanted: set[str]) -> None:
         try:
             while True:
-                self._next = _Parent(ParentHandle.spawn(tuple(sorted(wanted))))
+                self._next = _Parent(self._spawn(wanted))
                 await self._next.ready
                 if self._next.dead:  # an import killed it: the steps that need that package find out themselves
                     self._give_up(wanted)

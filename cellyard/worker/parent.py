@@ -2,7 +2,8 @@
 
 It has a single thread, or its children could deadlock: packages are imported with all pools at one thread, and one
 that leaves a thread behind is reported as unsafe; whoever started the parent then starts another without it.
-Started as ``python -m cellyard.worker.parent FD``; the socket behind FD carries one MessagePack message per datagram:
+Started as ``python -m cellyard.worker.parent FD OWNER FOLDER PACKAGES``; the socket behind FD carries one MessagePack
+message per datagram:
 
     in    ["fork"] with a socket for the child         out   ["forked", pid]
                                                              ["ready", imported, unsafe]
@@ -16,6 +17,7 @@ import importlib
 import os
 import select
 import signal
+import site
 import socket
 import sys
 import sysconfig
@@ -36,7 +38,7 @@ _SWEEP_AGAIN = 0.005
 
 def main() -> None:
     """Import, then fork on demand until the control socket closes or SIGTERM comes; never returns."""
-    descriptor, owner, packages = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    descriptor, owner, folder, packages = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
     die_with_parent(owner)
     adopt_orphans()
     os.setsid()
@@ -45,7 +47,8 @@ def main() -> None:
     control = socket.socket(fileno=descriptor)
     status = 0
     try:
-        _work(control, packages)
+        _put_before_installed(folder)
+        _work(control, packages, folder)
     except SystemExit:
         status = 0  # by SIGTERM
     except Exception:  # noqa: BLE001 - whatever it was, the steps are ended all the same
@@ -56,9 +59,22 @@ def main() -> None:
         os._exit(status)  # taking the imported packages apart would take longer than anything above
 
 
-def _work(control: socket.socket, packages: Iterable[str]) -> None:
+def _put_before_installed(folder: str) -> None:
+    """Have packages that the image lacks, or has in another version, found before its own, but after Python's."""
+    if folder:
+        before = set(sys.path)
+        site.addsitedir(folder)
+        added = [each for each in sys.path if each not in before]
+        rest = [each for each in sys.path if each in before]
+        place = next((i for i, each in enumerate(rest) if each in _installed()), len(rest))
+        sys.path[:] = [*rest[:place], *added, *rest[place:]]
+        # For processes that a step starts.
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+
+
+def _work(control: socket.socket, packages: Iterable[str], folder: str) -> None:
     _make_shell()
-    imported, unsafe = import_safely(packages)
+    imported, unsafe = import_safely(packages, folder)
     _warm_shell()
     gc.collect()
     gc.freeze()  # a collection in a child would otherwise touch, and so copy, every page of the parent
@@ -78,13 +94,14 @@ def _end_all_steps() -> None:
         time.sleep(0.001)
 
 
-def import_safely(packages: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Import installed packages; those that start a thread are named second, those that fail not at all."""
+def import_safely(packages: Iterable[str], folder: str = "") -> tuple[list[str], list[str]]:
+    """Import installed packages, also those in ``folder``; those that start a thread are named second, those that fail
+    not at all."""
     imported: list[str] = []
     unsafe: list[str] = []
     threads = _threads()
     for name in packages:
-        if not _is_installed(name):
+        if not _is_installed(name, folder):
             continue
         try:
             importlib.import_module(name)
@@ -97,7 +114,11 @@ def import_safely(packages: Iterable[str]) -> tuple[list[str], list[str]]:
     return imported, unsafe
 
 
-def _is_installed(name: str) -> bool:
+def _installed() -> set[str]:
+    return {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+
+
+def _is_installed(name: str, folder: str) -> bool:
     """True for packages of the environment; modules beside the notebook may change between steps."""
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
@@ -106,7 +127,7 @@ def _is_installed(name: str) -> bool:
         found = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return False
-    places = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    places = {*_installed(), folder}
     origin = (found.origin or "") if found is not None else ""
     return any(origin.startswith(place + os.sep) for place in places if place)
 

@@ -8,24 +8,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cellyard.errors import CellyardError, StepCancelled, StepKilled, StepOutOfMemory
+from cellyard.worker.families import Families
 from cellyard.worker.forks import Child, ParentHandle, Parents
 from cellyard.worker.link import Link
 from cellyard.worker.memory import tree_memory
 from cellyard.worker.places import Places
+from cellyard.worker.surroundings import Surroundings
 from cellyard.worker.watching import MemoryWatch
 
 __all__ = ["StepPool"]
 
 Message = dict[str, Any]
 Emit = Callable[[list[Message]], None]
+T = TypeVar("T")
 #: Seconds after a step's end before the next child is forked.
 FORK_PAUSE = 0.01
 INTERRUPT_SIGNAL = signal.SIGINT
@@ -35,7 +39,8 @@ class StepPool:
     """Runs steps in child processes.
 
     ``store`` is the store's URL, ``cpus`` the processors that steps may use (default: this process's), ``gpus`` how
-    many devices there are. ``parent`` is a handle from :meth:`spawn_parent`, if one was started ahead.
+    many devices there are. ``parent`` is a handle from :meth:`spawn_parent`, if one was started ahead. ``bind`` False:
+    steps get a number of processors, and none in particular (see Places).
     """
 
     def __init__(
@@ -46,11 +51,14 @@ class StepPool:
         cpus: Sequence[int] | None = None,
         gpus: int = 0,
         parent: ParentHandle | None = None,
+        bind: bool = True,
     ) -> None:
         self._store = store
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._places = Places(cpus if cpus is not None else sorted(os.sched_getaffinity(0)), gpus)
-        self._parents = Parents(parent)
+        self._places = Places(cpus if cpus is not None else sorted(os.sched_getaffinity(0)), gpus, bind=bind)
+        self._families = Families(Parents(parent))
+        self._folder = runtime / "environment"
+        self._surroundings = Surroundings(store, self._folder)
         self._running: dict[str, _Running] = {}
         self._closed = False
 
@@ -61,7 +69,7 @@ class StepPool:
 
     async def start(self) -> None:
         """Start the step parent if none was given; returns at once."""
-        await self._parents.start()
+        await self._families.start()
 
     async def run(self, task: Mapping[str, Any], emit: Emit) -> None:
         """Run one step; returns after its one "finished" message was emitted. Never raises for a failed step."""
@@ -72,17 +80,38 @@ class StepPool:
         place = self._places.take(task["resources"])
         self._running[task["token"]] = running
         try:
-            child = await self._parents.child(task["request"].get("packages") or ())
-            await running.run(child, {"store": self._store, **place})
+            environment = task["request"].get("environment")
+            if environment is None:
+                await self._run_by(self._families.at_home, running, {"store": self._store, **place})
+            else:
+                await self._run_elsewhere(environment, running, {"store": self._store, **place})
         except CellyardError as error:
             running.end("failed", error)
         finally:
             del self._running[task["token"]]
             self._places.give_back(place)
+
+    async def _run_elsewhere(self, environment: Mapping[str, Any], running: _Running, place: dict[str, Any]) -> None:
+        """Run a step whose kernel is on another machine: with its modules and packages, in a folder of its own."""
+        prepared = await running.unless_stopped(self._surroundings.of(environment, running.note))
+        if prepared is None:
+            return
+        scratch = self._folder / "scratch" / running.token
+        place["elsewhere"] = {"modules": prepared.modules, "scratch": str(scratch)}
+        try:
+            async with self._families.using(prepared.packages) as parents:
+                await self._run_by(parents, running, place)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+    async def _run_by(self, parents: Parents, running: _Running, place: Mapping[str, Any]) -> None:
+        try:
+            await running.run(await parents.child(running.packages), place)
+        finally:
             if not self._closed:
                 # A moment later: what the step has answered is on its way through other processes of this machine.
-                asyncio.get_running_loop().call_later(FORK_PAUSE, self._parents.fork_ahead)
-                self._parents.prepare(task["request"].get("packages") or ())
+                asyncio.get_running_loop().call_later(FORK_PAUSE, parents.fork_ahead)
+                parents.prepare(running.packages)
 
     def interrupt(self, token: str) -> bool:
         """Raise KeyboardInterrupt in a running cell, as soon as it has begun; False for an unknown token."""
@@ -100,14 +129,15 @@ class StepPool:
 
     def pids(self) -> set[int]:
         """The children of this process that belong to the pool: whoever sweeps up orphans spares them."""
-        return self._parents.pids()
+        return self._families.pids() | self._surroundings.pids()
 
     async def close(self) -> None:
         """End every step and the parent; a step that comes now is cancelled."""
         self._closed = True
         for token in list(self._running):
             self.kill(token)
-        await self._parents.close()
+        self._surroundings.close()
+        await self._families.close()
 
 
 class _Running:
@@ -118,12 +148,33 @@ class _Running:
         self._emit = emit
         self._worker = worker
         self._name: str = task["name"]
+        self.token: str = task["token"]
+        self.packages: Sequence[str] = task["request"].get("packages") or ()
         self._limit: int | None = task["resources"].get("memory")
         self._child: Child | None = None
         self._watch: MemoryWatch | None = None
         self._interrupt_waits = False
+        self._is_prepared_for = False
         self._ended = asyncio.Event()
         self._verdict: tuple[str, CellyardError | None] | None = None
+
+    def note(self, text: str) -> None:
+        """A sentence for the user, shown with the step's output; also before it has started."""
+        self._emit([{"kind": "note", "text": text}])
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What comes of ``work``, or None when the step is stopped meanwhile; it has then ended."""
+        self._is_prepared_for = True
+        doing = asyncio.create_task(work)
+        stopped = asyncio.create_task(self._ended.wait())
+        await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        self._is_prepared_for = False
+        if self._verdict is None:
+            return await doing
+        doing.cancel()
+        self.end(*self._verdict)
+        return None
 
     async def run(self, child: Child, place: Mapping[str, Any]) -> None:
         self._child = child
@@ -168,7 +219,9 @@ class _Running:
         return {"kind": "finished", **content, "peak_memory": self._watch.peak, "time": time.time()}
 
     def interrupt(self) -> None:
-        if self._child is None:
+        if self._is_prepared_for:
+            self.kill("cancelled", StepCancelled(step=self._name, by=" while its environment was prepared"))
+        elif self._child is None:
             self._interrupt_waits = True
         else:
             self._signal(INTERRUPT_SIGNAL)
@@ -176,6 +229,8 @@ class _Running:
     def kill(self, state: str, error: CellyardError | None) -> None:
         if self._verdict is None and not self._finished:
             self._verdict = (state, error)
+            if self._is_prepared_for:
+                self._ended.set()
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:

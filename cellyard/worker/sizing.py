@@ -31,13 +31,14 @@ _POOL_VARIABLES = (
 def use_size(place: Mapping[str, Any]) -> None:
     """Keep this process and its children to the processors of ``place``, with as many threads per pool.
 
-    ``place`` has ``cpus`` (processor numbers) and ``gpus`` (device numbers). Libraries that are loaded get their count
-    from their own setters; those loaded later read it from the environment, or see the affinity.
+    ``place`` has ``cpus`` (processor numbers) and ``gpus`` (device numbers). With ``threads`` it is only their number,
+    on any processors. Libraries that are loaded get their count from their own setters; those loaded later read it from
+    the environment, or see the affinity.
     """
     cpus = list(place["cpus"])
-    if hasattr(os, "sched_setaffinity"):
+    count: int = place.get("threads", len(cpus))
+    if "threads" not in place and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus)
-    count = len(cpus)
     os.environ.update(dict.fromkeys(_POOL_VARIABLES, str(count)))
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, place["gpus"]))
     if count > 1:
