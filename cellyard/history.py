@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -36,7 +37,10 @@ class History:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or load_settings()
-        self._source = _Source(EngineClient(self._settings), open_store(self._settings.store))
+        client = EngineClient(self._settings)
+        self._source = _Source(client, open_store(self._settings.store))
+        # Nobody closes what is asked in passing, as in History().run(3).
+        weakref.finalize(self._source, client.close)
 
     def runs(self, *, limit: int = 50, notebook: str | None = None, state: str | None = None) -> RunList:
         """The latest runs, newest first: all, or those of one notebook or in one state."""

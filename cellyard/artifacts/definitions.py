@@ -9,6 +9,7 @@ and its old instances keep their old class.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import enum
 import importlib
 import types
@@ -83,17 +84,18 @@ class Context:
     loads: Callable[[bytes], Any]
 
 
-_CONTEXTS: list[Context] = []
+#: Where definitions come from, of the innermost unpickling on this thread.
+_CONTEXT: contextvars.ContextVar[Context] = contextvars.ContextVar("cellyard_definitions")
 
 
 @contextlib.contextmanager
 def loading(context: Context) -> Iterator[None]:
     """Unpickling inside this block resolves definitions through ``context``."""
-    _CONTEXTS.append(context)
+    token = _CONTEXT.set(context)
     try:
         yield
     finally:
-        _CONTEXTS.pop()
+        _CONTEXT.reset(token)
 
 
 def is_definition(obj: Any) -> bool:
@@ -110,13 +112,13 @@ def resolve(token: str) -> Any:
     found = registry.find(token)
     if found is not None:
         return found
-    context = _CONTEXTS[-1]
+    context = _CONTEXT.get()
     return context.loads(context.read(context.definitions[token]))
 
 
 def make_function(token: str | None, code: types.CodeType, name: str, closure: Any, module: str | None = None) -> Any:
     """A function whose globals are the namespace that is being loaded into, or those of ``module``."""
-    home = _CONTEXTS[-1].namespace if module is None else vars(importlib.import_module(module))
+    home = _CONTEXT.get().namespace if module is None else vars(importlib.import_module(module))
     made = types.FunctionType(code, home, name, None, closure)
     if token is not None:
         registry.register(token, made)
