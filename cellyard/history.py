@@ -179,7 +179,7 @@ class RunList(list[Run]):
         return _html(_run_rows(self))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class _Source:
     """Where runs and values come from."""
 
