@@ -25,12 +25,29 @@ __all__ = [
 ]
 
 
-def _seconds(started: float | None, finished: float | None) -> float | None:
-    return None if started is None or finished is None else max(0.0, finished - started)
+class _Lasting:
+    """What has a state, begins and ends."""
+
+    __slots__ = ()
+    state: RunState | StepState
+    started: float | None
+    finished: float | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran (a step: its newest attempt), once it has ended."""
+        if self.started is None or self.finished is None:
+            return None
+        return max(0.0, self.finished - self.started)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is in a state that nothing leaves."""
+        return is_terminal(self.state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
+class RunRecord(_Lasting):
     """One run: of a single cell (``kind`` "cell") or of a notebook ("notebook").
 
     ``history`` is every state it has had, the present one last. ``owner_pid`` is the process that drives a
@@ -48,16 +65,6 @@ class RunRecord:
     finished: float | None = None
     owner_pid: int | None = None
     error: dict[str, Any] | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it ran, once it has ended."""
-        return _seconds(self.started, self.finished)
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is in a state that nothing leaves."""
-        return is_terminal(self.state)
 
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON, with ``seconds``."""
@@ -77,7 +84,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepRecord:
+class StepRecord(_Lasting):
     """One step of a run, with what its newest attempt did.
 
     ``resources`` is what it was given (after capping), ``options`` what its line asked for. ``attempt`` is the
@@ -110,16 +117,6 @@ class StepRecord:
     pid: int | None = None
     worker: str | None = None
 
-    @property
-    def seconds(self) -> float | None:
-        """How long the newest attempt ran, once it has ended."""
-        return _seconds(self.started, self.finished)
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is in a state that nothing leaves."""
-        return is_terminal(self.state)
-
     def to_dict(self) -> dict[str, Any]:
         """The step as JSON, with ``seconds``."""
         plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
@@ -145,7 +142,7 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRecord:
+class AttemptRecord(_Lasting):
     """One attempt at a step. Numbers count from 1; the token is what its commit must carry."""
 
     id: int
@@ -161,11 +158,6 @@ class AttemptRecord:
     peak_memory: int | None = None
     cpu_seconds: float | None = None
     error: dict[str, Any] | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it ran, once it has ended."""
-        return _seconds(self.started, self.finished)
 
     def to_dict(self) -> dict[str, Any]:
         """The attempt as JSON, with ``seconds``."""
