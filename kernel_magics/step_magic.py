@@ -24,6 +24,10 @@ from kernel_magics.session import Session
 __all__ = ["StepCell"]
 
 
+_HERE = {"local", "in_process"}
+"""Backends whose workers share this machine's files and packages."""
+
+
 class StepCell:
     """Runs the cells of one kernel as steps."""
 
@@ -72,7 +76,7 @@ class StepCell:
 
     def _environment(self, options: StepLine, facts: Facts, inputs: Inputs) -> dict[str, Any] | None:
         """What the step needs on another machine; nothing where it runs on this one."""
-        if options.backend == "local":
+        if options.backend in _HERE:
             return None
         gathered = self._session.reach.gather(facts, inputs)
         for note in gathered.notes:

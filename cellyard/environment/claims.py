@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cellyard.environment.entries import Entries
+from cellyard.artifacts.entries import Entries
 
 __all__ = ["Claim"]
 

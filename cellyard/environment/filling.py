@@ -26,10 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellyard.artifacts.encoding import decode, encode
+from cellyard.artifacts.entries import Entries, entries_of
 from cellyard.artifacts.store import Store
 from cellyard.environment.bundles import Bundled, appear, put_bundle, unpack_all
 from cellyard.environment.claims import Claim
-from cellyard.environment.entries import Entries, entries_of
 from cellyard.environment.inventory import Distribution, distributions_in, normal
 from cellyard.errors import PackagesUnavailable
 

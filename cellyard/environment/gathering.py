@@ -57,6 +57,7 @@ class Gatherer:
         inventory = inventory_here()
         names = set(modules)
         sources, others = self._sources.find(names, inventory)
+        others |= {each.name for each in sources if each.is_installed}
         installed = frozenset(others.union(each.partition(".")[0] for each in also_installed))
         needed = self._needed(inventory, installed, self._developed(sources))
         if needed.modules - names:  # packages of no registry, which a package of one needs

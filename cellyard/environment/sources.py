@@ -43,6 +43,11 @@ class Source:
     fingerprint: Fingerprint
 
     @property
+    def is_installed(self) -> bool:
+        """Whether it is one of no registry, but lies among the installed packages."""
+        return any(not _INSTALLED.isdisjoint(path.parts) for path in self.files.values())
+
+    @property
     def python_files(self) -> list[Path]:
         """Those that are Python, without its tests: these import what a step never uses."""
         return [path for name, path in self.files.items() if name.endswith(".py") and not _is_test(name)]
