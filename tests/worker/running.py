@@ -89,6 +89,7 @@ class Stepper:
         inputs: tuple[dict[str, Any], ...] = (),
         packages: tuple[str, ...] = (),
         private: Mapping[str, Any] | None = None,
+        environment: Mapping[str, Any] | None = None,
     ) -> Ran:
         """Begin a step of this source."""
         request = StepRequest(
@@ -100,6 +101,7 @@ class Stepper:
             options=parse_step_line(line),
             inputs=inputs,
             packages=packages,
+            environment=dict(environment) if environment is not None else None,
             private=base64.b64encode(pickle.dumps(dict(private))).decode() if private is not None else "",
         )
         task: dict[str, Any] = {
