@@ -76,7 +76,7 @@ class StepCell:
 
     def _environment(self, options: StepLine, facts: Facts, inputs: Inputs) -> dict[str, Any] | None:
         """What the step needs on another machine; nothing where it runs on this one."""
-        if options.backend in _HERE:
+        if (options.backend or self._session.client.settings.backend) in _HERE:
             return None
         gathered = self._session.reach.gather(facts, inputs)
         for note in gathered.notes:
