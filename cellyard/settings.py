@@ -21,6 +21,7 @@ from typing import Any
 from cellyard.errors import InvalidSettings, InvalidSize
 from cellyard.model.kubernetes import KubernetesSettings, read_kubernetes
 from cellyard.model.resources import parse_cpu, parse_duration, parse_gpu, parse_memory
+from cellyard.model.store_address import is_bucket, parse_bucket, with_cache
 
 __all__ = ["Settings", "load_settings", "prepare_runtime"]
 
@@ -40,16 +41,20 @@ DEFAULT_IDLE = 900.0
 class Settings:
     """All settings, valid.
 
-    ``store`` is a folder, ``records`` an SQLAlchemy URL, ``runtime`` the folder of socket, lock and log (made
-    by :func:`prepare_runtime`), ``idle`` the seconds after which an engine without work leaves. ``cpu``,
-    ``memory`` (bytes) and ``gpu`` stand in for the machine's own capacity; None: what the machine has.
-    ``backend`` is where steps run that do not say. ``kubernetes`` is the table ``[kubernetes]`` of the file; its
-    entries may also be given as variables, such as ``CELLYARD_KUBERNETES_NAMESPACE``.
+    ``store`` is a folder or a place in a bucket (``s3://bucket/prefix``), for which ``cache`` is a folder of this
+    machine that keeps at most ``cache_size`` bytes (None: 20 GiB, or half of what is free). ``records`` is an
+    SQLAlchemy URL, ``runtime`` the folder of socket, lock and log (made by :func:`prepare_runtime`), ``idle`` the
+    seconds after which an engine without work leaves. ``cpu``, ``memory`` (bytes) and ``gpu`` stand in for the
+    machine's own capacity; None: what the machine has. ``backend`` is where steps run that do not say. ``kubernetes``
+    is the table ``[kubernetes]`` of the file; its entries may also be given as variables, such as
+    ``CELLYARD_KUBERNETES_NAMESPACE``.
     """
 
     store: str
     records: str
     runtime: Path
+    cache: str = ""
+    cache_size: int | None = None
     idle: float = DEFAULT_IDLE
     cpu: float | None = None
     memory: int | None = None
@@ -61,6 +66,11 @@ class Settings:
     def socket(self) -> Path:
         """The engine's Unix socket; its path always fits the operating system's limit."""
         return self.runtime / SOCKET_NAME
+
+    @property
+    def store_address(self) -> str:
+        """The store as ``open_store`` takes it: with its cache, where it has one."""
+        return with_cache(self.store, self.cache, self.cache_size)
 
     @property
     def records_name(self) -> str:
@@ -81,10 +91,11 @@ class Settings:
     def to_env(self) -> dict[str, str]:
         """The variables from which :func:`load_settings` makes exactly these settings in another process."""
         values = self.to_dict()
-        if self.memory is not None:
-            values["memory"] = f"{self.memory}B"
+        for size in ("memory", "cache_size"):
+            if values[size] is not None:
+                values[size] = f"{values[size]}B"
         values[_TABLE] = json.dumps(values[_TABLE])
-        return {_variable(key): str(value) for key, value in values.items() if value is not None}
+        return {_variable(key): str(value) for key, value in values.items() if value not in (None, "")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +116,13 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     home = _home(env)
     given = _from_file(_settings_file(home)) | _from_env(env)
     data = home or _user_data()
-    store = _read(given, "store", _folder) or str(data / "store")
+    store = _read(given, "store", _store) or str(data / "store")
     return Settings(
         store=store,
         records=_read(given, "records", _database) or f"sqlite:///{data / 'records.sqlite'}",
         runtime=_read(given, "runtime", _runtime) or _default_runtime(home, store, env),
+        cache=_read(given, "cache", _folder) or str(data / "cache"),
+        cache_size=_read(given, "cache_size", _size),
         idle=_read(given, "idle", _idle, DEFAULT_IDLE),
         cpu=_read(given, "cpu", parse_cpu),
         memory=_read(given, "memory", parse_memory),
@@ -156,7 +169,7 @@ def _invalid_runtime(folder: Path, reason: str) -> InvalidSettings:
 
 
 _TABLE = "kubernetes"
-_KEYS = ("store", "records", "runtime", "idle", "cpu", "memory", "gpu", "backend")
+_KEYS = ("store", "records", "runtime", "cache", "cache_size", "idle", "cpu", "memory", "gpu", "backend")
 
 
 def _variable(key: str) -> str:
@@ -249,10 +262,23 @@ def _without_password(url: str) -> str:
     return re.sub(r"(?<=://)([^/@]*?):[^/]*@", r"\1:***@", url)
 
 
+def _store(text: str) -> str:
+    if not is_bucket(text):
+        return _folder(text)
+    address = parse_bucket(text)
+    if (address.cache, address.cache_size) != (None, None):
+        raise ValueError("the settings cache and cache_size say where its cache is, and how large.")
+    return address.url
+
+
 def _folder(text: str) -> str:
     if "://" in text:
-        raise ValueError("the store is a folder on this machine, not a URL.")
+        raise ValueError("a folder on this machine is needed, or s3://bucket/prefix for the store.")
     return str(Path(text).expanduser().absolute())
+
+
+def _size(text: str) -> int:
+    return parse_memory(text, option="cache_size")
 
 
 def _database(text: str) -> str:

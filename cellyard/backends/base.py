@@ -10,7 +10,18 @@ from typing import Any, Protocol
 from cellyard.errors import CellyardError, DoesNotFit, StepCancelled, WorkerLost
 from cellyard.model.resources import Resources
 
-__all__ = ["Backend", "Listener", "Message", "StepTask", "cancelled", "check_fits", "cost", "finished", "lost"]
+__all__ = [
+    "Backend",
+    "Listener",
+    "Message",
+    "Offer",
+    "StepTask",
+    "cancelled",
+    "check_fits",
+    "cost",
+    "finished",
+    "lost",
+]
 
 Message = dict[str, Any]
 Listener = Callable[[str, list[Message]], None]
@@ -52,6 +63,22 @@ class StepTask:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a backend has for steps, as far as their sizes are judged before they are queued.
+
+    ``capacity`` is the most that steps may have together. ``memory``: what a step gets that names none (None: what is
+    free). ``caps_cpu``: a step that wants more CPUs than there are gets those that there are. ``honours``: which of
+    the options "disk", "image", "node", "spot" and "priority" mean anything here; ``place`` is how notes call it.
+    """
+
+    capacity: Resources
+    memory: int | None = None
+    caps_cpu: bool = True
+    honours: frozenset[str] = frozenset()
+    place: str = "this machine"
+
+
 class Backend(Protocol):
     """Where steps run. What every backend promises:
 
@@ -71,8 +98,8 @@ class Backend(Protocol):
     """
 
     @property
-    def capacity(self) -> Resources:
-        """The most that steps may have together."""
+    def offer(self) -> Offer:
+        """What there is for steps."""
 
     async def start(self, listener: Listener) -> None:
         """Be ready to take steps; returns without waiting for a worker."""
@@ -89,6 +116,9 @@ class Backend(Protocol):
 
     async def cancel(self, token: str) -> None:
         """Stop a step: its processes are killed, its state becomes "cancelled"."""
+
+    async def settled(self, token: str) -> None:
+        """The end of this attempt is recorded: the backend need not keep anything of it."""
 
     async def close(self) -> None:
         """Stop everything; no process of this backend is left, and no message comes afterwards."""

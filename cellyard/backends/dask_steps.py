@@ -1,12 +1,13 @@
 """What runs on a Dask worker: one asynchronous task per step, handed to the worker's step pool.
 
-A step's messages leave by ``Worker.log_event``, already packed, so that neither Dask nor the scheduler's
+A step's messages leave by ``Worker.log_event``, numbered and already packed, so that neither Dask nor the scheduler's
 plugin has to look into them. Knows nothing of the link: the same module serves a worker anywhere.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 from cellyard.backends.base import Message
 from cellyard.worker.link import pack, unpack
 
-__all__ = ["TOPIC", "Pool", "StepPlugin", "run_step"]
+__all__ = ["PLUGIN", "TOPIC", "Pool", "StepPlugin", "run_step"]
 
 TOPIC = "cellyard-steps"
 PLUGIN = "cellyard-steps"
@@ -37,19 +38,19 @@ class Pool(Protocol):
 class StepPlugin(WorkerPlugin):
     """Gives a worker its step pool, for as long as the worker lives.
 
-    ``admitted`` is asked right before a step begins; False: the step is not wanted any more.
+    ``admitted`` is asked right before a step begins; False: the step is not wanted any more. ``topic`` is where
+    messages go, and the name of the plugin.
     """
 
-    name = PLUGIN
-
-    def __init__(self, pool: Pool, admitted: Admitted) -> None:
+    def __init__(self, pool: Pool, admitted: Admitted, *, topic: str = TOPIC) -> None:
         self.pool = pool
+        self.name = self.topic = topic
         self._admitted = admitted
         self._closing: asyncio.Future[None] | None = None
 
     async def setup(self, worker: Worker) -> None:
         """Start the pool beside the worker."""
-        self._worker = worker
+        self.worker = worker
         await self.pool.start()
 
     async def teardown(self, worker: Worker) -> None:
@@ -68,17 +69,22 @@ class StepPlugin(WorkerPlugin):
         token: str = task["token"]
         if not await self._admitted(token):
             return
+        numbers = itertools.count(1)
 
         def emit(messages: list[Message]) -> None:
-            ended = any(each["kind"] == "finished" for each in messages)
-            event = {"token": token, "ended": ended, "packed": pack(["messages", token, messages])}
-            self._worker.log_event(TOPIC, event)
+            self.tell(token, next(numbers), messages)
 
         await self.pool.run(task, emit)
 
+    def tell(self, token: str, number: int, messages: list[Message]) -> None:
+        """Log a batch of a step's messages; the first has number 1, and none is left out."""
+        ended = any(each["kind"] == "finished" for each in messages)
+        packed = pack(["messages", token, messages, number])
+        self.worker.log_event(self.topic, {"token": token, "number": number, "ended": ended, "packed": packed})
 
-async def run_step(packed: bytes) -> None:
+
+async def run_step(packed: bytes, plugin: str = PLUGIN) -> None:
     """The Dask task. Asynchronous, so that it runs on the worker's loop without a thread of its own."""
-    plugin = get_worker().plugins[PLUGIN]
-    assert isinstance(plugin, StepPlugin)
-    await plugin.run(packed)
+    found = get_worker().plugins[plugin]
+    assert isinstance(found, StepPlugin)
+    await found.run(packed)

@@ -106,6 +106,9 @@ class HostedBackend:
         """Cancel a step; see the contract."""
         await self._end("cancel", token)
 
+    async def settled(self, token: str) -> None:
+        """Nothing: of a step that has ended nothing is kept."""
+
     async def close(self) -> None:
         """End the process and all its steps; see the contract."""
         self._closing = True

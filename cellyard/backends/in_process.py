@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cellyard.backends.base import Listener, Message, StepTask, cancelled, check_fits, cost, lost
+from cellyard.backends.base import Listener, Message, Offer, StepTask, cancelled, check_fits, cost, lost
 from cellyard.errors import EngineError
+from cellyard.machine import machine_capacity
 from cellyard.model.resources import Resources
+from cellyard.settings import Settings
 
 __all__ = ["InProcessBackend"]
 
@@ -45,6 +47,16 @@ class InProcessBackend:
         self._begun: set[str] = set()  # of those that run: the ones that the pool has
         self._unwanted: set[str] = set()  # of those that run: cancelled before the pool had them
         self._pool: Any = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> InProcessBackend:
+        """The backend of these settings, for this machine."""
+        return cls(store=settings.store_address, runtime=settings.runtime, capacity=machine_capacity(settings))
+
+    @property
+    def offer(self) -> Offer:
+        """This machine."""
+        return Offer(capacity=self.capacity)
 
     def start_process(self) -> None:
         """Nothing: there is no other process to start ahead."""
@@ -80,6 +92,9 @@ class InProcessBackend:
             self._pool.kill(token)
         else:
             self._take_out(token)
+
+    async def settled(self, token: str) -> None:
+        """Nothing: of a step that has ended nothing is kept."""
 
     async def close(self) -> None:
         """End the pool and all its steps; see the contract."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from cellyard.backends.base import Backend
 from cellyard.errors import InvalidSettings
-from cellyard.machine import machine_capacity
 from cellyard.settings import Settings
 
 __all__ = ["BACKENDS", "ENTRY_POINTS", "backend_class", "backend_names", "create_backend"]
@@ -20,6 +19,10 @@ BACKENDS: dict[str, tuple[str, str]] = {
     "local": (
         "cellyard.backends.dask_local.backend:DaskLocalBackend",
         "The local backend needs dask, distributed and msgpack: pip install cellyard.",
+    ),
+    "kubernetes": (
+        "cellyard.backends.dask_on_kubernetes.backend:DaskOnKubernetesBackend",
+        "The Kubernetes backend is part of cellyard: install it again, as cellyard[kubernetes].",
     ),
     "in_process": (
         "cellyard.backends.in_process:InProcessBackend",
@@ -49,11 +52,9 @@ def backend_class(name: str) -> type[Any]:
 def create_backend(name: str, settings: Settings) -> Backend:
     """The backend of that name, not yet started, for the store and machine that the settings tell of.
 
-    Every backend's class takes ``store``, ``runtime`` and ``capacity`` by keyword. Raises InvalidSettings as
-    :func:`backend_class` does.
+    Every backend's class has ``from_settings``. Raises InvalidSettings as :func:`backend_class` does.
     """
-    capacity = machine_capacity(settings)
-    backend: Backend = backend_class(name)(store=settings.store, runtime=settings.runtime, capacity=capacity)
+    backend: Backend = backend_class(name).from_settings(settings)
     return backend
 
 

@@ -1,13 +1,17 @@
-"""What size a step gets, before anything runs. Pure: a request and a capacity in, a size and notes out."""
+"""What size a step gets, before anything runs. Pure: a request and what a backend offers in, a size and notes out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from cellyard.errors import DoesNotFit, UsageError
-from cellyard.model import Resources, StepRequest, format_memory
+from cellyard.backends.base import Offer
+from cellyard.errors import DoesNotFit
+from cellyard.model import Resources, StepLine, StepRequest, format_memory
 
 __all__ = ["Admission", "admit"]
+
+_PLACING = ("disk", "image", "node", "spot", "priority")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,26 +22,31 @@ class Admission:
     notes: tuple[str, ...] = ()
 
 
-def admit(request: StepRequest, capacity: Resources, *, backend: str = "local") -> Admission:
-    """The step's size here. CPU above the capacity is capped; memory and GPUs are only when the line says
-    ``--fit``, otherwise DoesNotFit is raised: a step that waits for what will never be there looks like one
-    that works."""
-    if request.options.backend != backend:
-        raise UsageError(
-            f"step {request.name} asks for --on {request.options.backend}, and this engine has only {backend!r}."
-        )
+def admit(request: StepRequest, offer: Offer) -> Admission:
+    """The step's size there. What can never be had raises DoesNotFit, unless the line says ``--fit``, or the CPUs of
+    a machine are the only thing: a step that waits for what will never be there looks like one that works."""
     wanted = request.resources
-    given, notes = _capped(wanted, capacity, fit=request.options.fit)
-    shortage = given.shortage(capacity)
+    if wanted.memory is None:
+        wanted = replace(wanted, memory=offer.memory)
+    given, notes = _capped(wanted, offer, fit=request.options.fit)
+    shortage = given.shortage(offer.capacity)
     if shortage is not None:
         hint = f"It lacks {shortage}. Ask for less, or add --fit to take what there is."
-        raise DoesNotFit(step=request.name, wanted=str(wanted), capacity=str(capacity), hint=hint)
-    return Admission(given, notes)
+        raise DoesNotFit(step=request.name, wanted=str(wanted), capacity=str(offer.capacity), hint=hint)
+    return Admission(given, (*notes, *_ignored(request.options, offer)))
 
 
-def _capped(wanted: Resources, capacity: Resources, *, fit: bool) -> tuple[Resources, tuple[str, ...]]:
-    given, notes = wanted, []
-    if wanted.cpu > capacity.cpu:
+def _ignored(options: StepLine, offer: Offer) -> Iterator[str]:
+    """The options that say where on a cluster a step belongs mean nothing on one machine, and do no harm there."""
+    given = [name for name in _PLACING if getattr(options, name) and name not in offer.honours]
+    if given:
+        flags = " and ".join(f"--{name}" for name in given)
+        yield f"{flags} {'says' if len(given) == 1 else 'say'} nothing to {offer.place}, where the step runs without"
+
+
+def _capped(wanted: Resources, offer: Offer, *, fit: bool) -> tuple[Resources, tuple[str, ...]]:
+    given, capacity, notes = wanted, offer.capacity, []
+    if wanted.cpu > capacity.cpu and (fit or offer.caps_cpu):
         given = replace(given, cpu=capacity.cpu)
         notes.append(f"--cpu {wanted.cpu:g} is more than there is here; the step gets {capacity.cpu:g} CPU")
     if fit and _exceeds(wanted.memory, capacity.memory):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from cellyard.backends.base import Backend
 from cellyard.errors import StepAlreadyRunning
 from cellyard.execution.verdict import Intervention
 from cellyard.model import Resources, StepRequest
@@ -21,6 +22,7 @@ class LiveStep:
 
     handle: str
     request: StepRequest
+    backend: Backend
     resources: Resources
     run: int
     step_id: int

@@ -20,6 +20,7 @@ from cellyard.execution.hub import EventFilter, Hub, Subscription
 from cellyard.execution.journal import PERIOD, Journal
 from cellyard.execution.live import LiveStep, LiveSteps
 from cellyard.execution.recovery import recover
+from cellyard.execution.routing import Routes
 from cellyard.execution.runs import OpenRuns
 from cellyard.execution.telling import Teller, end_of_attempt, finished_content
 from cellyard.execution.verdict import Verdict, error_content, judge
@@ -45,28 +46,27 @@ class Accepted:
 class Runner:
     """Runs steps on a backend, writes what happens to the journal and tells it through the hub."""
 
-    def __init__(self, *, backend: Backend, journal: Journal, hub: Hub, backend_name: str = "local") -> None:
+    def __init__(self, *, routes: Routes, journal: Journal, hub: Hub) -> None:
         self.hub = hub
         self.journal = journal
         self.steps = LiveSteps()
         self._tell = Teller(hub, journal)
         self.runs = OpenRuns(self._tell, self.steps, self._spawn)
-        self._backend = backend
-        self._backend_name = backend_name
+        self._routes = routes
         self._opening: dict[str, asyncio.Future[LiveStep]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Take up what an earlier engine left, and be ready for steps. The journal is open."""
         await recover(self.hub, self.journal, self.runs)
-        await self._backend.start(self._deliver)
+        await self._routes.start(self._deliver)
 
     async def close(self, *, reason: str = "the engine was stopped") -> None:
         """End every live step as cancelled, and return when all ends are in the records."""
         self.runs.close()
         for live in self.steps:
             await self.cancel(live.handle, by=f": {reason}")
-        await self._backend.close()
+        await self._routes.close()
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -92,9 +92,10 @@ class Runner:
             return Accepted(known, None)
         if request.run is not None and request.run not in self.runs:
             raise NotFound(what=f"open run {request.run}", hint="It has finished, or was lost with its engine.")
-        admission = admit(request, self._backend.capacity, backend=self._backend_name)
+        backend = await self._routes.named(request.options.backend)
+        admission = admit(request, backend.offer)
         self.steps.claim(request)
-        opening = self._opening[handle] = asyncio.ensure_future(self._open(request, admission, handle))
+        opening = self._opening[handle] = asyncio.ensure_future(self._open(request, admission, handle, backend))
         try:
             live = await asyncio.shield(opening)
         except BaseException:
@@ -129,7 +130,7 @@ class Runner:
         if live.delay is not None:
             self._give_up(live, StepCancelled(step=live.name, by=" while it waited for its next attempt"))
         else:
-            await self._backend.interrupt(live.token)
+            await live.backend.interrupt(live.token)
 
     async def cancel(self, handle: str, *, by: str = "") -> None:
         """End the step by force. Unknown or finished: ignored."""
@@ -141,7 +142,7 @@ class Runner:
         if live.delay is not None:
             self._give_up(live, StepCancelled(step=live.name, by=by))
         else:
-            await self._backend.cancel(live.token)
+            await live.backend.cancel(live.token)
 
     async def cancel_run(self, run: int) -> None:
         """Cancel all live steps of a run and the run itself; a finished run stays as it is."""
@@ -152,13 +153,14 @@ class Runner:
 
     # -- from request to submission
 
-    async def _open(self, request: StepRequest, admission: Admission, handle: str) -> LiveStep:
+    async def _open(self, request: StepRequest, admission: Admission, handle: str, backend: Backend) -> LiveStep:
         opened = await self.journal.write(
             lambda records: records.open_step(request, resources=admission.resources, token=handle)
         )
         return LiveStep(
             handle=handle,
             request=request,
+            backend=backend,
             resources=admission.resources,
             run=opened.run_id,
             step_id=opened.step_id,
@@ -189,7 +191,7 @@ class Runner:
             resources=live.resources,
         )
         try:
-            await self._backend.submit(task)
+            await live.backend.submit(task)
         except CellyardError as error:
             self._give_up(live, error, state="failed")
 
@@ -213,6 +215,8 @@ class Runner:
             live.peak_memory = max(live.peak_memory, int(message["peak"]))
             content = {"bytes": message["bytes"], "peak": message["peak"]}
             self._tell.step(live, "memory", content, at=message.get("time"))
+        elif kind == "note":
+            self._tell.note(live, message["text"])
         elif kind == "started":
             self._started(live, message)
         elif kind == "finished" and not live.concluding:
@@ -238,9 +242,9 @@ class Runner:
 
     def _time_out(self, live: LiveStep) -> None:
         live.done = replace(live.done, timed_out=True)
-        self._spawn(self._backend.interrupt(live.token))
+        self._spawn(live.backend.interrupt(live.token))
         loop = asyncio.get_running_loop()
-        live.timers.append(loop.call_later(GRACE, lambda: self._spawn(self._backend.cancel(live.token))))
+        live.timers.append(loop.call_later(GRACE, lambda: self._spawn(live.backend.cancel(live.token))))
 
     async def _conclude(self, live: LiveStep, message: Message) -> None:
         verdict = judge(live.name, live.request.options, live.attempt, message, live.done)
@@ -286,6 +290,7 @@ class Runner:
             self.journal.give_back(earlier)
         # Its name is free before anyone hears of its end.
         self.steps.remove(live)
+        self._spawn(live.backend.settled(live.token))
         private = str(message.get("private") or "")
         for slot, event in told:
             self.hub.fill(slot, event, private=private if event.kind == "finished" else "")
@@ -297,6 +302,7 @@ class Runner:
         content = finished_content(live, message, verdict)
         end, following = end_of_attempt(live, content, ()), live.next_token
         self.journal.post(lambda records: records.retry_step(end, token=following))
+        self._spawn(live.backend.settled(live.token))
         options = live.request.options
         kind = verdict.error["type"] if verdict.error else verdict.state
         pause = f" in {format_duration(options.retry_delay)}" if options.retry_delay else ""

@@ -19,15 +19,8 @@ from cellyard.model.resources import (
 )
 from cellyard.model.states import TERMINAL, RunState, StepState, check_move, is_terminal
 from cellyard.model.step import StepRequest
-from cellyard.model.step_line import (
-    OPTIONS,
-    StepLine,
-    StepOption,
-    complete,
-    expand,
-    help_text,
-    parse_step_line,
-)
+from cellyard.model.step_line import StepLine, complete, expand, help_text, parse_step_line
+from cellyard.model.step_options import OPTIONS, StepOption
 
 __all__ = [
     "OPTIONS",

@@ -6,6 +6,7 @@ Pure: no I/O, no knowledge of any machine.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from cellyard.errors import InvalidSize
 
 __all__ = [
+    "UNLIMITED",
     "Resources",
     "format_cpu",
     "format_duration",
@@ -28,6 +30,9 @@ CPU_EXAMPLES = "4, 0.5, 500m"
 MEMORY_EXAMPLES = "8GiB, 500MB, 1.5GiB, 8Gi"
 GPU_EXAMPLES = "0, 1, 2"
 DURATION_EXAMPLES = "90s, 10m, 1h, 1h30m"
+
+UNLIMITED = 1 << 20
+"""As many GPUs as nobody has."""
 
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
 _CPU = re.compile(rf"{_NUMBER}(m?)")
@@ -46,7 +51,10 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 864
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """CPU in cores, memory in bytes (None: no limit of its own), GPUs in whole devices."""
+    """CPU in cores, memory in bytes (None: no limit of its own), GPUs in whole devices.
+
+    A capacity without limit has infinitely many CPUs, and :data:`UNLIMITED` GPUs.
+    """
 
     cpu: float = 1.0
     memory: int | None = None
@@ -56,7 +64,7 @@ class Resources:
         parts = [f"{format_cpu(self.cpu)} CPU"]
         if self.memory is not None:
             parts.append(format_memory(self.memory))
-        if self.gpu:
+        if 0 < self.gpu < UNLIMITED:
             parts.append(f"{self.gpu} GPU")
         return ", ".join(parts)
 
@@ -76,15 +84,15 @@ class Resources:
         return ", ".join(lacking) or None
 
     def to_dict(self) -> dict[str, Any]:
-        """``{"cpu": float, "memory": int | None, "gpu": int}``."""
-        return {"cpu": self.cpu, "memory": self.memory, "gpu": self.gpu}
+        """``{"cpu": float, "memory": int | None, "gpu": int}``; infinitely many CPUs are None, as JSON wants it."""
+        return {"cpu": None if math.isinf(self.cpu) else self.cpu, "memory": self.memory, "gpu": self.gpu}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Resources:
         """The resources that :meth:`to_dict` wrote; what is missing has its default."""
-        memory = data.get("memory")
+        memory, cpu = data.get("memory"), data.get("cpu", 1.0)
         return cls(
-            cpu=float(data.get("cpu", 1.0)),
+            cpu=math.inf if cpu is None else float(cpu),
             memory=None if memory is None else int(memory),
             gpu=int(data.get("gpu", 0)),
         )
@@ -144,6 +152,8 @@ def parse_duration(text: str, *, option: str = "--timeout") -> float:
 
 def format_cpu(cpu: float) -> str:
     """ "2", "0.5": at most three decimals."""
+    if math.isinf(cpu):
+        return "any number of"
     return f"{cpu:.3f}".rstrip("0").rstrip(".")
 
 

@@ -1,6 +1,6 @@
 """The grammar of ``%%step [NAME] [options]``, used by the magic and by the notebook reader alike.
 
-:data:`OPTIONS` is the one table: the parser, the help and the completion are made from it.
+The table of options is in ``step_options``: the parser, the help and the completion are made from it.
 Pure: it never prints, never exits, and evaluates nothing.
 """
 
@@ -9,19 +9,17 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from keyword import iskeyword
 from typing import Any, NoReturn
 
 from cellyard.errors import InvalidStepLine
-from cellyard.model.resources import Resources, parse_cpu, parse_duration, parse_gpu, parse_memory
+from cellyard.model.resources import Resources
+from cellyard.model.step_options import OPTIONS, StepOption
 
-__all__ = ["OPTIONS", "StepLine", "StepOption", "complete", "expand", "help_text", "parse_step_line"]
+__all__ = ["StepLine", "complete", "expand", "help_text", "parse_step_line"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_BACKEND = re.compile(r"[a-z][a-z0-9_-]*")
-_ENV_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
@@ -31,14 +29,15 @@ class StepLine:
     """A %%step line, understood.
 
     ``cpu_given`` and ``memory_given`` tell a size that was written from a default. ``inputs`` and
-    ``outputs`` are None where they are to be detected. ``timeout`` and ``retry_delay`` are seconds.
+    ``outputs`` are None where they are to be detected. ``timeout`` and ``retry_delay`` are seconds, ``disk``
+    bytes. An empty ``backend`` is that of the settings.
     """
 
     name: str | None = None
     resources: Resources = field(default_factory=Resources)
     cpu_given: bool = False
     memory_given: bool = False
-    backend: str = "local"
+    backend: str = ""
     inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
     timeout: float | None = None
@@ -46,6 +45,11 @@ class StepLine:
     retry_delay: float = 0.0
     env: tuple[tuple[str, str], ...] = ()
     fit: bool = False
+    disk: int | None = None
+    image: str | None = None
+    node: tuple[tuple[str, str], ...] = ()
+    spot: bool = False
+    priority: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON."""
@@ -62,6 +66,11 @@ class StepLine:
             "retry_delay": self.retry_delay,
             "env": [list(pair) for pair in self.env],
             "fit": self.fit,
+            "disk": self.disk,
+            "image": self.image,
+            "node": [list(pair) for pair in self.node],
+            "spot": self.spot,
+            "priority": self.priority,
         }
 
     @classmethod
@@ -71,136 +80,10 @@ class StepLine:
         known["resources"] = Resources.from_dict(data.get("resources") or {})
         for key in ("inputs", "outputs"):
             known[key] = None if data.get(key) is None else tuple(data[key])
-        known["env"] = tuple((str(key), str(value)) for key, value in data.get("env") or ())
+        for key in ("env", "node"):
+            known[key] = tuple((str(name), str(value)) for name, value in data.get(key) or ())
         return cls(**known)
 
-
-def _read_names(text: str) -> tuple[str, ...]:
-    names = tuple(each.strip() for each in text.split(",") if each.strip())
-    for name in names:
-        if not name.isidentifier() or iskeyword(name):
-            raise ValueError(f"{name!r} is not a Python name")
-    return names
-
-
-def _read_env(text: str) -> tuple[tuple[str, str], ...]:
-    key, equals, value = text.partition("=")
-    if not equals or not _ENV_KEY.fullmatch(key):
-        raise ValueError(f"{text!r} is not of the form KEY=VALUE")
-    return ((key, value),)
-
-
-def _read_count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _read_backend(text: str) -> str:
-    if not _BACKEND.fullmatch(text):
-        raise ValueError(f"{text!r} is not the name of a backend")
-    return text
-
-
-def _read_timeout(text: str) -> float:
-    seconds = parse_duration(text, option="--timeout")
-    if seconds <= 0:
-        raise ValueError("a step needs more than no time")
-    return seconds
-
-
-def _read_delay(text: str) -> float:
-    return parse_duration(text, option="--retry-delay")
-
-
-@dataclass(frozen=True, slots=True)
-class StepOption:
-    """One option of the line: how it is written, explained, completed and read.
-
-    ``metavar`` is None for a switch; ``values`` are likely ones, for completion; ``read`` turns the text into
-    the value (InvalidSize or ValueError when it cannot); one that ``repeats`` may be given again and adds up.
-    """
-
-    flag: str
-    metavar: str | None
-    help: str
-    example: str
-    values: tuple[str, ...] = ()
-    read: Callable[[str], Any] = str
-    repeats: bool = False
-
-
-OPTIONS: tuple[StepOption, ...] = (
-    StepOption(
-        "--cpu",
-        "N",
-        "CPUs the step may use, and that its thread pools are set to (1 unless given).",
-        "--cpu 2",
-        ("1", "2", "4", "8", "500m"),
-        parse_cpu,
-    ),
-    StepOption(
-        "--memory",
-        "SIZE",
-        "Memory it may use; a step that needs more is stopped and says so.",
-        "--memory 8GiB",
-        ("512MiB", "1GiB", "2GiB", "4GiB", "8GiB", "16GiB"),
-        parse_memory,
-    ),
-    StepOption("--gpu", "N", "GPUs it needs, whole.", "--gpu 1", ("1", "2"), parse_gpu),
-    StepOption(
-        "--fit",
-        None,
-        "Take what there is, with a note, where the sizes asked for can never be given.",
-        "--fit",
-    ),
-    StepOption("--on", "BACKEND", "Where the step runs.", "--on local", ("local",), _read_backend),
-    StepOption(
-        "--in",
-        "NAMES",
-        "The names it is given, instead of those found in its code.",
-        "--in df,params",
-        (),
-        _read_names,
-        repeats=True,
-    ),
-    StepOption(
-        "--out",
-        "NAMES",
-        "The names it gives back, instead of those found in its code.",
-        "--out model",
-        (),
-        _read_names,
-        repeats=True,
-    ),
-    StepOption(
-        "--timeout",
-        "TIME",
-        "Stop it, as failed, after this time.",
-        "--timeout 1h30m",
-        ("90s", "10m", "1h"),
-        _read_timeout,
-    ),
-    StepOption("--retries", "N", "Try again this often when it fails.", "--retries 2", ("1", "2", "3"), _read_count),
-    StepOption(
-        "--retry-delay",
-        "TIME",
-        "Wait this long before trying again.",
-        "--retry-delay 30s",
-        ("5s", "30s", "1m"),
-        _read_delay,
-    ),
-    StepOption(
-        "--env",
-        "KEY=VALUE",
-        "An environment variable for this step alone.",
-        "--env MODE=fast",
-        (),
-        _read_env,
-        repeats=True,
-    ),
-)
-"""Every option that there is, in the order in which the help shows them."""
 
 _BY_FLAG: Mapping[str, StepOption] = {option.flag: option for option in OPTIONS}
 
@@ -228,6 +111,11 @@ def parse_step_line(line: str) -> StepLine:
         retry_delay=given.get("--retry-delay", 0.0),
         env=given.get("--env", ()),
         fit="--fit" in given,
+        disk=given.get("--disk"),
+        image=given.get("--image"),
+        node=given.get("--node", ()),
+        spot="--spot" in given,
+        priority=given.get("--priority", 0),
     )
 
 

@@ -7,11 +7,11 @@ A store's address is one text, so that it can be handed on as it is: ``/home/me/
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-__all__ = ["BucketAddress", "is_bucket", "parse_bucket"]
+__all__ = ["BucketAddress", "is_bucket", "parse_bucket", "with_cache"]
 
 SCHEME = "s3://"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
@@ -62,6 +62,14 @@ def parse_bucket(text: str) -> BucketAddress:
     if parts.fragment:
         raise ValueError(f"a '#' cannot be part of the address. {_EXAMPLE}")
     return BucketAddress(parts.netloc, prefix, **_cache(parts.query))
+
+
+def with_cache(address: str, folder: str, size: int | None = None) -> str:
+    """The same store for a machine whose cache is in that folder; ``size`` None: as it was. A folder stays as it is."""
+    if not is_bucket(address):
+        return address
+    found = parse_bucket(address)
+    return str(replace(found, cache=folder or found.cache, cache_size=found.cache_size if size is None else size))
 
 
 def _cache(query: str) -> dict[str, Any]:

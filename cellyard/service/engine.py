@@ -16,6 +16,7 @@ from cellyard.backends.base import Backend
 from cellyard.errors import CellyardError, EngineLeaving
 from cellyard.execution.hub import Hub, Subscription
 from cellyard.execution.journal import Journal
+from cellyard.execution.routing import Routes
 from cellyard.execution.runner import Runner
 from cellyard.service.events import Follower, Reading
 from cellyard.settings import Settings
@@ -36,7 +37,8 @@ class Engine:
         self.backend = backend
         self.hub = Hub()
         self.journal = Journal(self._open_records)
-        self.runner = Runner(backend=backend, journal=self.journal, hub=self.hub, backend_name=settings.backend)
+        self.routes = Routes(settings.backend, backend, self._create_backend)
+        self.runner = Runner(routes=self.routes, journal=self.journal, hub=self.hub)
         self.state = "starting"
         self.leaving = asyncio.Event()
         self._ready: asyncio.Task[None] | None = None
@@ -72,7 +74,7 @@ class Engine:
             "records": self.settings.records_name,
             "prefix": sys.prefix,
             "python": platform.python_version(),
-            "capacity": self.backend.capacity.to_dict(),
+            "capacity": self.backend.offer.capacity.to_dict(),
             # One that still opens its records may be asked like one that is ready.
             "state": "ready" if self.state == "starting" else self.state,
             "running": len(self.runner.steps),
@@ -137,6 +139,11 @@ class Engine:
         # All modules are loaded now; what they hold is never garbage and need not be looked at again.
         gc.freeze()
         gc.enable()
+
+    def _create_backend(self, name: str) -> Backend:
+        from cellyard.backends.registry import create_backend
+
+        return create_backend(name, self.settings)
 
     def _open_records(self) -> Records:
         # Half a second of imports, which the first caller need not wait for.

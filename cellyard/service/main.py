@@ -82,11 +82,9 @@ def serve(settings: Settings) -> None:
 
 
 def _start_backend(settings: Settings) -> Backend:
-    from cellyard.backends.registry import backend_class
-    from cellyard.machine import machine_capacity
+    from cellyard.backends.registry import create_backend
 
-    kind = backend_class(settings.backend)
-    backend: Any = kind(store=settings.store, runtime=settings.runtime, capacity=machine_capacity(settings))
+    backend: Any = create_backend(settings.backend, settings)
     backend.start_process()
     found: Backend = backend
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cellyard.backends.base import cost
-from cellyard.backends.dask_local.dask_config import configure
+from cellyard.backends.dask_config import configure
 from cellyard.worker.link import Link, pack
 from cellyard.worker.pool import StepPool
 from tests.backends.submitting import Inbox, make_task

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from cellyard.model.step_line import OPTIONS
+from cellyard.model.step_options import OPTIONS
 from tests.house.source_tree import ROOT
 from tests.house.test_import_directions import ROOMS
 

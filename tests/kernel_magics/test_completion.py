@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cellyard.model.step_line import OPTIONS
+from cellyard.model.step_options import OPTIONS
 from tests.notebooks.kernels import Kernel
 
 

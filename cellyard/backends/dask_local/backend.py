@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from cellyard.backends.base import StepTask, check_fits, cost
+from cellyard.backends.base import Offer, StepTask, check_fits, cost
 from cellyard.backends.hosted import HostedBackend, LiveTask
+from cellyard.machine import machine_capacity
 from cellyard.model.resources import Resources
+from cellyard.settings import Settings
 from cellyard.worker.link import pack
 
 __all__ = ["DaskLocalBackend"]
@@ -45,6 +47,16 @@ class DaskLocalBackend(HostedBackend):
                 "pool": pool,
             }
         )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> DaskLocalBackend:
+        """The backend of these settings, for this machine."""
+        return cls(store=settings.store_address, runtime=settings.runtime, capacity=machine_capacity(settings))
+
+    @property
+    def offer(self) -> Offer:
+        """This machine."""
+        return Offer(capacity=self.capacity)
 
     async def submit(self, task: StepTask) -> None:
         """Queue a step; see the contract."""

@@ -14,12 +14,10 @@ import distributed.scheduler
 from distributed import Client, Future, Scheduler, SchedulerPlugin, Status, Worker
 from distributed.comm.inproc import global_manager
 
+from cellyard.backends.dask_config import MESSAGE_INTERVAL
 from cellyard.backends.dask_steps import StepPlugin, run_step
 
-__all__ = ["MESSAGE_INTERVAL", "THREADS", "Key", "LocalCluster"]
-
-MESSAGE_INTERVAL = 0.0002
-"""Seconds between two batches of messages on one connection. Dask's own 2-10 ms would be most of a step."""
+__all__ = ["THREADS", "Key", "LocalCluster"]
 
 Key = tuple[str, str]
 """The first part groups all steps, so that Dask does not keep statistics per token."""

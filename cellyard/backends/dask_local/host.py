@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cellyard.backends.dask_local.dask_config import configure
+from cellyard.backends.dask_config import configure
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 

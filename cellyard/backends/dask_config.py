@@ -1,16 +1,20 @@
-"""How Dask is set up in the Dask process. To be applied before distributed is imported: it reads some of it then."""
+"""How Dask is set up in processes of ours. To be applied before distributed is imported: it reads some of it then."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CONFIG", "configure"]
+__all__ = ["CONFIG", "MESSAGE_INTERVAL", "configure"]
+
+MESSAGE_INTERVAL = 0.0002
+"""Seconds between two batches of messages on one connection. Dask's own 2-10 ms would be most of a step."""
 
 CONFIG: dict[str, Any] = {
     # A lost step is the engine's to repeat, with a new token; Dask would run it again by itself.
     "distributed.scheduler.allowed-failures": 0,
-    # There is one worker, and nothing to move.
+    # A step goes where it is sent, and there is nothing to move.
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
     # Logs of events and transitions would keep every output of every step; the engine keeps records itself.
@@ -30,8 +34,8 @@ CONFIG: dict[str, Any] = {
 """Every setting that departs from Dask's own, with its reason."""
 
 
-def configure() -> None:
-    """Give this process these settings and no others.
+def configure(more: Mapping[str, Any] | None = None) -> None:
+    """Give this process these settings, and ``more``, and no others.
 
     A dask.yaml or DASK_* variables that the user wrote for another cluster must not reach the engine's own.
     """
@@ -40,4 +44,4 @@ def configure() -> None:
     import dask.config
 
     dask.config.refresh(paths=[], env={})
-    dask.config.set(CONFIG)
+    dask.config.set({**CONFIG, **(more or {})})

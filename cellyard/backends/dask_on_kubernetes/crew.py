@@ -1,0 +1,446 @@
+"""Crew: the workers of one engine, hired and let go; and what they do with its steps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cellyard.backends.base import cancelled, finished
+from cellyard.backends.dask_on_kubernetes.api import KubernetesApi, inside_cluster
+from cellyard.backends.dask_on_kubernetes.cluster import RENEW_EVERY, Cluster
+from cellyard.backends.dask_on_kubernetes.connection import Connection
+from cellyard.backends.dask_on_kubernetes.failures import Gone, Waiting, why_gone, why_waiting
+from cellyard.backends.dask_on_kubernetes.pod_specs import PORT, SCHEDULER_SHAPE, Names
+from cellyard.backends.dask_on_kubernetes.roster import Limits, WorkerFacts, decide
+from cellyard.backends.dask_on_kubernetes.shapes import Shape
+from cellyard.backends.dask_on_kubernetes.tasks import Task, Tasks
+from cellyard.backends.dask_on_kubernetes.tunnel import SCHEME, use_api
+from cellyard.backends.dask_on_kubernetes.watching import PodWatch
+from cellyard.errors import ClusterError, OperatorMissing, StepOutOfMemory, WorkerTaken
+from cellyard.model.kubernetes import KubernetesSettings
+from cellyard.model.resources import format_memory
+
+__all__ = ["Crew"]
+
+_EVIDENCE_WITHIN = 3.0
+"""Seconds in which Kubernetes says why a worker has gone; what it has not said by then is not known."""
+_EVIDENCE_POLL = 0.1
+_LOOK_AGAIN = 1.0
+_OPERATOR_NOTE, _OPERATOR_FINAL = 4.0, 30.0
+_FIND_POLL = 0.05
+_FIND_WITHIN = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """One worker. It starts, then is idle or busy; ``address`` is set while the scheduler has it."""
+
+    name: str
+    shape: Shape
+    since: float
+    address: str | None = None
+    pod: str | None = None
+    idle_since: float = 0.0
+    trouble: Waiting | None = None
+
+
+class Crew:
+    """Everything about workers. ``changed`` is called when a round is due."""
+
+    def __init__(
+        self, config: Mapping[str, Any], settings: KubernetesSettings, tasks: Tasks, changed: Callable[[], None]
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._tasks = tasks
+        self._changed = changed
+        self._workers: dict[str, _Worker] = {}
+        self._cluster: Cluster | None = None
+        self._used = time.monotonic()
+        self._renewed = time.monotonic()
+        self._operator_seen = False
+        self._background: set[asyncio.Task[None]] = set()
+        self._topic = f"cellyard-{config['engine']}"
+        most = {"cpu": settings.max_cpu, "memory": settings.max_memory, "gpu": settings.max_gpu}
+        given = {key: float(value) for key, value in most.items() if value is not None}
+        self._limits = Limits(**given, workers=settings.max_workers, idle=settings.idle)
+
+    # Rounds.
+
+    async def round(self, flushed: Callable[[], Awaitable[None]]) -> float | None:
+        """Look at everything and do what follows; returns the seconds after which to look again in any case.
+
+        Raises ClusterError. ``flushed`` returns once the engine has been told what was said before.
+        """
+        if not len(self._tasks) and (self._cluster is None or not self._cluster.exists):
+            return None
+        cluster = await self._open()
+        if len(self._tasks):
+            self._used = time.monotonic()
+            await self._have(cluster)
+        await self._renew(cluster)
+        later = await self._staff(cluster, flushed)
+        self._tasks.calm()
+        if not len(self._tasks) and not self._workers:
+            later = self._used + self._limits.idle - time.monotonic()
+            if self._hired_nobody_since_long(later):
+                await self._close_cluster(cluster)
+                return None
+        return min(later, RENEW_EVERY)
+
+    def _hired_nobody_since_long(self, left: float) -> bool:
+        return left <= 0
+
+    async def _open(self) -> Cluster:
+        """Reach the API server and begin to look at pods, once."""
+        if self._cluster is None:
+            api = await KubernetesApi.open(self._settings)
+            use_api(api)
+            names = Names(self._config["engine"], api.namespace)
+            cluster = Cluster(
+                api,
+                names,
+                self._settings,
+                store=self._config["store"],
+                topic=self._topic,
+                secret=self._config["secret"],
+            )
+            self._api = api
+            self._watch = PodWatch(api, names, self._changed)
+            self._connection = Connection(
+                self._find_scheduler,
+                self._topic,
+                told=self._told,
+                synced=self._synced,
+                lost=self._changed,
+                known=self._tasks.numbers,
+            )
+            self._watch.start()
+            self._cluster = cluster
+            self._spawn(self._sweep(cluster))
+        return self._cluster
+
+    async def _have(self, cluster: Cluster) -> None:
+        """Have a DaskCluster; find the workers that one from before has."""
+        if cluster.exists:
+            return
+        is_new = await cluster.ensure()
+        self._operator_seen = False
+        self._renewed = self._used = time.monotonic()
+        if not is_new:
+            now = time.monotonic()
+            self._workers = {name: _Worker(name, shape, now) for name, shape in (await cluster.workers()).items()}
+        self._connection.start()
+
+    async def _renew(self, cluster: Cluster) -> None:
+        if cluster.exists and time.monotonic() - self._renewed > RENEW_EVERY:
+            await cluster.renew()
+            self._renewed = time.monotonic()
+
+    async def _close_cluster(self, cluster: Cluster) -> None:
+        await self._connection.close()
+        await cluster.delete()
+
+    async def _staff(self, cluster: Cluster, flushed: Callable[[], Awaitable[None]]) -> float:
+        """Give steps to workers, hire and let go. Returns when to look again."""
+        now = time.monotonic()
+        for worker in self._workers.values():
+            worker.trouble = self._trouble_of(worker, now) if worker.address is None else None
+        facts = [self._facts(worker) for worker in self._workers.values()]
+        decided = decide(self._tasks.waiting(), facts, self._limits, now)
+        for name in decided.delete:
+            await self._let_go(cluster, name)
+        sent = False
+        for token, name in decided.assign.items():
+            task = self._tasks.get(token)
+            if task is not None and self._connection.is_up:
+                self._tasks.begin(task, name)
+                sent = True
+        if sent:
+            await flushed()
+            for token, name in decided.assign.items():
+                self._send(token, name)
+        for token, shape in decided.create.items():
+            if self._tasks.get(token) is not None:
+                name = await cluster.create_worker(shape)
+                self._workers[name] = _Worker(name, shape, time.monotonic())
+        await self._report(cluster, decided.await_, now)
+        starts = any(each.address is None for each in self._workers.values())
+        later = decided.later if decided.later is not None else RENEW_EVERY
+        return min(later, _LOOK_AGAIN) if starts else later
+
+    def _facts(self, worker: _Worker) -> WorkerFacts:
+        if self._tasks.on(worker.name) is not None:
+            state = "busy"
+        else:
+            state = "idle" if worker.address is not None else "starting"
+        short = worker.trouble is not None and worker.trouble.short
+        return WorkerFacts(worker.name, worker.shape, state, worker.idle_since, short)
+
+    def _send(self, token: str, name: str) -> None:
+        task, worker = self._tasks.get(token), self._workers.get(name)
+        if task is None or not task.sent:
+            return
+        if worker is None or worker.address is None or not self._connection.is_up:
+            # Between the decision and now; it has not been sent anywhere, so it may simply wait again.
+            task.sent, task.worker = False, None
+            self._changed()
+            return
+        self._connection.submit(token, task.packed, address=worker.address, resources={task.shape.name: 1})
+        if task.asked is not None:
+            self._connection.signal(token, task.asked)
+
+    async def _let_go(self, cluster: Cluster, name: str) -> None:
+        if self._workers.pop(name, None) is not None:
+            await cluster.delete_worker(name)
+            self._used = time.monotonic() if not self._workers else self._used
+
+    # What goes wrong before a step begins.
+
+    def _trouble_of(self, worker: _Worker, now: float) -> Waiting | None:
+        pod = self._watch.pod(worker.name)
+        events = self._watch.events(worker.name)
+        return why_waiting(pod, events, worker.shape, seconds=now - worker.since, namespace=self._api.namespace)
+
+    async def _report(self, cluster: Cluster, awaited: Mapping[str, str], now: float) -> None:
+        """Say under the cells of steps that wait what keeps them waiting, and fail those that wait in vain."""
+        if not awaited:
+            return
+        general = self._scheduler_trouble(now) or await self._operator_trouble(cluster)
+        for token, name in awaited.items():
+            task, worker = self._tasks.get(token), self._workers.get(name)
+            trouble = general or (worker.trouble if worker is not None else None)
+            if task is None or trouble is None:
+                continue
+            if trouble.error is None:
+                self._tasks.note(task, trouble.text)
+                continue
+            self._tasks.fail(task, trouble.error)
+            await self._let_go(cluster, name)
+
+    def _scheduler_trouble(self, now: float) -> Waiting | None:
+        if self._connection.is_up:
+            return None
+        pod = self._watch.scheduler_pod()
+        assert self._cluster is not None
+        events = self._watch.events(self._cluster.names.scheduler)
+        seconds = now - self._renewed
+        found = why_waiting(pod, events, SCHEDULER_SHAPE, seconds=seconds, namespace=self._api.namespace)
+        if found is None:
+            return None
+        return Waiting(f"the pod of the Dask scheduler: {found.text}", found.error, short=found.short)
+
+    async def _operator_trouble(self, cluster: Cluster) -> Waiting | None:
+        """The operator is there when it has touched anything of ours."""
+        waited = time.monotonic() - self._renewed
+        if self._operator_seen or waited < _OPERATOR_NOTE:
+            return None
+        if self._watch.scheduler_pod() is not None or await cluster.reacted():
+            self._operator_seen = True
+            return None
+        reason = "it has not taken notice of what was asked for"
+        hint = "`cellyard kubernetes install` installs it; `cellyard kubernetes check` shows each link."
+        error = OperatorMissing(reason=reason, hint=hint) if waited > _OPERATOR_FINAL else None
+        return Waiting(f"the Dask operator does not answer: {reason} for {waited:.0f} s; is it running?", error)
+
+    # The scheduler.
+
+    async def _find_scheduler(self) -> str:
+        """The address of the scheduler, once its pod runs."""
+        assert self._cluster is not None
+        deadline = time.monotonic() + _FIND_WITHIN
+        while time.monotonic() < deadline:
+            pod = self._watch.scheduler_pod()
+            if pod is not None and (pod.get("status") or {}).get("phase") == "Running":
+                if inside_cluster():
+                    return f"tcp://{self._cluster.names.scheduler}.{self._api.namespace}:{PORT}"
+                return f"{SCHEME}://{pod['metadata']['name']}:{PORT}"
+            await asyncio.sleep(_FIND_POLL)
+        raise TimeoutError("its pod does not run yet")
+
+    def _told(self, fact: Mapping[str, Any]) -> None:
+        """A message of the topic."""
+        if "packed" in fact:
+            self._pass_on(fact)
+        elif "worker" in fact:
+            self._came(fact["worker"])
+        elif "gone" in fact:
+            self._went(str(fact["gone"]))
+        elif "over" in fact:
+            self._over(str(fact["over"]), fact.get("cause"))
+
+    def _pass_on(self, fact: Mapping[str, Any]) -> None:
+        try:
+            ended = self._tasks.pass_on(fact["token"], fact["number"], fact["packed"], ended=fact["ended"])
+        except LookupError:
+            self._spawn(self._connection.sync())
+            return
+        if ended is not None:
+            self._free(ended)
+
+    def _free(self, task: Task) -> None:
+        worker = self._workers.get(task.worker or "")
+        if worker is not None:
+            worker.idle_since = time.monotonic()
+        self._used = time.monotonic()
+        self._changed()
+
+    def _came(self, facts: Mapping[str, Any]) -> None:
+        name, _, rest = str(facts["name"]).partition(":")
+        worker = self._workers.get(name)
+        if worker is not None:
+            worker.address, worker.pod = facts["address"], rest.partition(":")[0]
+            worker.idle_since = time.monotonic()
+            self._changed()
+
+    def _went(self, address: str) -> None:
+        worker = next((each for each in self._workers.values() if each.address == address), None)
+        if worker is None:
+            return
+        worker.address = None
+        worker.since = time.monotonic()
+        task = self._tasks.on(worker.name)
+        if task is not None and not task.losing:
+            task.losing = True
+            self._spawn(self._bury(task, worker))
+        elif task is None:
+            self._spawn(self._replace(worker))
+        self._changed()
+
+    def _over(self, token: str, cause: str | None) -> None:
+        """Dask says that the task has ended; the step's last message came before, unless something broke."""
+        task = self._tasks.get(token)
+        if task is None or task.losing:
+            return
+        worker = self._workers.get(task.worker or "")
+        if task.asked is not None and not task.started:
+            self._tasks.finish(task, cancelled(task.task.name))
+        elif cause is not None and worker is not None and "KilledWorker" in cause:
+            task.losing = True
+            self._spawn(self._bury(task, worker))
+        else:
+            self._tasks.lose(task, cause or "It ended without a result.")
+        self._free(task)
+
+    def _synced(self, found: Mapping[str, Any]) -> None:
+        """All that the scheduler has, after a new connection to it."""
+        present = {str(facts["name"]).partition(":")[0]: facts for facts in found["workers"]}
+        for facts in present.values():
+            known = self._workers.get(str(facts["name"]).partition(":")[0])
+            if known is not None and known.address != facts["address"]:
+                self._came(facts)
+        for name, worker in self._workers.items():
+            if name not in present and worker.address is not None:
+                self._went(worker.address)
+        left = self._tasks.take_in(found["steps"])
+        addresses = {facts["address"]: name for name, facts in present.items()}
+        for task in self._tasks:
+            facts = found["steps"].get(task.token)
+            if task.sent and facts is not None:
+                task.worker = addresses.get(facts["worker"], task.worker)
+                if task.asked is not None:
+                    self._connection.signal(task.token, task.asked)
+        for task in left:
+            facts = found["steps"].get(task.token)
+            if facts is not None:
+                self._over(task.token, facts["cause"])
+            elif not task.losing:
+                self._tasks.lose(task, "The Dask scheduler in the cluster was lost, and the step with it.")
+        self._changed()
+
+    # What goes wrong later.
+
+    async def _bury(self, task: Task, worker: _Worker) -> None:
+        """End a step whose worker has gone, with what Kubernetes says of it; let go of what is left of the worker."""
+        gone = await self._evidence(worker)
+        name, place = task.task.name, worker.pod or worker.name
+        if task.asked == "cancel":
+            self._tasks.finish(task, cancelled(name))
+        elif gone.kind == "memory":
+            limit = task.shape.memory
+            fields = _out_of_memory(name, max(task.peak, task.memory), limit)
+            error = StepOutOfMemory(**fields)
+            self._tasks.finish(task, finished("failed", error, cause=gone.text, peak=task.peak))
+        elif gone.kind == "taken":
+            taken = WorkerTaken(step=name, worker=place, hint=gone.text)
+            self._tasks.finish(task, finished("lost", taken, cause=gone.text, peak=task.peak))
+        else:
+            task.worker = place
+            self._tasks.lose(task, gone.text)
+        self.forget(task.token)
+        await self._replace(worker)
+
+    async def _evidence(self, worker: _Worker) -> Gone:
+        deadline = time.monotonic() + _EVIDENCE_WITHIN
+        gone = Gone("unknown", "")
+        while time.monotonic() < deadline:
+            pod = self._watch.pod(worker.name, worker.pod)
+            gone = why_gone(pod, self._watch.events(worker.name))
+            if gone.kind not in ("unknown", "deleted") or (pod is not None and self._watch.is_deleted(pod)):
+                return gone
+            await asyncio.sleep(_EVIDENCE_POLL)
+        return gone
+
+    async def _replace(self, worker: _Worker) -> None:
+        """A worker that has gone is not waited for: its pod may come back, but nobody knows when and where."""
+        assert self._cluster is not None
+        try:
+            await self._let_go(self._cluster, worker.name)
+        except ClusterError:
+            self._workers[worker.name] = worker
+        self._changed()
+
+    # The engine.
+
+    def signal(self, token: str, how: str) -> None:
+        """Interrupt or cancel a step that was sent."""
+        if self._cluster is not None:
+            self._connection.signal(token, how)
+
+    def stored(self, token: str, number: int) -> None:
+        """The engine has a step's messages up to that number."""
+        if self._cluster is not None:
+            self._connection.stored(token, number)
+
+    def forget(self, token: str) -> None:
+        """Nobody will ask for the step again."""
+        if self._cluster is not None:
+            self._connection.forget(token)
+
+    async def dismiss(self) -> None:
+        """Delete everything in the cluster. Raises ClusterError."""
+        if self._cluster is not None:
+            await self._connection.close()
+            await self._cluster.delete()
+
+    async def close(self) -> None:
+        """Let go of the cluster, and leave it as it is."""
+        if self._cluster is not None:
+            await self._connection.close()
+            await self._watch.close()
+        for each in self._background:
+            each.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _sweep(self, cluster: Cluster) -> None:
+        try:
+            for name in await cluster.sweep():
+                print(f"cellyard: deleted {name}, which no engine looked after any more")
+        except ClusterError as error:
+            print(f"cellyard: could not look for abandoned clusters: {error}")
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _out_of_memory(step: str, used: int, limit: int) -> dict[str, str]:
+    gib = 1 << 30
+    proposed = -(-(limit * 3 // 2) // (gib // 4)) * (gib // 4)
+    last = f"at least {format_memory(used)}" if used else "more than that"
+    hint = f"Kubernetes ended its whole container. Try --memory {proposed / gib:g}GiB."
+    return {"step": step, "used": last, "limit": format_memory(limit), "hint": hint}
