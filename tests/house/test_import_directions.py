@@ -47,7 +47,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "backends": (
         {"model", "settings", "machine", "worker"},
-        {"dask", "distributed", "msgpack", "tlz", "uvloop"},
+        {"dask", "distributed", "httpx", "httpx_ws", "kr8s", "msgpack", "tlz", "tornado", "uvloop"},
     ),
     "execution": ({"model", "settings", "records", "backends"}, set()),
     "service": (
