@@ -38,7 +38,7 @@ class History:
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or load_settings()
         client = EngineClient(self._settings)
-        self._source = _Source(client, open_store(self._settings.store))
+        self._source = _Source(client, open_store(self._settings.store_address))
         # Nobody closes what is asked in passing, as in History().run(3).
         weakref.finalize(self._source, client.close)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from cellyard.analysis import analyze, names_used_by, nearest_name, reachable_names, token_names
 from cellyard.analysis.facts import Facts
-from cellyard.artifacts.artifact import DefinitionStore, load, pack_group, store_packed
+from cellyard.artifacts.artifact import load, pack_group, store_packed, writing
 from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.held import put_back
 from cellyard.artifacts.reference import Reference, is_held
@@ -59,6 +60,19 @@ class Namespace:
     def __init__(self, shell: Any, store: str) -> None:
         self._shell = shell
         self._store = open_store(store)
+
+    def connect(self) -> None:
+        """Have the store ready to be used. What keeps it from that is told when it is used."""
+        with contextlib.suppress(CellyardError):
+            self._store.open()
+
+    def recent(self, references: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
+        """Small objects among them that a reader need not fetch when they are handed on."""
+        return self._store.recent(each["id"] for each in references)
+
+    def accept(self, objects: Mapping[str, bytes]) -> None:
+        """Small objects that the store need not be asked for."""
+        self._store.accept(objects)
 
     @property
     def _names(self) -> dict[str, Any]:
@@ -172,13 +186,18 @@ class _Packing:
         self._store = store
         self._facts = facts
         self._real = {n: v for n, v in names.items() if not is_stand_in(v)}
-        self._definitions = DefinitionStore(names, store)
         self._references: list[dict[str, Any]] = []
         self._done: set[str] = set()
         self._pure: set[str] = set()
         self._packages: set[str] = set()
 
     def pack(self, wanted: set[str]) -> Inputs:
+        with writing(self._store, self._all) as (self._batch, self._definitions):
+            self._pack_all(wanted)
+        self._packages |= {v.__name__ for v in self._real.values() if isinstance(v, types.ModuleType)}
+        return Inputs(tuple(self._references), tuple(sorted(self._pure)), tuple(sorted(self._packages)))
+
+    def _pack_all(self, wanted: set[str]) -> None:
         while missing := self._reach(wanted) - self._done:
             wanted = set()
             for name in sorted(missing):
@@ -186,8 +205,6 @@ class _Packing:
                     wanted |= self._pass_on(name)
             real = {name for name in missing if name in self._real}
             wanted |= self._pack_real(real)
-        self._packages |= {v.__name__ for v in self._real.values() if isinstance(v, types.ModuleType)}
-        return Inputs(tuple(self._references), tuple(sorted(self._pure)), tuple(sorted(self._packages)))
 
     def _reach(self, wanted: set[str]) -> set[str]:
         """The names and what their functions use, as far as the notebook has them."""
@@ -221,7 +238,7 @@ class _Packing:
         for group, bases in self._groups(names):
             values = {name: self._real[name] for name in group}
             packed = pack_group(values, self._all, bases=bases, where=" to the step")
-            reference = store_packed(packed, values, self._store, self._definitions)
+            reference = store_packed(packed, values, self._batch, self._definitions)
             self._references.append(reference.to_dict())
             self._done.update(group)
             self._note(group, packed.modules, tuple(packed.definitions))

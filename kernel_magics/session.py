@@ -45,7 +45,7 @@ class Session:
                 from kernel_magics.namespace import Namespace
                 from kernel_magics.prefilter import StandInChecker
 
-                self._namespace = Namespace(self.shell, self.client.settings.store)
+                self._namespace = Namespace(self.shell, self.client.settings.store_address)
                 self._checker = StandInChecker(self.shell)
             return self._namespace
 
@@ -56,7 +56,7 @@ class Session:
             if self._reach is None:
                 from kernel_magics.reach import Reach
 
-                self._reach = Reach(self.client.settings.store)
+                self._reach = Reach(self.client.settings.store_address)
             return self._reach
 
     def before_cell(self, info: Any) -> None:
@@ -70,6 +70,8 @@ class Session:
         threading.Thread(target=_start, args=(client,), name="cellyard-start", daemon=True).start()
         _ = self.namespace
         import kernel_magics.step_magic  # noqa: F401
+
+        self.namespace.connect()
 
     def close(self) -> None:
         """Close the connections; running steps go on. Stand-ins go on fetching themselves when they are used."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cellyard.analysis.facts import Facts
+from cellyard.artifacts.store import OBJECTS
 from cellyard.environment.elsewhere import depart, first_variables, returned
 from cellyard.errors import CellyardError
 from cellyard.model.step import StepRequest
@@ -69,7 +70,7 @@ class StepCell:
             options=options,
             execution_count=self._execution_count(),
             inputs=inputs.references,
-            private=self._private(inputs.pure, is_elsewhere=environment is not None),
+            private=self._private(inputs, is_elsewhere=environment is not None),
             packages=inputs.packages,
             environment=environment,
         )
@@ -92,11 +93,12 @@ class StepCell:
         """The number of the cell that runs now."""
         return int(self.shell.displayhook.prompt_count)
 
-    def _private(self, pure: tuple[str, ...], *, is_elsewhere: bool) -> str:
+    def _private(self, inputs: Inputs, *, is_elsewhere: bool) -> str:
         state = process_state.portable(process_state.capture())
         content = {
             "state": depart(state, first_variables()) if is_elsewhere else state,
-            "pure": pure,
+            "pure": inputs.pure,
+            OBJECTS: self._session.namespace.recent(inputs.references),
             "colors": self.shell.colors,
             "line_offset": 1,
         }
@@ -117,9 +119,11 @@ class StepCell:
 
     def _bind(self, finished: Mapping[str, Any], request: StepRequest) -> None:
         namespace = self._session.namespace
+        private = pickle.loads(base64.b64decode(finished["private"])) if finished.get("private") else {}
+        namespace.accept(private.pop(OBJECTS, {}))
         namespace.bind(finished["outputs"], finished["deleted"])
-        if finished.get("private"):
-            self._take_over(pickle.loads(base64.b64decode(finished["private"])), request)
+        if private:
+            self._take_over(private, request)
         if finished["result"]:
             LiveOutput(self.shell).remember_result(next(iter(namespace.values(finished["result"]).values())))
 

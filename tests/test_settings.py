@@ -74,7 +74,11 @@ def test_a_socket_always_fits_whatever_the_length_of_the_home(tmp_path):
 
 
 def test_settings_survive_their_dictionary_and_the_environment_of_another_process(home):
-    for settings in (load(home), load(home, cpu="0.5", memory="1500MB", gpu="0", idle="3", store=str(home / "s"))):
+    for settings in (
+        load(home),
+        load(home, cpu="0.5", memory="1500MB", gpu="0", idle="3", store=str(home / "s")),
+        load(home, store="s3://b-1/p", cache_size="3GB"),
+    ):
         assert Settings.from_dict(settings.to_dict()) == settings
         assert load_settings(settings.to_env()) == settings
 
@@ -88,7 +92,13 @@ def test_settings_survive_their_dictionary_and_the_environment_of_another_proces
         ("idle", "0", "more than no time"),
         ("records", "/data/records.sqlite", "a database URL is needed"),
         ("records", "mysql://host/db", "a database URL is needed"),
-        ("store", "s3://bucket/store", "a folder on this machine"),
+        ("store", "gs://bucket/store", "a folder on this machine is needed, or s3://bucket/prefix"),
+        ("store", "s3://Big_Bucket", "cannot be the name of a bucket"),
+        ("store", "s3://bucket/a/../b", "empty or relative part"),
+        ("store", "s3://bucket/a?cache=/tmp", "the settings cache and cache_size say"),
+        ("store", "s3://bucket/a?region=x", "is not understood"),
+        ("cache", "s3://bucket/cache", "a folder on this machine is needed"),
+        ("cache_size", "20", "did you mean 20GiB?"),
         ("backend", "my backend", "the name of a backend"),
     ],
 )
@@ -98,6 +108,20 @@ def test_a_variable_that_cannot_hold_is_named_with_its_value_and_the_reason(home
     error = caught.value
     assert (error.key, error.value, error.origin) == (key, value, f"CELLYARD_{key.upper()}")
     assert said in str(error)
+
+
+def test_credentials_in_the_stores_address_are_refused_and_not_shown(home):
+    with pytest.raises(InvalidSettings, match="AWS_ACCESS_KEY_ID") as caught:
+        load(home, store="s3://key:hunter2@bucket/store")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_store_in_a_bucket_has_a_cache_on_this_machine(home):
+    settings = load(home, store="s3://bucket/store/", cache_size="1GiB")
+    assert settings.store == "s3://bucket/store"
+    assert settings.store_address == f"s3://bucket/store?cache={home / 'cache'}&cache_size={GIB}"
+    assert load(home, store="s3://bucket").store_address == f"s3://bucket?cache={home / 'cache'}"
+    assert load(home, store="/data/store").store_address == "/data/store"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import gc
 import pickle
 import types
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pickle import PickleBuffer
 from typing import Any
@@ -23,10 +23,10 @@ from cellyard.artifacts.pickler import BUFFER_BYTES, Packer
 from cellyard.artifacts.previews import preview_of
 from cellyard.artifacts.reference import Preview, Reference
 from cellyard.artifacts.sharing import find_sharing, shared_bases
-from cellyard.artifacts.store import Store
+from cellyard.artifacts.store import Store, Writer
 from cellyard.errors import CellyardError
 
-__all__ = ["Packed", "load", "pack", "pack_group", "read_previews", "store_packed"]
+__all__ = ["Packed", "load", "pack", "pack_group", "prefetch", "read_previews", "store_packed", "writing"]
 
 VERSION = 1
 
@@ -75,8 +75,8 @@ def _dumped(values: Mapping[str, Any], namespace: dict[str, Any], bases: frozens
     return packer
 
 
-def store_packed(packed: Packed, values: Mapping[str, Any], store: Store, definitions: DefinitionStore) -> Reference:
-    """Write a packed group; when this returns, every process can load it."""
+def store_packed(packed: Packed, values: Mapping[str, Any], store: Writer, definitions: DefinitionStore) -> Reference:
+    """Write a packed group; when this returns, or the batch that ``store`` is has ended, every process can load it."""
     header: dict[str, Any] = {
         "version": VERSION,
         "names": packed.names,
@@ -98,22 +98,35 @@ def store_packed(packed: Packed, values: Mapping[str, Any], store: Store, defini
 def pack(values: Mapping[str, Any], namespace: dict[str, Any], store: Store, *, where: str = "") -> list[Reference]:
     """Write values as artifacts, one per alias group; all are pickled before the first is written."""
     sharing = find_sharing(values)
-    definitions = DefinitionStore(namespace, store)
     groups = [{name: values[name] for name in group} for group in sharing.groups]
     packed = [pack_group(group, namespace, bases=sharing.bases, where=where) for group in groups]
-    return [store_packed(one, group, store, definitions) for one, group in zip(packed, groups, strict=True)]
+    with writing(store, namespace) as (batch, definitions):
+        return [store_packed(one, group, batch, definitions) for one, group in zip(packed, groups, strict=True)]
+
+
+@contextlib.contextmanager
+def writing(store: Store, namespace: dict[str, Any]) -> Iterator[tuple[Writer, DefinitionStore]]:
+    """What to give to :func:`store_packed` for any number of groups: all are written when the block has ended."""
+    with store.writing() as batch:
+        definitions = DefinitionStore(namespace, batch)
+        yield batch, definitions
+    definitions.remember()
 
 
 class DefinitionStore:
-    """Writes definitions and what they need in turn; remembers plain functions, which cannot have changed."""
+    """Writes definitions and what they need in turn; plain functions, which cannot have changed, only once, if
+    :meth:`remember` was called when they were written."""
 
     _plain: dict[tuple[str, str], tuple[Any, str, tuple[Any, ...]]] = {}  # noqa: RUF012 - one memory per process
 
-    def __init__(self, namespace: dict[str, Any], store: Store) -> None:
+    def __init__(self, namespace: dict[str, Any], store: Writer) -> None:
         self._namespace = namespace
         self._store = store
-        self._done: dict[str, str] = {}
-        self._open: set[str] = set()
+        self._written: dict[tuple[str, str], tuple[Any, str, tuple[Any, ...]]] = {}
+
+    def remember(self) -> None:
+        """All that was put is in the store: plain functions need not be written again."""
+        self._plain.update(self._written)
 
     def put(self, wanted: Mapping[str, Any]) -> dict[str, str]:
         """Token -> object id, for the wanted definitions and all that they need."""
@@ -142,7 +155,7 @@ class DefinitionStore:
         id = self._store.put(_as_definition(packer))
         state = _plain_state(definition)
         if state is not None and not packer.tokens:
-            self._plain[key] = (weakref.ref(definition), id, state)
+            self._written[key] = (weakref.ref(definition), id, state)
         return id, packer.tokens
 
 
@@ -165,6 +178,21 @@ def _loads_definition(data: bytes) -> Any:
     return pickle.loads(content, buffers=[bytearray(buffer) for buffer in buffers])
 
 
+def prefetch(store: Store, references: Iterable[Mapping[str, Any]]) -> None:
+    """Have all objects of artifacts at hand, in two rounds of requests: what they are, then what they consist of."""
+    if store.is_far:
+        ids = [each["id"] for each in references]
+        store.prefetch((id, None) for id in ids)
+        store.prefetch(part for id in ids for part in _parts(decode(store.read(id))))
+
+
+def _parts(header: Mapping[str, Any]) -> Iterator[tuple[str, int | None]]:
+    yield from ((id, size) for id, size in header["buffers"])
+    yield from ((id, None) for id in header["definitions"].values())
+    if "pickle_id" in header:
+        yield header["pickle_id"], None
+
+
 def load(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] | None = None) -> dict[str, Any]:
     """The values of an artifact by name. ``reference`` is a :class:`Reference` as a dictionary.
 
@@ -172,6 +200,7 @@ def load(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] |
     the notebook get ``namespace`` as their globals.
     """
     header = decode(store.read(reference["id"]))
+    store.prefetch(_parts(header))
     content = header["pickle"] if "pickle" in header else store.read(header["pickle_id"])
     buffers = [store.map(id, size) for id, size in header["buffers"]]
     context = Context({} if namespace is None else namespace, header["definitions"], store.read, _loads_definition)

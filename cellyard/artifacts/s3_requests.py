@@ -191,7 +191,9 @@ class Requests:
 
     async def _call(self, method: str, **arguments: Any) -> Any:
         files = await self._connection.files()
-        return await files._call_s3(method, Bucket=self._bucket, **arguments)
+        answer = await files._call_s3(method, Bucket=self._bucket, **arguments)
+        self._connection.reached = True
+        return answer
 
     async def persist(self, action: Callable[[], Awaitable[T]]) -> T:
         """The action's result, tried again while that may help. Raises Failed."""
@@ -215,7 +217,6 @@ class Requests:
                 if failure.kind is not Kind.TRANSIENT or waited > self.patience:
                     raise Failed(failure, waited) from error
             else:
-                self._connection.reached = True
                 return result
             await asyncio.sleep(pause * (0.5 + random.random()))
             pause = min(2 * pause, _LONGEST_PAUSE)

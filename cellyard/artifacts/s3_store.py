@@ -34,6 +34,8 @@ Buffer = bytes | bytearray | memoryview
 #: Objects up to this size are remembered, so that whoever wrote or read one need not ask for it again.
 SMALL_BYTES = 64 << 10
 _MOST_REMEMBERED = 16 << 20
+#: The most bytes that are handed on with one request or answer.
+_HANDED_ON = 256 << 10
 #: Seconds for which an object that was seen in the store is taken to be there.
 _KNOWN_FOR = 600.0
 _MANY_THREADS_BYTES = 4 << 20
@@ -61,11 +63,16 @@ class S3Store:
     def url(self) -> str:
         return self._address.url
 
+    @property
+    def is_far(self) -> bool:
+        """True: each request travels."""
+        return True
+
     def open(self) -> None:
         """Connect as the environment says now; nothing where that has been done. Contacts nobody."""
         line = self._lined()
         with self._translated(None):
-            line.connection.run(line.connection.open())
+            line.connection.run(line.requests.persist(line.connection.open))
 
     # -- writing
 
@@ -181,6 +188,8 @@ class S3Store:
             raise
         self._note(id)
         if isinstance(found, bytes):
+            if len(found) <= SMALL_BYTES:
+                self.accept({id: found})
             await self._lined().connection.in_thread(self._cache.write, id, found)
             return _Fetched(len(found), data=memoryview(bytearray(found)))
         made[0].keep(id)
@@ -191,7 +200,14 @@ class S3Store:
     def recent(self, ids: Iterable[str]) -> dict[str, bytes]:
         """Those of the objects that are small and were just written or read here: a reader who gets them beside their
         ids need not fetch them."""
-        return {id: self._small[id] for id in ids if id in self._small}
+        found: dict[str, bytes] = {}
+        room = _HANDED_ON
+        for id in ids:
+            data = self._small.get(id)
+            if data is not None and len(data) <= room:
+                found[id] = data
+                room -= len(data)
+        return found
 
     def accept(self, objects: Mapping[str, bytes]) -> None:
         """Remember small objects. They are compared with their ids when they are read."""

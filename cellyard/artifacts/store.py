@@ -23,10 +23,12 @@ from cellyard.artifacts.mapping import BlobMap, map_private, unchanged_blob
 from cellyard.errors import ArtifactCorrupt, ArtifactMissing, CellyardError, StoreFull
 from cellyard.model.store_address import is_bucket, parse_bucket
 
-__all__ = ["LocalStore", "Store", "Writer", "open_store", "prepare_fork"]
+__all__ = ["OBJECTS", "LocalStore", "Store", "Writer", "open_store", "prepare_fork"]
 
 Buffer = bytes | bytearray | memoryview
 
+#: The key under which a request, and its answer, hand on small objects together with their ids.
+OBJECTS = "objects"
 #: Below this size an object is hashed first and written only when it is new; above it, both happen at once.
 OVERLAP_BYTES = 4 << 20
 _CHUNK = 8 << 20
@@ -52,13 +54,16 @@ class Store(Writer, Protocol):
     checked, because a check would read it all. Both raise :class:`~cellyard.errors.ArtifactMissing` and
     :class:`~cellyard.errors.ArtifactCorrupt`. ``verify`` names every object whose content is not its hash.
 
-    What makes round trips fewer, where there are any: inside ``with writing() as batch``, ``batch.put`` may return
-    before the object is written, and its buffer must stay as it is; all are written when the block has ended without an
-    error. ``prefetch`` has objects (id, size if known) ready to be read or mapped. ``recent`` are the small ones among
+    What makes round trips fewer, where there are any (``is_far``): inside ``with writing() as batch``, ``batch.put`` may
+    return before the object is written, and its buffer must stay as it is; all are written when the block has ended
+    without an error. ``prefetch`` has objects (id, size if known) ready to be read or mapped. ``recent`` are the small ones among
     objects that were just written or read here, and ``accept`` takes what another process had as its recent ones.
     ``open`` connects with what the environment says now. ``sweep`` removes what writers that died left unfinished for
     so many seconds, and returns how much that was.
     """
+
+    @property
+    def is_far(self) -> bool: ...
 
     def open(self) -> None: ...
 
@@ -111,6 +116,11 @@ class LocalStore:
     @property
     def url(self) -> str:
         return self._root
+
+    @property
+    def is_far(self) -> bool:
+        """False: no request has to travel."""
+        return False
 
     def open(self) -> None:
         """Nothing: a folder is always open."""

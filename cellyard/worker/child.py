@@ -7,6 +7,7 @@ cut in two, and an interrupt that comes too early strikes when the cell begins.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import pickle
 import resource
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.held import HeldState
-from cellyard.artifacts.store import Store, open_store
+from cellyard.artifacts.store import OBJECTS, Store, open_store
 from cellyard.errors import CellyardError, StepKilled
 from cellyard.worker import process_state
 from cellyard.worker.collecting import collect_outputs, describe_error
@@ -38,8 +39,12 @@ if TYPE_CHECKING:
 __all__ = ["serve_one_step"]
 
 
-def serve_one_step(sock: socket.socket, owner: int) -> None:
-    """Wait for a step, run it, answer. The process is to end when this returns."""
+#: Seconds for which a store that does not answer is waited for: by then others have used its address.
+PATIENCE = 90.0
+
+
+def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
+    """Wait for a step, run it, answer; be ready to use that store. The process is to end when this returns."""
     die_with_parent(owner, signal.SIGKILL)
     os.setsid()
     adopt_orphans()
@@ -51,6 +56,7 @@ def serve_one_step(sock: socket.socket, owner: int) -> None:
     sys.stderr = StreamWriter(channel, "stderr", 2)
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
     rehearse(make_shell())
+    _open_ahead(store)
     try:
         _, task, place = receive_blocking(sock)
     except EOFError:  # the worker no longer needs this child
@@ -67,6 +73,12 @@ def serve_one_step(sock: socket.socket, owner: int) -> None:
     channel.send("finished", **answer)
 
 
+def _open_ahead(store: str) -> None:
+    """Connect before there is anything to do. What is wrong now may be right for the step; if not, it tells."""
+    with contextlib.suppress(CellyardError):
+        open_store(store).open()
+
+
 class _Step:
     def __init__(
         self, task: Mapping[str, Any], place: Mapping[str, Any], channel: Channel, capture: DescriptorCapture
@@ -76,7 +88,7 @@ class _Step:
         self.name = task["name"]
         self._place = place
         self._channel = channel
-        self._store: Store = open_store(place["store"])
+        self._store: Store = open_store(place["store"], patience=PATIENCE)
         self._private: dict[str, Any] = pickle.loads(base64.b64decode(self.request["private"] or b"gAV9lC4="))
         self._watcher = process_state.Watcher()
         self._sojourn: Sojourn | None = None
@@ -90,6 +102,8 @@ class _Step:
         self._processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
         use_size(self._place)
         self._watcher.apply(self._settled(self._private.get("state", {})))
+        self._store.accept(self._private.get(OBJECTS, {}))
+        self._store.open()  # what the cell makes of the environment is not meant for us
         self._own_environment()
         self._load_inputs()
         self._shell.connect(self._channel)
@@ -134,10 +148,11 @@ class _Step:
                 os.environ[key] = before
 
     def _load_inputs(self) -> None:
-        from cellyard.artifacts.artifact import load
+        from cellyard.artifacts.artifact import load, prefetch
 
         namespace = self._shell.user_ns
         pure = set(self._private.get("pure", ()))
+        prefetch(self._store, self.request["inputs"])
         for reference in self.request["inputs"]:
             values = load(self._store, reference, namespace)
             bound = reference.get("bind") or values
@@ -184,7 +199,7 @@ class _Step:
                 wanted=self.request["options"].get("outputs"),
             )
         self._restore_environment()
-        private = base64.b64encode(pickle.dumps(self._changed_state())).decode()
+        private = base64.b64encode(pickle.dumps({**self._changed_state(), **self._handed_on(made)})).decode()
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return {
             "state": "succeeded" if succeeded else "failed",
@@ -194,6 +209,12 @@ class _Step:
             "anonymous_memory": memory,
             "cpu_seconds": sum(u.ru_utime + u.ru_stime for u in usage),
         }
+
+    def _handed_on(self, made: Mapping[str, Any]) -> dict[str, Any]:
+        """Small objects that the kernel would otherwise have to fetch from a store elsewhere."""
+        told = [*made["outputs"], made["result"], (self._error or {}).get("exception")]
+        chosen = self._store.recent(each["id"] for each in told if each)
+        return {OBJECTS: chosen} if chosen else {}
 
 
 def _anonymous_memory() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cellyard.artifacts.artifact import DefinitionStore, Packed, pack_group, store_packed
+from cellyard.artifacts.artifact import Packed, pack_group, store_packed, writing
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.previews import preview_of
 from cellyard.artifacts.sharing import Sharing, find_sharing
@@ -96,7 +96,6 @@ def _store_all(
     wanted: set[str],
 ) -> list[dict[str, Any]]:
     everything, sharing = _sharing_of(candidates, inputs)
-    definitions = DefinitionStore(namespace, store)
     stored: list[dict[str, Any]] = []
     packed: list[tuple[Packed, dict[str, Any]]] = []
     for names in sharing.groups:
@@ -104,7 +103,8 @@ def _store_all(
             continue
         group = {name: everything[name] for name in names}
         _pack_or_explain(group, namespace, sharing.bases, wanted, packed, stored)
-    stored.extend(store_packed(one, group, store, definitions).to_dict() for one, group in packed)
+    with writing(store, namespace) as (batch, definitions):
+        stored.extend(store_packed(one, group, batch, definitions).to_dict() for one, group in packed)
     return stored
 
 
@@ -155,12 +155,11 @@ def _unavailable(name: str, value: Any, error: CannotTravel) -> dict[str, Any]:
 
 def describe_error(error: BaseException, trace: list[str], namespace: dict[str, Any], store: Store) -> dict[str, Any]:
     """An exception of the user's code: its words, its coloured traceback, and itself if it can travel."""
-    definitions = DefinitionStore(namespace, store)
-    reference = _store_exception(error, namespace, store, definitions)
+    reference = _store_exception(error, namespace, store)
     if reference is None and (error.__cause__ or error.__context__):
         # What it came from is in the traceback; it must not keep the exception itself from its own type.
         error.__cause__ = error.__context__ = None
-        reference = _store_exception(error, namespace, store, definitions)
+        reference = _store_exception(error, namespace, store)
     return {
         "type": type(error).__name__,
         "message": str(error),
@@ -170,11 +169,10 @@ def describe_error(error: BaseException, trace: list[str], namespace: dict[str, 
     }
 
 
-def _store_exception(
-    error: BaseException, namespace: dict[str, Any], store: Store, definitions: DefinitionStore
-) -> dict[str, Any] | None:
+def _store_exception(error: BaseException, namespace: dict[str, Any], store: Store) -> dict[str, Any] | None:
     values = {"exception": error}
     try:
-        return store_packed(pack_group(values, namespace), values, store, definitions).to_dict()
+        with writing(store, namespace) as (batch, definitions):
+            return store_packed(pack_group(values, namespace), values, batch, definitions).to_dict()
     except CannotTravel:
         return None

@@ -18,10 +18,11 @@ KEPT = 1
 
 
 class Families:
-    """Gives out parents by folder; ``at_home`` are those of the image alone."""
+    """Gives out parents by folder; ``at_home`` are those of the image alone. All use the store of one address."""
 
-    def __init__(self, at_home: Parents) -> None:
+    def __init__(self, at_home: Parents, store: str = "") -> None:
         self.at_home = at_home
+        self._store = store
         self._by_folder: OrderedDict[str, Parents] = OrderedDict()
         self._users: Counter[str] = Counter()
 
@@ -37,7 +38,7 @@ class Families:
             return
         parents = self._by_folder.get(folder)
         if parents is None:
-            parents = self._by_folder[folder] = Parents(None, folder)
+            parents = self._by_folder[folder] = Parents(None, folder, self._store)
             await parents.start()
         self._by_folder.move_to_end(folder)
         self._users[folder] += 1

@@ -45,8 +45,9 @@ class ParentHandle:
         self.packages = packages
 
     @classmethod
-    def spawn(cls, packages: tuple[str, ...], folder: str = "") -> ParentHandle:
-        """Start a parent; returns before it has imported anything. ``folder`` has packages that the image lacks."""
+    def spawn(cls, packages: tuple[str, ...], folder: str = "", store: str = "") -> ParentHandle:
+        """Start a parent; returns before it has imported anything. ``folder`` has packages that the image lacks,
+        ``store`` is the address of the store that its children will use."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [
             sys.executable,
@@ -56,6 +57,7 @@ class ParentHandle:
             str(theirs.fileno()),
             str(os.getpid()),
             folder,
+            store,
             *packages,
         ]
         environment = {
@@ -216,11 +218,12 @@ def _dismiss(spare: asyncio.Future[Child]) -> None:
 
 class Parents:
     """The parent in use, and perhaps its successor. ``folder`` has packages that the image lacks; it is on the path of
-    all of them."""
+    all of them. Their children use the store of that address."""
 
-    def __init__(self, handle: ParentHandle | None, folder: str = "") -> None:
+    def __init__(self, handle: ParentHandle | None, folder: str = "", store: str = "") -> None:
         self._handle = handle
         self._folder = folder
+        self._store = store
         self._current: _Parent | None = None
         self._unsafe: set[str] = set()
         self._preparing: asyncio.Task[None] | None = None
@@ -232,7 +235,7 @@ class Parents:
         self._current = _Parent(self._handle or self._spawn(()))
 
     def _spawn(self, packages: Iterable[str]) -> ParentHandle:
-        return ParentHandle.spawn(tuple(sorted(packages)), self._folder)
+        return ParentHandle.spawn(tuple(sorted(packages)), self._folder, self._store)
 
     async def child(self, packages: Iterable[str]) -> Child:
         """A clean child; of a new parent when the old one has died."""

@@ -2,8 +2,8 @@
 
 It has a single thread, or its children could deadlock: packages are imported with all pools at one thread, and one
 that leaves a thread behind is reported as unsafe; whoever started the parent then starts another without it.
-Started as ``python -m cellyard.worker.parent FD OWNER FOLDER PACKAGES``; the socket behind FD carries one MessagePack
-message per datagram:
+Started as ``python -m cellyard.worker.parent FD OWNER FOLDER STORE PACKAGES``; the socket behind FD carries one
+MessagePack message per datagram:
 
     in    ["fork"] with a socket for the child         out   ["forked", pid]
                                                              ["ready", imported, unsafe]
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from cellyard.artifacts.encoding import decode, encode
+from cellyard.artifacts.store import prepare_fork
 from cellyard.worker.processes import adopt_orphans, die_with_parent, end_adopted, end_children
 
 __all__ = ["import_safely", "main"]
@@ -38,7 +39,7 @@ _SWEEP_AGAIN = 0.005
 
 def main() -> None:
     """Import, then fork on demand until the control socket closes or SIGTERM comes; never returns."""
-    descriptor, owner, folder, packages = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+    descriptor, owner, (folder, store, *packages) = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     die_with_parent(owner)
     adopt_orphans()
     os.setsid()
@@ -48,7 +49,7 @@ def main() -> None:
     status = 0
     try:
         _put_before_installed(folder)
-        _work(control, packages, folder)
+        _work(control, packages, folder, store)
     except SystemExit:
         status = 0  # by SIGTERM
     except Exception:  # noqa: BLE001 - whatever it was, the steps are ended all the same
@@ -72,14 +73,15 @@ def _put_before_installed(folder: str) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
 
 
-def _work(control: socket.socket, packages: Iterable[str], folder: str) -> None:
+def _work(control: socket.socket, packages: Iterable[str], folder: str, store: str) -> None:
     _make_shell()
+    prepare_fork(store)
     imported, unsafe = import_safely(packages, folder)
     _warm_shell()
     gc.collect()
     gc.freeze()  # a collection in a child would otherwise touch, and so copy, every page of the parent
     control.send(encode(["ready", imported, unsafe]))
-    _Parent(control).serve()
+    _Parent(control, store).serve()
 
 
 def _leave(*_: object) -> None:
@@ -152,8 +154,9 @@ def _warm_shell() -> None:
 
 
 class _Parent:
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, store: str) -> None:
         self._control = control
+        self._store = store
         self._children: set[int] = set()
         self._ends_others = False
 
@@ -203,7 +206,7 @@ class _Parent:
             _forget_random_state()
             from cellyard.worker.child import serve_one_step
 
-            serve_one_step(channel, owner)
+            serve_one_step(channel, owner, self._store)
             status = 0
         finally:
             os._exit(status)

@@ -56,7 +56,7 @@ class StepPool:
         self._store = store
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._places = Places(cpus if cpus is not None else sorted(os.sched_getaffinity(0)), gpus, bind=bind)
-        self._families = Families(Parents(parent))
+        self._families = Families(Parents(parent, store=store), store)
         self._folder = runtime / "environment"
         self._surroundings = Surroundings(store, self._folder)
         self._running: dict[str, _Running] = {}
@@ -65,7 +65,7 @@ class StepPool:
     @staticmethod
     def spawn_parent(store: str) -> ParentHandle:
         """Start a step parent before anything heavy is imported here; give the handle to the pool."""
-        return ParentHandle.spawn(())
+        return ParentHandle.spawn((), store=store)
 
     async def start(self) -> None:
         """Start the step parent if none was given; returns at once."""
