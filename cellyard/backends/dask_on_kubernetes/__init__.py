@@ -3,9 +3,10 @@
 backend      the engine's side
 host         process K beside the engine: its first moments; ``serving`` is its work
 connection   K's connection to the Dask scheduler, which may break and is made again (``tunnel``: from outside)
+crew         workers and what they do with steps (``tasks``)
 cluster      the DaskCluster and its worker groups, by way of ``api``
 roster       pure: which worker for which step, what to create, what to delete
-watching     what Kubernetes says of the pods; ``failures`` puts it into words. Pure
+watching     what Kubernetes says of the pods; ``failures`` (pure) puts it into words, ``troubles`` asks for them
 pod_specs    pure: from sizes and settings to what Kubernetes is told; ``shapes`` names the sizes
 scheduler    what runs in the scheduler's pod; ``ledger`` keeps there what K has not yet seen
 worker       what runs in a worker's pod

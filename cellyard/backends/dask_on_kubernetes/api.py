@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import httpx_ws
@@ -60,7 +60,7 @@ class KubernetesApi:
         self.namespace = namespace
 
     @classmethod
-    async def open(cls, settings: KubernetesSettings) -> KubernetesApi:
+    async def open(cls, settings: KubernetesSettings) -> Self:
         """Read the kubeconfig or the pod's service account, and make sure that the server answers."""
         try:
             api = await kr8s.asyncio.api(context=settings.context)
@@ -92,13 +92,13 @@ class KubernetesApi:
                 return None
             raise
 
-    async def list(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
+    async def all(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
         """The objects of a kind with these labels."""
         items, _ = await self.list_from(kind, selector)
         return items
 
     async def list_from(self, kind: str, selector: str = "") -> tuple[list[dict[str, Any]], str]:
-        """As :meth:`list`, with the version from which :meth:`watch` goes on."""
+        """As :meth:`all`, with the version from which :meth:`watch` goes on."""
         query = {"labelSelector": selector} if selector else {}
         found = await self._call("GET", _path(kind, self.namespace), query=query)
         return found.get("items") or [], found["metadata"]["resourceVersion"]
@@ -107,15 +107,10 @@ class KubernetesApi:
         """Merge a change into an object."""
         await self._call("PATCH", f"{_path(kind, self.namespace)}/{name}", change, merge=True)
 
-    async def replace(self, body: Mapping[str, Any]) -> None:
-        """Put the object there, whatever was before."""
-        name = body["metadata"]["name"]
-        await self.delete(body["kind"], name)
-        await self.create(body)
-
-    async def delete(self, kind: str, name: str, *, uid: str | None = None) -> None:
-        """Delete an object, and in the background what belongs to it; nothing when it is gone already."""
-        options: dict[str, Any] = {"propagationPolicy": "Background"}
+    async def delete(self, kind: str, name: str, *, uid: str | None = None, whole: bool = False) -> None:
+        """Delete an object and what belongs to it, in the background; nothing when it is gone already. ``whole``: what
+        belongs to it goes first, also where something else still holds the object itself."""
+        options: dict[str, Any] = {"propagationPolicy": "Foreground" if whole else "Background"}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         try:
@@ -124,12 +119,18 @@ class KubernetesApi:
             if refused.status not in (404, 409):
                 raise
 
-    async def log(self, pod: str, container: str, *, lines: int = 15, previous: bool = False) -> str:
-        """The end of a container's log."""
-        query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
+    async def log_end(self, pod: str, container: str, *, lines: int = 15) -> str:
+        """The end of a container's log, or of the one before it; empty when there is none, or it may not be read."""
         path = f"{_path('Pod', self.namespace)}/{pod}/log"
-        async with self._response("GET", path, params=query) as response:
-            return str(response.text)
+        for previous in ("true", "false"):
+            query = {"container": container, "tailLines": str(lines), "previous": previous}
+            try:
+                async with self._response("GET", path, params=query) as response:
+                    if text := str(response.text).strip():
+                        return text
+            except ApiRefused:
+                continue
+        return ""
 
     async def watch(self, kind: str, selector: str, version: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Changes from that version on: ("ADDED" | "MODIFIED" | "DELETED", object). Ends when the server ends it, or

@@ -7,17 +7,18 @@ engine that promised to look after it.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import string
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cellyard.backends.dask_on_kubernetes.api import ApiRefused, KubernetesApi
 from cellyard.backends.dask_on_kubernetes.pod_specs import (
     ALIVE,
+    CLUSTER,
     ENGINE,
     SHAPE,
     Names,
@@ -38,9 +39,6 @@ RENEW_EVERY = 120.0
 DEADLINE = 600
 """Seconds that a scheduler keeps its cluster without an engine and without a step, beyond the idle time."""
 
-_GONE_WITHIN = 60.0
-_POLL = 0.2
-_LETTERS = string.ascii_lowercase + string.digits
 _MANAGED = "app.kubernetes.io/managed-by=cellyard"
 
 
@@ -64,7 +62,6 @@ class Cluster:
         self._topic = topic
         self._secret = secret
         self._owner: dict[str, Any] | None = None
-        self.made = 0.0
 
     @property
     def exists(self) -> bool:
@@ -75,36 +72,49 @@ class Cluster:
         """Have a DaskCluster, and the Secret of its workers; True when it is new."""
         if self._owner is not None:
             return False
-        found = await self._translated(self._settled())
-        if found is None:
-            deadline = DEADLINE + int(self._settings.idle)
-            body = dask_cluster(
-                self.names,
-                self._settings,
-                topic=self._topic,
-                deadline=deadline,
-                alive=time.time() + ALIVE_FOR,
-            )
-            found = await self._translated(self._api.create(body))
-            self.made = time.monotonic()
-            self._owner = found
-            if self._secret:
-                secret = store_secret(self.names, self._secret, owner=found)
-                await self._translated(self._api.replace(secret))
-            return True
-        self._owner = found
-        await self.renew()
-        return False
+        found = await self._ours()
+        if found is not None:
+            self._own(found)
+            await self.renew()
+            return False
+        name = f"{self.names.prefix}-{_letters(3)}"
+        body = dask_cluster(
+            replace(self.names, cluster=name),
+            self._settings,
+            topic=self._topic,
+            deadline=DEADLINE + int(self._settings.idle),
+            alive=time.time() + ALIVE_FOR,
+        )
+        made = await self._translated(self._api.create(body))
+        self._own(made)
+        if self._secret:
+            secret = store_secret(self.names, self._secret, owner=made)
+            await self._translated(self._api.create(secret))
+        return True
 
-    async def reacted(self) -> bool:
-        """Whether the operator has begun to make what we asked for."""
+    def _own(self, found: dict[str, Any]) -> None:
+        self._owner = found
+        self.names = replace(self.names, cluster=found["metadata"]["name"])
+
+    async def _ours(self) -> dict[str, Any] | None:
+        """The DaskCluster that a process of this engine before us has made, unless it is being deleted."""
+        found = await self._translated(self._api.all("DaskCluster", f"{ENGINE}={self.names.engine}"))
+        there = [each for each in found if not each["metadata"].get("deletionTimestamp")]
+        return max(there, key=lambda each: str(each["metadata"]["creationTimestamp"]), default=None)
+
+    async def look(self) -> str:
+        """What the operator has made of the DaskCluster: its phase, "" when it has not taken notice of it, "gone" when
+        someone has deleted it; it is then forgotten here."""
         found = await self._translated(self._api.get("DaskCluster", self.names.cluster))
-        return found is not None and bool((found.get("status") or {}).get("phase"))
+        if found is None or found["metadata"].get("deletionTimestamp"):
+            self._owner = None
+            return "gone"
+        return str((found.get("status") or {}).get("phase") or "")
 
     async def create_worker(self, shape: Shape) -> str:
         """Ask for a worker; returns its name."""
         assert self._owner is not None
-        name = f"{self.names.cluster}-{''.join(random.choices(_LETTERS, k=5))}"
+        name = f"{self.names.cluster}-{_letters(4)}"
         body = worker_group(
             self.names,
             name,
@@ -120,7 +130,7 @@ class Cluster:
 
     async def workers(self) -> dict[str, Shape]:
         """The workers that were asked for, by us or by a process of this engine before us."""
-        groups = await self._translated(self._api.list("DaskWorkerGroup", f"{ENGINE}={self.names.engine}"))
+        groups = await self._translated(self._api.all("DaskWorkerGroup", f"dask.org/cluster-name={self.names.cluster}"))
         return {
             group["metadata"]["name"]: Shape.from_dict(json.loads(group["metadata"]["annotations"][SHAPE]))
             for group in groups
@@ -140,48 +150,41 @@ class Cluster:
         """Delete the DaskCluster, and with it everything that is ours."""
         owner, self._owner = self._owner, None
         if owner is not None:
-            await self._translated(self._api.delete("DaskCluster", self.names.cluster, uid=owner["metadata"]["uid"]))
-
-    def forget(self) -> None:
-        """It is not there any more: someone else has deleted it."""
-        self._owner = None
+            uid = owner["metadata"]["uid"]
+            await self._translated(self._api.delete("DaskCluster", self.names.cluster, uid=uid, whole=True))
 
     async def sweep(self) -> list[str]:
         """Delete clusters of engines that have broken their promise and whose scheduler does not run; the operator
         cannot ask it then, and nobody else would. Returns their names."""
         swept = []
-        for each in await self._translated(self._api.list("DaskCluster", _MANAGED)):
+        for each in await self._translated(self._api.all("DaskCluster", _MANAGED)):
             meta = each["metadata"]
             alive = float((meta.get("annotations") or {}).get(ALIVE, "inf"))
             name = meta["name"]
-            if alive > time.time() or name == self.names.cluster or await self._has_scheduler(name):
+            if (
+                alive > time.time()
+                or meta["labels"].get(ENGINE) == self.names.engine
+                or await self._has_scheduler(name)
+            ):
                 continue
-            await self._translated(self._api.delete("DaskCluster", name, uid=meta["uid"]))
+            await self._translated(self._api.delete("DaskCluster", name, uid=meta["uid"], whole=True))
             swept.append(name)
         return swept
 
     async def _has_scheduler(self, name: str) -> bool:
-        selector = f"dask.org/cluster-name={name},dask.org/component=scheduler"
-        pods = await self._translated(self._api.list("Pod", selector))
+        selector = f"{CLUSTER}={name},dask.org/component=scheduler"
+        pods = await self._translated(self._api.all("Pod", selector))
         return any((pod.get("status") or {}).get("phase") == "Running" for pod in pods)
-
-    async def _settled(self) -> dict[str, Any] | None:
-        """Our DaskCluster, if there is one; waits until one that is being deleted has gone."""
-        deadline = time.monotonic() + _GONE_WITHIN
-        while True:
-            found = await self._api.get("DaskCluster", self.names.cluster)
-            if found is None or not found["metadata"].get("deletionTimestamp"):
-                return found
-            if time.monotonic() > deadline:
-                reason = f"{self.names.cluster} is being deleted, and was not gone within {_GONE_WITHIN:g} s"
-                raise OperatorMissing(reason=reason, hint="Look with: cellyard kubernetes check")
-            await asyncio.sleep(_POLL)
 
     async def _translated(self, request: Any) -> Any:
         try:
             return await request
         except ApiRefused as refused:
             raise _in_words(refused, self.names.namespace) from refused
+
+
+def _letters(count: int) -> str:
+    return "".join(random.choices(string.ascii_lowercase + string.digits, k=count))
 
 
 def _in_words(refused: ApiRefused, namespace: str) -> CellyardError:

@@ -8,28 +8,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cellyard.backends.base import cancelled, finished
+from cellyard.backends.base import cancelled
 from cellyard.backends.dask_on_kubernetes.api import KubernetesApi, inside_cluster
 from cellyard.backends.dask_on_kubernetes.cluster import RENEW_EVERY, Cluster
 from cellyard.backends.dask_on_kubernetes.connection import Connection
-from cellyard.backends.dask_on_kubernetes.failures import Gone, Waiting, why_gone, why_waiting
-from cellyard.backends.dask_on_kubernetes.pod_specs import PORT, SCHEDULER_SHAPE, Names
+from cellyard.backends.dask_on_kubernetes.failures import Waiting
+from cellyard.backends.dask_on_kubernetes.pod_specs import PORT, Names
 from cellyard.backends.dask_on_kubernetes.roster import Limits, WorkerFacts, decide
 from cellyard.backends.dask_on_kubernetes.shapes import Shape
 from cellyard.backends.dask_on_kubernetes.tasks import Task, Tasks
+from cellyard.backends.dask_on_kubernetes.troubles import Troubles, last_message
 from cellyard.backends.dask_on_kubernetes.tunnel import SCHEME, use_api
 from cellyard.backends.dask_on_kubernetes.watching import PodWatch
-from cellyard.errors import ClusterError, OperatorMissing, StepOutOfMemory, WorkerTaken
+from cellyard.errors import ClusterError
 from cellyard.model.kubernetes import KubernetesSettings
-from cellyard.model.resources import format_memory
 
 __all__ = ["Crew"]
 
-_EVIDENCE_WITHIN = 3.0
-"""Seconds in which Kubernetes says why a worker has gone; what it has not said by then is not known."""
-_EVIDENCE_POLL = 0.1
 _LOOK_AGAIN = 1.0
-_OPERATOR_NOTE, _OPERATOR_FINAL = 4.0, 30.0
 _FIND_POLL = 0.05
 _FIND_WITHIN = 5.0
 
@@ -61,7 +57,6 @@ class Crew:
         self._cluster: Cluster | None = None
         self._used = time.monotonic()
         self._renewed = time.monotonic()
-        self._operator_seen = False
         self._background: set[asyncio.Task[None]] = set()
         self._topic = f"cellyard-{config['engine']}"
         most = {"cpu": settings.max_cpu, "memory": settings.max_memory, "gpu": settings.max_gpu}
@@ -82,17 +77,15 @@ class Crew:
             self._used = time.monotonic()
             await self._have(cluster)
         await self._renew(cluster)
+        await self._check_there(cluster)
         later = await self._staff(cluster, flushed)
         self._tasks.calm()
         if not len(self._tasks) and not self._workers:
             later = self._used + self._limits.idle - time.monotonic()
-            if self._hired_nobody_since_long(later):
+            if later <= 0:
                 await self._close_cluster(cluster)
                 return None
         return min(later, RENEW_EVERY)
-
-    def _hired_nobody_since_long(self, left: float) -> bool:
-        return left <= 0
 
     async def _open(self) -> Cluster:
         """Reach the API server and begin to look at pods, once."""
@@ -110,6 +103,7 @@ class Crew:
             )
             self._api = api
             self._watch = PodWatch(api, names, self._changed)
+            self._troubles = Troubles(api, cluster, self._watch)
             self._connection = Connection(
                 self._find_scheduler,
                 self._topic,
@@ -128,7 +122,7 @@ class Crew:
         if cluster.exists:
             return
         is_new = await cluster.ensure()
-        self._operator_seen = False
+        self._troubles.begin()
         self._renewed = self._used = time.monotonic()
         if not is_new:
             now = time.monotonic()
@@ -140,6 +134,18 @@ class Crew:
             await cluster.renew()
             self._renewed = time.monotonic()
 
+    async def _check_there(self, cluster: Cluster) -> None:
+        """While there is no connection: someone may have deleted the DaskCluster. What runs in it has ended then; what
+        waits gets another."""
+        if not cluster.exists or self._connection.is_up or await cluster.look() != "gone":
+            return
+        await self._connection.close()
+        self._workers.clear()
+        for task in self._tasks:
+            if task.sent and not task.losing:
+                self._tasks.lose(task, "The Dask cluster was deleted, and the step with it.")
+        self._changed()
+
     async def _close_cluster(self, cluster: Cluster) -> None:
         await self._connection.close()
         await cluster.delete()
@@ -148,7 +154,8 @@ class Crew:
         """Give steps to workers, hire and let go. Returns when to look again."""
         now = time.monotonic()
         for worker in self._workers.values():
-            worker.trouble = self._trouble_of(worker, now) if worker.address is None else None
+            starts = worker.address is None
+            worker.trouble = self._troubles.of_worker(worker.name, worker.shape, worker.since) if starts else None
         facts = [self._facts(worker) for worker in self._workers.values()]
         decided = decide(self._tasks.waiting(), facts, self._limits, now)
         for name in decided.delete:
@@ -167,7 +174,7 @@ class Crew:
             if self._tasks.get(token) is not None:
                 name = await cluster.create_worker(shape)
                 self._workers[name] = _Worker(name, shape, time.monotonic())
-        await self._report(cluster, decided.await_, now)
+        await self._report(cluster, decided.await_)
         starts = any(each.address is None for each in self._workers.values())
         later = decided.later if decided.later is not None else RENEW_EVERY
         return min(later, _LOOK_AGAIN) if starts else later
@@ -198,18 +205,11 @@ class Crew:
             await cluster.delete_worker(name)
             self._used = time.monotonic() if not self._workers else self._used
 
-    # What goes wrong before a step begins.
-
-    def _trouble_of(self, worker: _Worker, now: float) -> Waiting | None:
-        pod = self._watch.pod(worker.name)
-        events = self._watch.events(worker.name)
-        return why_waiting(pod, events, worker.shape, seconds=now - worker.since, namespace=self._api.namespace)
-
-    async def _report(self, cluster: Cluster, awaited: Mapping[str, str], now: float) -> None:
+    async def _report(self, cluster: Cluster, awaited: Mapping[str, str]) -> None:
         """Say under the cells of steps that wait what keeps them waiting, and fail those that wait in vain."""
-        if not awaited:
-            return
-        general = self._scheduler_trouble(now) or await self._operator_trouble(cluster)
+        general = None
+        if awaited and not self._connection.is_up:
+            general = await self._troubles.of_cluster()
         for token, name in awaited.items():
             task, worker = self._tasks.get(token), self._workers.get(name)
             trouble = general or (worker.trouble if worker is not None else None)
@@ -218,33 +218,11 @@ class Crew:
             if trouble.error is None:
                 self._tasks.note(task, trouble.text)
                 continue
-            self._tasks.fail(task, trouble.error)
+            self._tasks.fail(task, await self._troubles.explained(trouble.error, name))
             await self._let_go(cluster, name)
-
-    def _scheduler_trouble(self, now: float) -> Waiting | None:
-        if self._connection.is_up:
-            return None
-        pod = self._watch.scheduler_pod()
-        assert self._cluster is not None
-        events = self._watch.events(self._cluster.names.scheduler)
-        seconds = now - self._renewed
-        found = why_waiting(pod, events, SCHEDULER_SHAPE, seconds=seconds, namespace=self._api.namespace)
-        if found is None:
-            return None
-        return Waiting(f"the pod of the Dask scheduler: {found.text}", found.error, short=found.short)
-
-    async def _operator_trouble(self, cluster: Cluster) -> Waiting | None:
-        """The operator is there when it has touched anything of ours."""
-        waited = time.monotonic() - self._renewed
-        if self._operator_seen or waited < _OPERATOR_NOTE:
-            return None
-        if self._watch.scheduler_pod() is not None or await cluster.reacted():
-            self._operator_seen = True
-            return None
-        reason = "it has not taken notice of what was asked for"
-        hint = "`cellyard kubernetes install` installs it; `cellyard kubernetes check` shows each link."
-        error = OperatorMissing(reason=reason, hint=hint) if waited > _OPERATOR_FINAL else None
-        return Waiting(f"the Dask operator does not answer: {reason} for {waited:.0f} s; is it running?", error)
+        if general is not None and general.error is not None and not any(task.sent for task in self._tasks):
+            # Whoever comes next may have set another image meanwhile.
+            await self._close_cluster(cluster)
 
     # The scheduler.
 
@@ -253,7 +231,7 @@ class Crew:
         assert self._cluster is not None
         deadline = time.monotonic() + _FIND_WITHIN
         while time.monotonic() < deadline:
-            pod = self._watch.scheduler_pod()
+            pod = self._troubles.scheduler_pod()
             if pod is not None and (pod.get("status") or {}).get("phase") == "Running":
                 if inside_cluster():
                     return f"tcp://{self._cluster.names.scheduler}.{self._api.namespace}:{PORT}"
@@ -351,38 +329,12 @@ class Crew:
                 self._tasks.lose(task, "The Dask scheduler in the cluster was lost, and the step with it.")
         self._changed()
 
-    # What goes wrong later.
-
     async def _bury(self, task: Task, worker: _Worker) -> None:
         """End a step whose worker has gone, with what Kubernetes says of it; let go of what is left of the worker."""
-        gone = await self._evidence(worker)
-        name, place = task.task.name, worker.pod or worker.name
-        if task.asked == "cancel":
-            self._tasks.finish(task, cancelled(name))
-        elif gone.kind == "memory":
-            limit = task.shape.memory
-            fields = _out_of_memory(name, max(task.peak, task.memory), limit)
-            error = StepOutOfMemory(**fields)
-            self._tasks.finish(task, finished("failed", error, cause=gone.text, peak=task.peak))
-        elif gone.kind == "taken":
-            taken = WorkerTaken(step=name, worker=place, hint=gone.text)
-            self._tasks.finish(task, finished("lost", taken, cause=gone.text, peak=task.peak))
-        else:
-            task.worker = place
-            self._tasks.lose(task, gone.text)
+        gone = await self._troubles.why_gone(worker.name, worker.pod)
+        self._tasks.finish(task, last_message(task, gone, worker.pod or worker.name))
         self.forget(task.token)
         await self._replace(worker)
-
-    async def _evidence(self, worker: _Worker) -> Gone:
-        deadline = time.monotonic() + _EVIDENCE_WITHIN
-        gone = Gone("unknown", "")
-        while time.monotonic() < deadline:
-            pod = self._watch.pod(worker.name, worker.pod)
-            gone = why_gone(pod, self._watch.events(worker.name))
-            if gone.kind not in ("unknown", "deleted") or (pod is not None and self._watch.is_deleted(pod)):
-                return gone
-            await asyncio.sleep(_EVIDENCE_POLL)
-        return gone
 
     async def _replace(self, worker: _Worker) -> None:
         """A worker that has gone is not waited for: its pod may come back, but nobody knows when and where."""
@@ -436,11 +388,3 @@ class Crew:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _out_of_memory(step: str, used: int, limit: int) -> dict[str, str]:
-    gib = 1 << 30
-    proposed = -(-(limit * 3 // 2) // (gib // 4)) * (gib // 4)
-    last = f"at least {format_memory(used)}" if used else "more than that"
-    hint = f"Kubernetes ended its whole container. Try --memory {proposed / gib:g}GiB."
-    return {"step": step, "used": last, "limit": format_memory(limit), "hint": hint}

@@ -17,6 +17,7 @@ from cellyard.model.store_address import with_cache
 
 __all__ = [
     "ALIVE",
+    "CLUSTER",
     "CONTAINER",
     "ENGINE",
     "GROUP",
@@ -34,6 +35,7 @@ __all__ = [
 ENGINE = "cellyard.io/engine"
 GROUP = "cellyard.io/worker"
 SHAPE = "cellyard.io/shape"
+CLUSTER = "dask.org/cluster-name"
 ALIVE = "cellyard.io/alive-until"
 """Labels of all that belongs to an engine, to one worker; annotations with a worker's shape, and with the time (seconds
 since 1970) up to which an engine has promised to look after its cluster."""
@@ -61,13 +63,16 @@ _SPOT_LABELS = (
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How an engine's objects are called in the cluster."""
+    """How an engine's objects are called in the cluster. A DaskCluster is never made twice under one name: the one
+    before may take a while to go."""
 
     engine: str
     namespace: str
+    cluster: str = ""
 
     @property
-    def cluster(self) -> str:
+    def prefix(self) -> str:
+        """What all of their names begin with."""
         return f"cellyard-{self.engine}"
 
     @property
@@ -139,7 +144,7 @@ def dask_cluster(
                 "spec": spec,
                 "service": {
                     "type": "ClusterIP",
-                    "selector": {"dask.org/cluster-name": names.cluster, "dask.org/component": "scheduler"},
+                    "selector": {CLUSTER: names.cluster, "dask.org/component": "scheduler"},
                     "ports": ports,
                 },
             },
@@ -162,7 +167,7 @@ def worker_group(
 ) -> dict[str, Any]:
     """The DaskWorkerGroup of one worker. ``owner`` is the DaskCluster as Kubernetes gave it back; ``with_secret``:
     the store's Secret goes into the environment."""
-    labels = {**settings.labels, **names.labels(), GROUP: name}
+    labels = {**settings.labels, **names.labels(), CLUSTER: names.cluster, GROUP: name}
     return {
         "apiVersion": "kubernetes.dask.org/v1",
         "kind": "DaskWorkerGroup",

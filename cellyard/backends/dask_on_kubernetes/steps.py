@@ -21,7 +21,7 @@ def make_pool(store: str, *, gpus: int, parent: Any = None) -> Pool:
     """The pool of step processes of a worker. CPUs are those of the container, which the step shares with nobody:
     no step is bound to one, because another container's steps may be bound to the same."""
     pool = importlib.import_module("cellyard.worker.pool")
-    made: Pool = pool.StepPool(store=store, runtime=Path("/tmp"), gpus=gpus, parent=parent, bind=False)
+    made: Pool = pool.StepPool(store=store, runtime=Path("/tmp/cellyard"), gpus=gpus, parent=parent, bind=False)
     return made
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cellyard.backends.dask_on_kubernetes.api import ApiRefused, KubernetesApi
-from cellyard.backends.dask_on_kubernetes.pod_specs import ENGINE, GROUP, Names
+from cellyard.backends.dask_on_kubernetes.pod_specs import CLUSTER, ENGINE, GROUP, Names
 from cellyard.errors import ClusterError
 
 __all__ = ["PodWatch"]
@@ -56,12 +56,13 @@ class PodWatch:
         found = [pod for pod in self._pods.values() if _labels(pod).get(GROUP) == group]
         return max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
-    def scheduler_pod(self) -> Object | None:
-        """The newest pod of the scheduler that is still there."""
+    def scheduler_pod(self, cluster: str) -> Object | None:
+        """The newest pod of that DaskCluster's scheduler that is still there."""
         found = [
             pod
             for name, pod in self._pods.items()
             if _labels(pod).get("dask.org/component") == "scheduler"
+            and _labels(pod).get(CLUSTER) == cluster
             and name not in self._deleted
             and not pod["metadata"].get("deletionTimestamp")
         ]
@@ -115,7 +116,7 @@ class PodWatch:
 
     def _on_event(self, change: str, event: Object) -> None:
         about = str((event.get("involvedObject") or {}).get("name") or "")
-        if not about.startswith(self._names.cluster):
+        if not about.startswith(self._names.prefix):
             return
         if change == "DELETED":
             with contextlib.suppress(KeyError):
