@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 60.0
+KEPT_ALIVE = 60.0
 POOL = 32
 """HTTP connections that are kept."""
 _THREADS = 4
@@ -106,21 +107,26 @@ class Connection:
 
 
 async def _connect(environment: dict[str, str]) -> Any:
+    # Reading the certificates takes longer than a small request, and without TLS there is nothing to verify.
+    plain = _endpoint_of(environment).startswith("http://")
+    return await _files({"verify": False} if plain else {}, plain=plain)
+
+
+async def _files(client: dict[str, Any], *, plain: bool) -> Any:
     """A file system that sends each request once: who retries, and for how long, is decided above it."""
     s3fs = _import_s3fs()
     session = _new_session()
-    plain = _endpoint_of(environment).startswith("http://")
     files = s3fs.S3FileSystem(
         asynchronous=True,
         loop=asyncio.get_running_loop(),
         skip_instance_cache=True,
         session=session,
-        # Reading the certificates takes longer than a small request, and without TLS there is nothing to verify.
-        client_kwargs={"verify": False} if plain else {},
+        client_kwargs=client,
         config_kwargs={
             "connect_timeout": CONNECT_TIMEOUT,
             "read_timeout": READ_TIMEOUT,
             "max_pool_connections": POOL,
+            "connector_args": {"keepalive_timeout": KEPT_ALIVE},
             "retries": {"total_max_attempts": 1},
             # Every object is checked against its own hash when it is read; on its way there by TLS or its signature.
             "request_checksum_calculation": "when_required",
@@ -173,20 +179,26 @@ def prepare_fork() -> None:
         import zstandard  # noqa: F401
     except ImportError:
         return
-    session = _new_session()
-    _loaders[:] = [session.get_component("data_loader")]
+    _loaders[:] = [_new_session().get_component("data_loader")]
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(_rehearse(session))
+        loop.run_until_complete(_rehearse())
     finally:
         loop.close()
 
 
-async def _rehearse(session: Any) -> None:
+#: Where nobody listens: a request there comes as far as one can without a server.
+_NOWHERE = "http://127.0.0.1:1"
+
+
+async def _rehearse() -> None:
     # With credentials of its own, or it would look for real ones, perhaps over the network.
     nobody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing", "region_name": "us-east-1"}
-    async with session.create_client("s3", verify=False, **nobody):
-        return
+    files = await _files({**nobody, "endpoint_url": _NOWHERE, "verify": False}, plain=True)
+    for method, more in (("put_object", {"Body": b"", "IfNoneMatch": "*"}), ("get_object", {"Range": "bytes=0-1"})):
+        with contextlib.suppress(Exception):
+            await files._call_s3(method, Bucket="nobodys", Key="nothing", **more)
+    await files._s3creator.__aexit__(None, None, None)
 
 
 _current: list[Connection] = []

@@ -7,6 +7,7 @@ the server has never answered this process before, which looks like a wrong addr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -95,6 +96,11 @@ class Requests:
             if error.failure.kind is Kind.REFUSED:  # an answer to HEAD does not say why
                 await self.get(key, 0, 1, lambda _, __: None)
             raise
+
+    async def greet(self, key: str) -> None:
+        """Ask for an object that does not exist; whatever comes of it is for the next request to find out."""
+        with contextlib.suppress(Exception):
+            await self._call("head_object", Key=key)
 
     async def get(self, key: str, start: int, length: int, sink: Sink) -> Stored:
         """Read at most ``length`` bytes from ``start`` on; ``sink`` gets each piece with its offset from ``start``.

@@ -54,18 +54,22 @@ class Store(Writer, Protocol):
     checked, because a check would read it all. Both raise :class:`~cellyard.errors.ArtifactMissing` and
     :class:`~cellyard.errors.ArtifactCorrupt`. ``verify`` names every object whose content is not its hash.
 
-    What makes round trips fewer, where there are any (``is_far``): inside ``with writing() as batch``, ``batch.put`` may
-    return before the object is written, and its buffer must stay as it is; all are written when the block has ended
-    without an error. ``prefetch`` has objects (id, size if known) ready to be read or mapped. ``recent`` are the small ones among
-    objects that were just written or read here, and ``accept`` takes what another process had as its recent ones.
-    ``open`` connects with what the environment says now. ``sweep`` removes what writers that died left unfinished for
-    so many seconds, and returns how much that was.
+    What makes round trips fewer, where there are any (``is_far``): inside ``with writing() as batch``, ``batch.put``
+    may return before the object is written, and its buffer must stay as it is; all are written when the block has ended
+    without an error. ``prefetch`` has objects (id, size if known) ready to be read or mapped. ``recent`` are the small
+    ones among objects that were just written or read here, and ``accept`` takes what another process had as its recent
+    ones. ``open`` connects with what the environment says now, and ``rehearse`` moreover does, ahead of need, what only
+    a first request has to do; the server may be down.
+
+    ``sweep`` removes what writers that died left unfinished for so many seconds, and returns how much that was.
     """
 
     @property
     def is_far(self) -> bool: ...
 
     def open(self) -> None: ...
+
+    def rehearse(self) -> None: ...
 
     def writing(self) -> AbstractContextManager[Writer]: ...
 
@@ -124,6 +128,9 @@ class LocalStore:
 
     def open(self) -> None:
         """Nothing: a folder is always open."""
+
+    def rehearse(self) -> None:
+        """Nothing: the first file is as fast as the second."""
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Writer]:

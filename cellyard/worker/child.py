@@ -76,7 +76,7 @@ def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
 def _open_ahead(store: str) -> None:
     """Connect before there is anything to do. What is wrong now may be right for the step; if not, it tells."""
     with contextlib.suppress(CellyardError):
-        open_store(store).open()
+        open_store(store).rehearse()
 
 
 class _Step:
