@@ -21,9 +21,11 @@ def requirements(project: dict[str, Any], extras: set[str]) -> set[str]:
     if unknown:
         sys.exit(f"there is no extra {', '.join(unknown)}; there are: {', '.join(lists)}")
     found = set(project["dependencies"])
+    seen = set[str]()
     while extras:
+        seen |= extras
         lines = {line for extra in extras for line in lists[extra]}
-        extras = {name for line in lines if (own := OWN.match(line)) for name in names(own[1])}
+        extras = {name for line in lines if (own := OWN.match(line)) for name in names(own[1])} - seen
         found |= {line for line in lines if not OWN.match(line)}
     return found
 

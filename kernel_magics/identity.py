@@ -9,17 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cellyard.model.step_line import StepLine
+
 __all__ = ["Identity"]
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """``notebook``: its path, or the kernel's session where no path is known; ``session``: this kernel;
-    ``run``: the run of the whole notebook that started this kernel, if one did."""
+    ``run``: the run of the whole notebook that started this kernel, if one did; ``backend``: where it said that steps
+    run which do not say."""
 
     notebook: str
     session: str
     run: int | None = None
+    backend: str | None = None
 
     @classmethod
     def of(cls, shell: Any, environment: Mapping[str, str] | None = None) -> Identity:
@@ -30,7 +34,12 @@ class Identity:
             env.get("CELLYARD_NOTEBOOK") or env.get("JPY_SESSION_NAME") or shell.user_ns.get("__vsc_ipynb_file__") or ""
         )
         run = env.get("CELLYARD_RUN")
-        return cls(str(Path(named).absolute()) if named else session, session, int(run) if run else None)
+        notebook = str(Path(named).absolute()) if named else session
+        return cls(notebook, session, int(run) if run else None, env.get("CELLYARD_ON") or None)
+
+    def placed(self, options: StepLine) -> StepLine:
+        """The options, with the place that holds for the whole run where they name none."""
+        return options if options.backend or not self.backend else replace(options, backend=self.backend)
 
     def at(self, notebook: str) -> Identity:
         """The same kernel, with the notebook's path as the user gave it."""

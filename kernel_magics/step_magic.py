@@ -51,7 +51,7 @@ class StepCell:
     def _request(self, line: str, cell: str) -> StepRequest:
         """Everything is checked and stored here, before anything is queued."""
         expanded = expand(line, self.shell.user_ns)
-        options = parse_step_line(expanded)
+        options = self._session.identity.placed(parse_step_line(expanded))
         name = options.name or _name_of(cell)
         namespace = self._session.namespace
         facts = namespace.facts(name, cell)

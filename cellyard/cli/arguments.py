@@ -59,6 +59,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_looking_back(commands)
     _add_store(commands)
     _add_engine(commands)
+    _add_export(commands)
+    _add_kubernetes(commands)
     return parser
 
 
@@ -73,9 +75,79 @@ def _add_run(commands: _Commands) -> None:
     run.add_argument("notebook", type=Path, help="the .ipynb file")
     run.add_argument(
         "--output",
-        type=Path,
         metavar="FILE",
-        help="where the executed notebook goes, also after a failure (default: NAME.executed.ipynb beside it)",
+        help="where the executed notebook goes, also after a failure: a file or an s3:// URL "
+        "(default: NAME.executed.ipynb beside it)",
+    )
+    run.add_argument("--on", metavar="BACKEND", help="where steps run that do not say: local, kubernetes")
+    run.add_argument("--stop-engine", action="store_true", help="stop the engine afterwards, and what it has elsewhere")
+
+
+def _add_export(commands: _Commands) -> None:
+    export = _add(
+        commands, "export", "export:export", "write what runs a notebook elsewhere, on a schedule or on demand"
+    )
+    export.add_argument("notebook", type=Path, help="the .ipynb file")
+    export.add_argument("--to", default="kubernetes", metavar="TARGET", help="what runs it (default: kubernetes)")
+    export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder for what is written")
+    export.add_argument("--schedule", metavar="CRON", help="when, as five cron fields (default: when somebody asks)")
+    export.add_argument("--timezone", metavar="TZ", help="the schedule's, such as Europe/Berlin (default: Etc/UTC)")
+    export.add_argument(
+        "--include", type=Path, action="append", default=[], metavar="FILE", help="a file to lie beside the notebook"
+    )
+    export.add_argument("--name", help="what it is called there (default: the notebook's name)")
+    _add_place(export)
+    export.add_argument(
+        "--secret", action="append", default=[], metavar="NAME", help="a Secret with the store's credentials"
+    )
+    export.add_argument(
+        "--service-account", metavar="NAME", help="an account that may use the store, instead of one of its own"
+    )
+    export.add_argument("--cpu", default="1", metavar="N", help="of the pod that runs the plain cells (default: 1)")
+    export.add_argument("--memory", default="1GiB", metavar="SIZE", help="of that pod (default: 1GiB)")
+    export.add_argument("--deadline", metavar="TIME", help="stop a run, as failed, after this time")
+    export.add_argument(
+        "--concurrency",
+        choices=("forbid", "allow", "replace"),
+        default="forbid",
+        help="when the next run is due and the last still runs (default: forbid)",
+    )
+    export.add_argument("--apply", action="store_true", help="put it into the cluster, too")
+
+
+def _add_kubernetes(commands: _Commands) -> None:
+    kubernetes = commands.add_parser(
+        "kubernetes", help="prepare a cluster for --on kubernetes", description="What a Kubernetes cluster needs."
+    )
+    actions = kubernetes.add_subparsers(metavar="ACTION", required=True)
+    install = _add(actions, "install", "kubernetes:install_command", "put the operator, rights and a namespace there")
+    _add_place(install)
+    _add_operator(install)
+    install.add_argument(
+        "--all-namespaces", action="store_true", help="let the operator serve all namespaces, not only this one"
+    )
+    install.add_argument("--dry-run", action="store_true", help="print it as YAML, and change nothing")
+    check = _add(actions, "check", "kubernetes:check_command", "run a tiny step, and say which link fails")
+    _add_place(check)
+    _add_operator(check)
+    uninstall = _add(actions, "uninstall", "kubernetes:uninstall_command", "take away what install made")
+    _add_place(uninstall)
+    _add_operator(uninstall)
+    uninstall.add_argument("--crds", action="store_true", help="the custom resources of Dask, too")
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--namespace", help="where steps run (default: the setting, else the context's, else cellyard)")
+    parser.add_argument("--context", help="which cluster: a context of the kubeconfig (default: its current one)")
+    parser.add_argument("--image", help="what pods start from (default: the setting, else cellyard/worker:VERSION)")
+
+
+def _add_operator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--operator-namespace",
+        default="cellyard-operator",
+        metavar="NAME",
+        help="the operator's (default: %(default)s)",
     )
 
 

@@ -19,42 +19,51 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from traitlets.config import Config
 
 from cellyard.cli.progress import Progress, make_view
-from cellyard.errors import CellyardError, UsageError
+from cellyard.errors import CellyardError, StoreError, UsageError
 from cellyard.model import TERMINAL
 from cellyard.service.client import EngineClient
 
 __all__ = ["run"]
 
 _LAST_EVENTS = 5.0
+_STOPS_WITHIN = 45.0
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the notebook and write what became of it, also after a failure; 0, or 1 when a cell or step failed."""
     path: Path = arguments.notebook.absolute()
     notebook = _read(path)
-    output = arguments.output or path.with_name(f"{path.stem}.executed.ipynb")
+    output = arguments.output or str(path.with_name(f"{path.stem}.executed.ipynb"))
     progress = Progress(path, notebook)
-    with make_view(progress) as view:
-        client = EngineClient(notify=view.say)
-        client.ensure()
-        progress.run = client.create_run(notebook=str(path))["id"]
-        execution = _Execution(notebook, progress, client.settings.runtime, view.refresh)
-        with _following(client, progress, view.refresh, execution.stop):
-            try:
-                execution.carry_out()
-            finally:
-                _write(notebook, output)
-                _finish(client, progress)
-    view.summary(client.steps(progress.run), output=output)
-    client.close()
+    client = EngineClient()
+    try:
+        with make_view(progress) as view:
+            client = EngineClient(notify=view.say)
+            client.ensure()
+            progress.run = client.create_run(notebook=str(path))["id"]
+            execution = _Execution(notebook, progress, client.settings.runtime, view.refresh, arguments.on)
+            with _following(client, progress, view.refresh, execution.stop):
+                try:
+                    execution.carry_out()
+                finally:
+                    _write(notebook, output)
+                    _finish(client, progress)
+        view.summary(client.steps(progress.run), output=output)
+    finally:
+        if arguments.stop_engine:
+            client.stop(drain=False, timeout=_STOPS_WITHIN)
+        client.close()
     return {"succeeded": 0, "cancelled": 130 if progress.interrupted else 1}.get(progress.state, 1)
 
 
 class _Execution:
     """One notebook in one kernel."""
 
-    def __init__(self, notebook: Any, progress: Progress, runtime: Path, refresh: Callable[[], None]) -> None:
+    def __init__(
+        self, notebook: Any, progress: Progress, runtime: Path, refresh: Callable[[], None], backend: str | None
+    ) -> None:
         self._runtime = runtime
+        self._backend = backend
         self._notebook = notebook
         self._path = progress.path
         self._progress = progress
@@ -89,6 +98,8 @@ class _Execution:
             "CELLYARD_RUN": str(self._progress.run),
             "CELLYARD_NOTEBOOK": str(self._path),
         }
+        if self._backend is not None:
+            environment["CELLYARD_ON"] = self._backend
         async with executing.async_setup_kernel(env=environment):
             self._loop, self._kernel = asyncio.get_running_loop(), executing.km
             # In place of nbclient's own handlers, which would kill the kernel and leave no trace of why.
@@ -186,8 +197,12 @@ def _read(path: Path) -> Any:
         raise UsageError(f"{path} is not a notebook: {error}") from error
 
 
-def _write(notebook: Any, path: Path) -> None:
-    """Write the executed notebook whole, or not at all."""
+def _write(notebook: Any, output: str) -> None:
+    """Write the executed notebook whole, or not at all: to a file, or to a URL that fsspec knows."""
+    if "://" in output:
+        _upload(notebook, output)
+        return
+    path = Path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -195,3 +210,14 @@ def _write(notebook: Any, path: Path) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _upload(notebook: Any, url: str) -> None:
+    import fsspec
+
+    content = nbformat.writes(notebook).encode()  # type: ignore[no-untyped-call]
+    try:
+        system, path = fsspec.url_to_fs(url)  # type: ignore[no-untyped-call]
+        system.pipe_file(path, content)
+    except (OSError, ValueError, ImportError) as error:
+        raise StoreError(f"the executed notebook could not be written to {url}: {error}") from error

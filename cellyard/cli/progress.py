@@ -137,7 +137,7 @@ class View:
                 self._said += 1
                 self._console.print(line, markup=False, highlight=False)
 
-    def summary(self, steps: Sequence[Json], *, output: Path) -> None:
+    def summary(self, steps: Sequence[Json], *, output: str) -> None:
         """What it came to: the steps, what went wrong, and where to look next."""
         self.refresh()
         progress, console = self.progress, self._console

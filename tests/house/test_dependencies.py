@@ -19,6 +19,7 @@ UNSEEN = {
     "matplotlib-inline": "the backend of figures, named in an environment variable",
     "fsspec": "stores beyond a folder",
     "httptools": "uvicorn's parser",
+    "tzdata": "time zones of schedules, where the system has none",
     "uvloop": "uvicorn's event loop",
     "ipykernel": "the kernel itself",
     "ipywidgets": "progress bars of tqdm.auto",

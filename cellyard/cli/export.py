@@ -1,0 +1,118 @@
+"""``cellyard export NOTEBOOK --to TARGET --output DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cellyard.errors import UsageError
+from cellyard.exporters import Export, ExportRequest, Schedule, create_exporter
+from cellyard.exporters.schedules import parse_schedule
+from cellyard.kubernetes.kubeconfig import namespace_of
+from cellyard.model.resources import Resources, parse_cpu, parse_duration, parse_memory
+from cellyard.settings import Settings, load_settings
+
+__all__ = ["export"]
+
+_NEXT = 3
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write the export's files, apply it when asked to, and say when it will run."""
+    request = _request(arguments)
+    made = create_exporter(arguments.to).export(request)
+    _write(made, arguments.output)
+    for name in made.files:
+        print(f"wrote {arguments.output / name}")
+    for note in made.notes:
+        print(f"note: {note}")
+    if arguments.apply:
+        asyncio.run(_apply(made, request.settings))
+    _say_when(request.schedule)
+    return 0
+
+
+def _request(arguments: argparse.Namespace) -> ExportRequest:
+    if arguments.timezone and not arguments.schedule:
+        raise UsageError("a time zone is of use only with a schedule: --schedule '0 6 * * *'.")
+    schedule = parse_schedule(arguments.schedule, arguments.timezone) if arguments.schedule else None
+    return ExportRequest(
+        notebook=arguments.notebook.name,
+        content=_content(arguments.notebook),
+        files={path.name: _content(path) for path in arguments.include},
+        settings=_settings(arguments),
+        schedule=schedule,
+        options=_options(arguments),
+    )
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    resources = Resources(parse_cpu(arguments.cpu, option="--cpu"), parse_memory(arguments.memory, option="--memory"))
+    deadline = parse_duration(arguments.deadline, option="--deadline") if arguments.deadline else None
+    return {
+        "name": arguments.name or "",
+        "resources": resources,
+        "secrets": tuple(arguments.secret),
+        "service_account": arguments.service_account,
+        "concurrency": arguments.concurrency.capitalize(),
+        "deadline": None if deadline is None else max(1, round(deadline)),
+    }
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """The settings with what was typed, and a store that pods can reach."""
+    settings = load_settings()
+    given = {key: getattr(arguments, key) for key in ("namespace", "context", "image") if getattr(arguments, key)}
+    if not settings.store.startswith("s3://"):
+        raise UsageError(
+            f"the store {settings.store} is a folder of this machine, which pods cannot reach: "
+            "set CELLYARD_STORE=s3://BUCKET/PREFIX."
+        )
+    kubernetes = replace(settings.kubernetes, **given)
+    return replace(settings, kubernetes=replace(kubernetes, namespace=namespace_of(kubernetes)))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _write(made: Export, folder: Path) -> None:
+    """Each file whole, or not at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in made.files.items():
+            unfinished = folder / f".{name}.unfinished"
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(folder / name)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written to: {error.strerror or error}") from error
+
+
+async def _apply(made: Export, settings: Settings) -> None:
+    from cellyard.kubernetes.api import ManagedApi
+    from cellyard.kubernetes.objects import called
+
+    api = await ManagedApi.open(settings.kubernetes)
+    for each in made.objects:
+        await api.apply(each)
+        print(f"applied {called(each)}")
+
+
+def _say_when(schedule: Schedule | None) -> None:
+    if schedule is None:
+        print("It has no schedule, and runs when somebody asks for it (see README.md).")
+        return
+    print(f"It runs: {schedule}")
+    print(f"next: {_times(schedule.next(_NEXT, after=datetime.now(UTC)))}")
+
+
+def _times(times: Sequence[datetime]) -> str:
+    return ", ".join(f"{each:%a %d %b %Y %H:%M %Z}" for each in times)

@@ -1,0 +1,15 @@
+"""What carries a notebook elsewhere, to run there without the person who wrote it.
+
+base        the contract of an exporter, and what crosses it
+registry    exporters by name
+schedules   when it is to run: cron expressions and time zones. Pure
+kubernetes  a CronJob that runs the notebook inside the cluster, its steps on pods of their own. Pure
+"""
+
+from __future__ import annotations
+
+from cellyard.exporters.base import Export, Exporter, ExportRequest
+from cellyard.exporters.registry import create_exporter, exporter_names
+from cellyard.exporters.schedules import Schedule
+
+__all__ = ["Export", "ExportRequest", "Exporter", "Schedule", "create_exporter", "exporter_names"]

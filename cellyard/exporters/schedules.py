@@ -1,0 +1,92 @@
+"""Schedule: a cron expression in a time zone, checked before anything else is, and told in words. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from cellyard.errors import UsageError
+
+__all__ = ["UTC", "Schedule", "parse_schedule"]
+
+UTC = "Etc/UTC"
+
+_NAMED = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_EXAMPLES = "Examples: '0 6 * * 1-5' (6:00 on working days), '*/15 * * * *' (every quarter of an hour), @daily."
+# cronsim knows more than schedulers of clusters do: last days, nearest weekdays, Sunday as 7.
+_PLAIN = re.compile(r"[0-9A-Za-z*/,-]+")
+_BEYOND = re.compile(r"\b(?:L|\d*W|LW|\d+L)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When: five cron fields, in a time zone by its name."""
+
+    expression: str
+    timezone: str = UTC
+
+    def next(self, count: int, *, after: datetime) -> list[datetime]:
+        """The next times, in the schedule's own zone; fewer when there are no more within fifty years."""
+        from cronsim import CronSim
+
+        return list(islice(CronSim(self.expression, after.astimezone(ZoneInfo(self.timezone))), count))
+
+    def __str__(self) -> str:
+        from cronsim import CronSim
+
+        words: str = CronSim(self.expression, datetime(2000, 1, 1)).explain()
+        return f"{words} ({self.timezone})"
+
+
+def parse_schedule(expression: str, timezone: str | None = None) -> Schedule:
+    """The schedule; raises UsageError when either cannot be meant, or when it would never come."""
+    zone = timezone or UTC
+    _check_zone(zone)
+    fields = _NAMED.get(expression.strip().lower(), expression).split()
+    if len(fields) != 5 or not all(map(_PLAIN.fullmatch, fields)):
+        raise _invalid(expression, "five fields are needed: minute, hour, day of month, month, day of week.")
+    if _BEYOND.search(" ".join(fields)):
+        raise _invalid(expression, "last days and nearest working days (L, W) are not known everywhere.")
+    if re.search(r"\b7\b", fields[4].split("/")[0]):
+        raise _invalid(expression, "Sunday is 0 in the last field.")
+    found = Schedule(" ".join(fields), zone)
+    _check_times(found, expression)
+    return found
+
+
+def _check_times(found: Schedule, expression: str) -> None:
+    try:
+        from cronsim import CronSimError
+    except ImportError as error:
+        raise UsageError("schedules need: pip install 'cellyard[kubernetes]'.") from error
+    try:
+        coming = found.next(1, after=datetime(2000, 1, 1, tzinfo=ZoneInfo(found.timezone)))
+    except CronSimError as error:
+        raise _invalid(expression, f"{error}.") from error
+    if not coming:
+        raise _invalid(expression, "this never comes.")
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        near = difflib.get_close_matches(zone, available_timezones(), n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "Examples: Europe/Berlin, America/New_York, Etc/UTC."
+        raise UsageError(f"there is no time zone {zone!r}. {hint}") from error
+
+
+def _invalid(expression: str, reason: str) -> UsageError:
+    return UsageError(f"the schedule {expression!r} cannot be meant: {reason} {_EXAMPLES}")
