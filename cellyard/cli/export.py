@@ -100,10 +100,10 @@ async def _apply(made: Export, settings: Settings) -> None:
     from cellyard.kubernetes.api import ManagedApi
     from cellyard.kubernetes.objects import called
 
-    api = await ManagedApi.open(settings.kubernetes)
-    for each in made.objects:
-        await api.apply(each)
-        print(f"applied {called(each)}")
+    async with ManagedApi.opened(settings.kubernetes) as api:
+        for each in made.objects:
+            await api.apply(each)
+            print(f"applied {called(each)}")
 
 
 def _say_when(schedule: Schedule | None) -> None:

@@ -68,20 +68,20 @@ def _print(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def _install(settings: Settings, arguments: argparse.Namespace) -> int:
-    api = await ManagedApi.open(settings.kubernetes)
-    wanted = _wanted(settings, arguments, api.namespace)
-    print(
-        f"{api.server}: steps in {wanted.namespace}, the operator in {wanted.operator_namespace}, image {wanted.image}"
-    )
-    await _show(install(api, wanted, definitions(), everywhere=arguments.all_namespaces))
+    async with ManagedApi.opened(settings.kubernetes) as api:
+        wanted = _wanted(settings, arguments, api.namespace)
+        print(
+            f"{api.server}: steps in {wanted.namespace}, operator in {wanted.operator_namespace}, image {wanted.image}"
+        )
+        await _show(install(api, wanted, definitions(), everywhere=arguments.all_namespaces))
     print("The operator runs. Next: cellyard kubernetes check")
     return 0
 
 
 async def _uninstall(settings: Settings, arguments: argparse.Namespace) -> int:
-    api = await ManagedApi.open(settings.kubernetes)
-    wanted = _wanted(settings, arguments, api.namespace)
-    await _show(uninstall(api, wanted, definitions() if arguments.crds else []))
+    async with ManagedApi.opened(settings.kubernetes) as api:
+        wanted = _wanted(settings, arguments, api.namespace)
+        await _show(uninstall(api, wanted, definitions() if arguments.crds else []))
     return 0
 
 
@@ -93,7 +93,7 @@ async def _show(changes: AsyncIterator[Change]) -> None:
             same += 1
             continue
         line = Text(f"{each.became:<9} ", style=_STATES.get(each.became, "")).append(each.object, style="default")
-        console.print(line.append(f" ({each.note})" if each.note else "", style="dim"))
+        console.print(line.append(f" ({each.note})" if each.note else "", style="dim"), soft_wrap=True)
     if same:
         console.print(Text(f"{same} more were so already", style="dim"))
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import Any
 
 from cellyard.backends.dask_on_kubernetes.pod_specs import quantity
@@ -33,7 +34,6 @@ LONGEST_NAME = 52
 
 _FOLDER = "/notebook"
 _NEVER = "0 0 1 1 *"
-_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +101,6 @@ class _Job:
     def notebook(self) -> Manifest:
         """The ConfigMap: the notebook without its outputs, and the files that go with it."""
         data = {self.request.notebook: _without_outputs(self.request.content), **_texts(self.request.files)}
-        for key in data:
-            if not _KEY.fullmatch(key):
-                raise UsageError(f"{key!r}: Kubernetes allows letters, digits, '-', '_' and '.' in a file's name.")
         size = sum(len(key.encode()) + len(text.encode()) for key, text in data.items())
         if size > MOST_BYTES:
             each = ", ".join(f"{key} {format_memory(len(text.encode()))}" for key, text in data.items())
@@ -111,7 +108,10 @@ class _Job:
                 f"a ConfigMap holds at most {format_memory(MOST_BYTES)}, and this is {format_memory(size)} ({each}). "
                 "Put data into the store or a bucket, and modules into the image."
             )
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": self._metadata(), "data": data}
+        keyed = {_key(name): text for name, text in data.items()}
+        if len(keyed) < len(data):
+            raise UsageError(f"{', '.join(data)}: these names are too much alike for a ConfigMap; rename one.")
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": self._metadata(), "data": keyed}
 
     def rights(self) -> list[Manifest]:
         """The pod's account, and what an engine needs for a DaskCluster in this namespace."""
@@ -201,7 +201,7 @@ class _Job:
             "shareProcessNamespace": True,
             "terminationGracePeriodSeconds": 60,
             "containers": [container],
-            "volumes": [*volumes, {"name": "notebook", "configMap": {"name": self.name}}],
+            "volumes": [*volumes, {"name": "notebook", "configMap": {"name": self.name, "items": self._items()}}],
         }
         if kubernetes.node_selector:
             spec["nodeSelector"] = dict(kubernetes.node_selector)
@@ -211,10 +211,14 @@ class _Job:
             spec["priorityClassName"] = kubernetes.priority_class
         return spec
 
+    def _items(self) -> list[Manifest]:
+        """The files under the names that they had: a ConfigMap's keys may not have all of their characters."""
+        return [{"key": _key(name), "path": name} for name in (self.request.notebook, *self.request.files)]
+
     def _command(self) -> str:
         """In a folder that can be written to, as a notebook may expect."""
         executed = self._executed("$POD_NAME")
-        run = f'cellyard run "{self.request.notebook}" --on kubernetes --stop-engine --output "{executed}"'
+        run = f'cellyard run {quote(self.request.notebook)} --on kubernetes --stop-engine --output "{executed}"'
         return f"mkdir /tmp/run && cp {_FOLDER}/* /tmp/run && cd /tmp/run && exec {run}"
 
     def _executed(self, pod: str) -> str:
@@ -260,6 +264,10 @@ def _name(text: str) -> str:
     if not name:
         raise UsageError(f"{text!r} makes no name for Kubernetes (small letters and digits): give one with --name.")
     return name[:LONGEST_NAME].rstrip("-")
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^-._a-zA-Z0-9]", "-", name)
 
 
 def _without_outputs(content: bytes) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, Self, TypeVar
 
 from cellyard.backends.dask_on_kubernetes.api import ApiRefused, KubernetesApi
 from cellyard.errors import ClusterError, ClusterRefused
 from cellyard.kubernetes.objects import Manifest, called, list_path, path_of
 from cellyard.kubernetes.rights import Right
+from cellyard.model.kubernetes import KubernetesSettings
 
 __all__ = ["ManagedApi", "until"]
 
@@ -25,6 +27,22 @@ Found = TypeVar("Found")
 class ManagedApi(KubernetesApi):
     """As the backend's, for every kind and place. Raises ClusterRefused where rights are missing, ClusterError for
     whatever else the server refuses, ClusterUnreachable when nothing answers."""
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def opened(cls, settings: KubernetesSettings) -> AsyncIterator[Self]:
+        """The API server of these settings, for a while; its connections are closed at the end."""
+        api = await cls.open(settings)
+        try:
+            yield api
+        finally:
+            await api.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        session = self._api._session
+        if session is not None:
+            await session.aclose()
 
     async def read(self, manifest: Mapping[str, Any]) -> Manifest | None:
         """The object as the server has it; None when it, or its kind, is not there."""

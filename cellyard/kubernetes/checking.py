@@ -94,22 +94,22 @@ async def check_links(settings: Settings, *, operator_namespace: str) -> AsyncIt
 async def _looked_at(settings: Settings, operator_namespace: str) -> AsyncIterator[Link | str]:
     yield "asking the API server"
     try:
-        api = await ManagedApi.open(settings.kubernetes)
+        async with ManagedApi.opened(settings.kubernetes) as api:
+            yield Link("API server", True, f"{api.server}, namespace {api.namespace}")
+            async for each in _with_api(settings, api, operator_namespace):
+                yield each
     except ClusterError as error:
         yield Link("API server", False, str(error), "Check KUBECONFIG and --context, or the network.")
-        api = None
+        yield await asyncio.to_thread(_store_from_here, settings)
+
+
+async def _with_api(settings: Settings, api: ManagedApi, operator_namespace: str) -> AsyncIterator[Link | str]:
     yield "writing to the store"
     here = await asyncio.to_thread(_store_from_here, settings)
     yield here
-    if api is None:
-        return
-    yield Link("API server", True, f"{api.server}, namespace {api.namespace}")
     well = bool(here.ok)
     for look in (_rights(api), _definitions(api), _operator(api, operator_namespace)):
-        try:
-            link = await look
-        except ClusterError as error:
-            link = Link("API server", False, str(error), "Check the network between here and the cluster.")
+        link = await look
         well = well and link.ok is not False
         yield link
     if well:
