@@ -21,7 +21,6 @@ import pytest
 from cellyard.cli import main
 from tests.cluster.images import CLUSTER, bring_image
 
-TESTS = "cellyard.io/test=true"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
@@ -46,19 +45,6 @@ def worker_image(kubeconfig: str) -> str:
     if not CLUSTER.is_file():
         pytest.skip("the cluster needs an image of this checkout: name it in CELLYARD_TEST_IMAGE")
     return bring_image()
-
-
-@pytest.fixture(scope="session")
-def operator(worker_image: str) -> Iterator[None]:
-    """The operator serves all namespaces; taken away at the end, unless it was there before."""
-    place = ["--namespace", "cellyard-test", "--image", worker_image]
-    before = kubectl("get", "deployment", "-A", "-l", "app.kubernetes.io/component=operator", "-o", "name")
-    assert main(["kubernetes", "install", "--all-namespaces", *place]) == 0
-    yield
-    if not before:
-        # The operator has a mark on every Dask cluster, and must live until those of the tests are gone.
-        kubectl("wait", "--for=delete", "namespaces", "-l", TESTS, "--timeout=90s")
-        assert main(["kubernetes", "uninstall", *place]) == 0
 
 
 @pytest.fixture(scope="session")
@@ -110,14 +96,26 @@ def namespace(kubeconfig: str) -> Iterator[str]:
 def fresh_namespace() -> Iterator[str]:
     """A new namespace; needs the fixture ``kubeconfig``. Its deletion is asked for, and not waited for."""
     name = f"cellyard-test-{uuid.uuid4().hex[:8]}"
-    labels = {**RESTRICTED, **dict([TESTS.split("=")])}
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
     kubectl("create", "-f", "-", stdin=manifest)
     try:
         kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=20s")
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=false")
+
+
+@contextmanager
+def installed(namespace: str, image: str) -> Iterator[str]:
+    """What `cellyard kubernetes install` makes for this namespace, with an operator for it alone, whose namespace it
+    gives; uninstalled at the end, which holds only when nothing of Dask is left."""
+    place = f"{namespace}-operator"
+    where = ["--namespace", namespace, "--operator-namespace", place, "--image", image]
+    assert main(["kubernetes", "install", *where]) == 0
+    try:
+        yield place
+    finally:
+        assert main(["kubernetes", "uninstall", *where]) == 0
 
 
 def kubectl(*arguments: str, stdin: dict[str, Any] | None = None, check: bool = True) -> str:

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from cellyard.cli import main
-from tests.cluster.conftest import fresh_bucket, fresh_namespace, kubectl
+from tests.cluster.conftest import fresh_bucket, fresh_namespace, installed, kubectl
 
 CELLS = (
     "%load_ext kernel_magics",
@@ -39,12 +39,17 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(operator: None, s3_server: None, worker_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def ran(s3_server: None, worker_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     folder = tmp_path_factory.mktemp("export")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     nbformat.write(notebook, folder / "Tiny one.ipynb")
     (folder / "words.py").write_text("word = 'fourteen letter'[:14]\n")
-    with fresh_bucket() as store, fresh_namespace() as namespace, pytest.MonkeyPatch.context() as env:
+    with (
+        fresh_bucket() as store,
+        fresh_namespace() as namespace,
+        installed(namespace, worker_image),
+        pytest.MonkeyPatch.context() as env,
+    ):
         env.setenv("CELLYARD_STORE", store)
         given = {key: os.environ[key] for key in KEYS if key in os.environ}
         secret = {"metadata": {"name": "store", "namespace": namespace}, "stringData": given}
