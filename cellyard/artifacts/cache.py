@@ -196,10 +196,11 @@ class DiskCache:
 
         ``forced``: room for ``needed`` bytes is wanted although the limit would allow them.
         """
+        limit = self.limit
         with self._locked() as lock:
             files = sorted(_files(Path(self._folder) / "objects"))
             total = sum(size for _, size, _ in files)
-            target = min(int(self.limit * _KEPT), total - needed if forced else total)
+            target = min(int(limit * _KEPT), total - needed if forced else total)
             freed = self._remove_abandoned()
             for _, size, path in files:
                 if total <= target:

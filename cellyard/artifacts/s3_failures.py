@@ -58,6 +58,7 @@ _BY_CODE: dict[str, Failure] = {
         "The credentials need s3:GetObject, s3:PutObject, s3:ListBucket and s3:AbortMultipartUpload for this bucket.",
     ),
     "InvalidAccessKeyId": Failure(Kind.EXPIRED, "the access key is unknown there", _CREDENTIALS),
+    "XAdminUserNotFound": Failure(Kind.EXPIRED, "the access key is unknown there", _CREDENTIALS),
     "SignatureDoesNotMatch": Failure(Kind.EXPIRED, "the secret key does not belong to the access key", _CREDENTIALS),
     "ExpiredToken": Failure(Kind.EXPIRED, "the credentials have expired", "Renew them, and run it again."),
     "InvalidToken": Failure(Kind.EXPIRED, "the session token is not valid", _CREDENTIALS),
@@ -156,7 +157,7 @@ def _of_response(response: Any) -> Failure:
         return Failure(Kind.FULL, "no room is left there")
     if code in _TRANSIENT_CODES or status in (408, 429) or (status >= 500 and status != 501):
         return Failure(Kind.TRANSIENT, f"the server is in trouble ({code or status})", _ADDRESS)
-    if status in _BY_STATUS:
+    if status in _BY_STATUS and (code.isdigit() or status not in (403, 404)):
         return _BY_CODE[_BY_STATUS[status]]
     words = _without_secrets(str(response["Error"].get("Message", "")))
     return Failure(Kind.REFUSED, f"{code or status}: {words}"[:300])
