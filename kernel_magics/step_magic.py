@@ -27,6 +27,8 @@ __all__ = ["StepCell"]
 
 _HERE = {"local", "in_process"}
 """Backends whose workers share this machine's files and packages."""
+_SUPPLIES = 2
+"""A worker may first lack what its platform needs beside the lock, and then the packages."""
 
 
 class StepCell:
@@ -44,6 +46,10 @@ class StepCell:
         with _plain_errors():
             request = self._request(line, cell)
             finished, worker = self._run(request)
+            for _ in range(_SUPPLIES):
+                if request.environment is None or not self._supplied(finished, request.environment):
+                    break
+                finished, worker = self._run(request)
             self._bind(finished, request)
         if finished["error"] is not None:
             raise exception_of(finished["error"], step=request.name, worker=worker, load=self._session.namespace.load)
@@ -81,7 +87,7 @@ class StepCell:
             return None
         gathered = self._session.reach.gather(facts, inputs)
         for note in gathered.notes:
-            print(f"note: {note}", file=sys.stderr)
+            _note(note)
         return gathered.environment.to_dict()
 
     def _cell_id(self) -> str | None:
@@ -92,6 +98,9 @@ class StepCell:
     def _execution_count(self) -> int:
         """The number of the cell that runs now."""
         return int(self.shell.displayhook.prompt_count)
+
+    def _supplied(self, finished: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
+        return self._session.reach.supply(finished["error"], environment, _note)
 
     def _private(self, inputs: Inputs, *, is_elsewhere: bool) -> str:
         state = process_state.portable(process_state.capture())
@@ -154,6 +163,10 @@ class _Following:
                 self.finished = content
         if self.finished is None:
             raise CellyardError("the engine ended the step's events without its end")
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 @contextlib.contextmanager

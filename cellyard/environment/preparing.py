@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cellyard.artifacts.store import Store
 from cellyard.environment.bundles import appear, unpack
-from cellyard.environment.filling import Progress, fill, folder_name, resolve_for_here
+from cellyard.environment.filling import fill, folder_name, resolve_for_here
+from cellyard.environment.installer import Progress
 from cellyard.environment.inventory import Distribution, Inventory, inventory_here, normal
 from cellyard.environment.request import Environment
 from cellyard.environment.versions import check_versions, series, versions_here

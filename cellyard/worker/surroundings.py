@@ -83,7 +83,7 @@ class _Preparation:
 
     def _work(self, environment: Any, store: str, folder: Path) -> None:
         from cellyard.artifacts.store import open_store
-        from cellyard.environment.filling import Progress
+        from cellyard.environment.installer import Progress
         from cellyard.environment.preparing import prepare
 
         progress = Progress(self._tell, self.stop, self.pids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import pickle
 import sysconfig
@@ -16,7 +17,8 @@ import pytest_asyncio
 from cellyard.artifacts import load, open_store
 from cellyard.environment import Environment, ModuleBundle, Versions, versions_here
 from cellyard.environment.bundles import put_bundle
-from cellyard.environment.filling import Progress, fill
+from cellyard.environment.filling import fill
+from cellyard.environment.installer import Progress
 from cellyard.worker.pool import StepPool
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home, engine_home
@@ -166,19 +168,26 @@ async def test_a_step_can_be_stopped_while_it_waits_for_packages(away, tmp_path,
 # -- from a kernel
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Iterator[Home]:
-    """A home whose engine has a backend of its own name, on this machine, of which it does not know that."""
-    site = tmp_path_factory.mktemp("away") / "site-packages"
+@contextlib.contextmanager
+def engine_of_away(folder: Path, **env: str) -> Iterator[Home]:
+    """An engine whose backend has a name of its own, and is on this machine, of which nobody knows that."""
+    site = folder / "site-packages"
     info = site / "away-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: away\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[cellyard.backends]\naway = cellyard.backends.in_process:InProcessBackend\n"
-    )
-    with pytest.MonkeyPatch.context() as env, engine_home(CELLYARD_BACKEND="away", PYTHONPATH=str(site)) as found:
-        env.setenv("PYTHONPATH", str(site))
-        found.client().ensure()
+    entry = "away = cellyard.backends.in_process:InProcessBackend"
+    (info / "entry_points.txt").write_text(f"[cellyard.backends]\n{entry}\n")
+    with engine_home(CELLYARD_BACKEND="away", PYTHONPATH=str(site)) as found:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {"PYTHONPATH": str(site), **env}.items():
+                patch.setenv(name, value)
+            found.client().ensure()
+        yield found
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Iterator[Home]:
+    with engine_of_away(tmp_path_factory.mktemp("away")) as found:
         yield found
 
 
@@ -192,11 +201,17 @@ def project(home: Home, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def kernel(home: Home, project: Path) -> Iterator[Kernel]:
+@contextlib.contextmanager
+def kernel_of(home: Home, project: Path) -> Iterator[Kernel]:
     path = os.pathsep.join([str(project / "site-packages"), home.env["PYTHONPATH"]])
     env = {**home.env, "PYTHONPATH": path, "OF_THIS_MACHINE": "secret"}
     with kernel_at(env, folder=str(project)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def kernel(home: Home, project: Path) -> Iterator[Kernel]:
+    with kernel_of(home, project) as found:
         yield found
 
 
@@ -250,3 +265,11 @@ def test_a_module_that_is_too_large_is_refused_before_anything_runs(kernel, proj
     ran = kernel.fail("%%step large --on away\nfat")
     assert "ModulesTooLarge" in ran.words or "the local module 'fat' holds 70.0 MiB" in ran.words
     kernel.run("%%step small --on away\ny = 1")
+
+
+def test_where_workers_have_no_way_to_a_registry_the_kernel_installs_for_them(project, tmp_path):
+    with engine_of_away(tmp_path, UV_OFFLINE="1") as cut_off, kernel_of(cut_off, project) as kernel:
+        ran = kernel.run("%%step one --on away\nimport inflection\nword = inflection.underscore('CamelCase')")
+        assert kernel.look("word") == "camel_case"
+        assert "the worker could not install inflection 0.5.1: trying from here" in ran.stderr
+        assert "1 package put in place" in ran.stderr

@@ -15,10 +15,11 @@ import pytest
 
 from cellyard.artifacts.store import open_store
 from cellyard.environment.bundles import put_bundle, unpack
-from cellyard.environment.filling import Progress, fill, folder_name, resolve_for_here
+from cellyard.environment.filling import fill, folder_name, resolve_for_here, supply
+from cellyard.environment.installer import Installer, Progress, Site
 from cellyard.environment.inventory import Distribution, Inventory
 from cellyard.environment.preparing import lacking
-from cellyard.errors import ArtifactCorrupt, PackagesUnavailable
+from cellyard.errors import ArtifactCorrupt, PackagesUnavailable, error_from_dict
 
 TINY = ("inflection==0.5.1", "iniconfig==1.1.1")
 
@@ -147,3 +148,36 @@ def test_a_bundle_keeps_content_and_what_may_be_executed(store, tmp_path):
     assert (tmp_path / "out" / "a" / "plain").read_bytes() == b"x" * 100_000
     assert (tmp_path / "out" / "b" / "c" / "run").stat().st_mode & 0o111
     assert (tmp_path / "out" / "empty").read_bytes() == b""
+
+
+@pytest.fixture
+def cut_off(monkeypatch):
+    """No registry can be reached until the function is called."""
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    return lambda: monkeypatch.delenv("UV_OFFLINE")
+
+
+def test_what_a_worker_cannot_install_can_be_supplied_from_elsewhere(store, tmp_path, cut_off, without_uv):
+    with pytest.raises(PackagesUnavailable) as caught:
+        fill(TINY, store, tmp_path / "one", Progress(lambda _: None))
+    error = error_from_dict(caught.value.to_dict())
+    cut_off()
+    supply(error.remedy, TINY, store, Progress(lambda _: None))
+    without_uv()
+    folder = fill(TINY, open_store(store.url), tmp_path / "one", Progress(lambda _: None))
+    assert (folder / "inflection" / "__init__.py").is_file()
+
+
+def test_a_remedy_holds_no_address(tmp_path, cut_off):
+    lock = ("inflection @ https://example.com/secret/inflection-0.5.1-py2.py3-none-any.whl",)
+    with pytest.raises(PackagesUnavailable) as caught:
+        fill(lock, open_store(str(tmp_path / "store")), tmp_path / "one", Progress(lambda _: None))
+    assert "secret" not in repr(caught.value.to_dict())
+    assert caught.value.remedy["requirements"] == ["inflection"]
+
+
+def test_packages_for_another_site_are_those_of_its_platform(tmp_path):
+    other = Site("cpython-abroad", "aarch64-manylinux_2_36")
+    Installer(other, Progress(lambda _: None)).install(["msgpack==1.1.1"], tmp_path)
+    assert "aarch64" in (tmp_path / "msgpack-1.1.1.dist-info" / "WHEEL").read_text()
+    assert Site.from_dict(other.to_dict()) == other
