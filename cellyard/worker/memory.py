@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["anonymous_memory", "process_tree", "tree_memory"]
+__all__ = ["anonymous_memory", "memory_kills", "process_tree", "tree_memory"]
 
 
 def process_tree(pid: int) -> list[int]:
@@ -47,3 +47,21 @@ def _field(text: bytes, name: bytes) -> int:
 def tree_memory(pid: int) -> int:
     """Anonymous memory of a process and all its descendants, in bytes."""
     return sum(anonymous_memory(each) for each in process_tree(pid))
+
+
+_KILL_COUNTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+
+
+def memory_kills() -> int:
+    """How many processes the system has killed in this container because its memory was used up; 0 where there is no
+    container, or it does not tell."""
+    for path in _KILL_COUNTS:
+        try:
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+                text = file.read()
+        except OSError:
+            continue
+        for line in text.splitlines():
+            if line.startswith(b"oom_kill "):
+                return int(line.split()[1])
+    return 0

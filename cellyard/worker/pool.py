@@ -20,7 +20,7 @@ from cellyard.errors import CellyardError, StepCancelled, StepKilled, StepOutOfM
 from cellyard.worker.families import Families
 from cellyard.worker.forks import Child, ParentHandle, Parents
 from cellyard.worker.link import Link
-from cellyard.worker.memory import tree_memory
+from cellyard.worker.memory import memory_kills, tree_memory
 from cellyard.worker.places import Places
 from cellyard.worker.surroundings import Surroundings
 from cellyard.worker.watching import MemoryWatch
@@ -178,7 +178,7 @@ class _Running:
 
     async def run(self, child: Child, place: Mapping[str, Any]) -> None:
         self._child = child
-        base = tree_memory(child.pid)
+        base, self._kills_before = tree_memory(child.pid), memory_kills()
         self._watch = MemoryWatch(child.pid, base, self._limit, self._on_memory, self._on_excess)
         self._emit([{"kind": "started", "pid": child.pid, "worker": self._worker, "time": time.time()}])
         if self._verdict is not None:  # cancelled while it waited for a child
@@ -255,6 +255,10 @@ class _Running:
         if self._verdict is not None:
             self.end(*self._verdict)
             return
+        if os.waitstatus_to_exitcode(status) == -signal.SIGKILL and memory_kills() > self._kills_before:
+            used = self._watch.peak if self._watch is not None else 0
+            self.end("failed", StepOutOfMemory(**out_of_memory(self._name, used, self._limit or used, killed=True)))
+            return
         reason = _death(status)
         hint = "Another process, or a fault in native code, ended it; its last output is above."
         self.end("failed", StepKilled(step=self._name, reason=reason, hint=hint))
@@ -276,18 +280,19 @@ class _Running:
         self._emit([{"kind": "finished", **finished, "peak_memory": peak, "cpu_seconds": 0.0, "time": time.time()}])
 
 
-def out_of_memory(step: str, used: int, limit: int) -> dict[str, str]:
-    """The fields of StepOutOfMemory, with a proposal of half as much again."""
+def out_of_memory(step: str, used: int, limit: int, *, killed: bool = False) -> dict[str, str]:
+    """The fields of StepOutOfMemory, with a proposal of half as much again. ``killed``: by the system, which was
+    quicker than we, so that ``used`` is only what was seen last."""
     from cellyard.model.resources import format_memory
 
     gib = 1 << 30
-    proposed = -(-(limit * 3 // 2) // (gib // 4)) * (gib // 4)
-    text = f"{proposed / gib:g}GiB"
+    proposed = -(-(max(limit, used) * 3 // 2) // (gib // 4)) * (gib // 4)
+    hint = f"Try --memory {proposed / gib:g}GiB."
     return {
         "step": step,
-        "used": format_memory(used),
+        "used": f"more (when last looked at: {format_memory(used)}) than all" if killed else format_memory(used),
         "limit": format_memory(limit),
-        "hint": f"All else goes on. Try --memory {text}.",
+        "hint": f"The system ended it. {hint}" if killed else f"All else goes on. {hint}",
     }
 
 

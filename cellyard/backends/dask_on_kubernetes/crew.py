@@ -296,9 +296,11 @@ class Crew:
         worker = self._workers.get(task.worker or "")
         if task.asked is not None and not task.started:
             self._tasks.finish(task, cancelled(task.task.name))
-        elif cause is not None and worker is not None and "KilledWorker" in cause:
+        elif cause is not None and worker is not None:
+            # Most likely the worker has gone with it; that is told later than this.
             task.losing = True
-            self._spawn(self._bury(task, worker))
+            self._spawn(self._bury(task, worker, told=cause))
+            return
         else:
             self._tasks.lose(task, cause or "It ended without a result.")
         self._free(task)
@@ -329,9 +331,9 @@ class Crew:
                 self._tasks.lose(task, "The Dask scheduler in the cluster was lost, and the step with it.")
         self._changed()
 
-    async def _bury(self, task: Task, worker: _Worker) -> None:
+    async def _bury(self, task: Task, worker: _Worker, *, told: str | None = None) -> None:
         """End a step whose worker has gone, with what Kubernetes says of it; let go of what is left of the worker."""
-        gone = await self._troubles.why_gone(worker.name, worker.pod)
+        gone = await self._troubles.why_gone(worker.name, worker.pod, told=told)
         self._tasks.finish(task, last_message(task, gone, worker.pod or worker.name))
         self.forget(task.token)
         await self._replace(worker)

@@ -14,9 +14,14 @@ from cellyard.backends.dask_on_kubernetes.shapes import Shape
 from cellyard.errors import CellyardError, ImageUnavailable, QuotaReached, WorkerUnstartable
 from cellyard.model.resources import format_memory
 
-__all__ = ["Gone", "Waiting", "why_gone", "why_waiting"]
+__all__ = ["SCHEDULER_GONE", "Gone", "Waiting", "why_gone", "why_waiting"]
 
 Object = Mapping[str, Any]
+
+SCHEDULER_GONE = 69
+"""The exit code of a worker whose scheduler has gone."""
+
+_KILLED = 137
 
 PATIENCE = 30.0
 """Seconds after which what may still go away by itself (an image that cannot be pulled) counts as final."""
@@ -227,7 +232,8 @@ def _from_containers(pod: Object) -> Gone | None:
         ended = (status.get("state") or {}).get("terminated") or (status.get("lastState") or {}).get("terminated")
         if ended is None:
             continue
-        if ended.get("reason") == "OOMKilled":
+        # With another exit code it is a process of the container that was killed, some time before.
+        if ended.get("reason") == "OOMKilled" and ended.get("exitCode") == _KILLED:
             return Gone("memory", "Kubernetes ended the whole container, because it used more memory than it may.")
         deleted = (pod.get("metadata") or {}).get("deletionTimestamp")
         if not deleted:
@@ -253,6 +259,8 @@ def _how_ended(ended: Object) -> str:
     if ended.get("signal"):
         return f"was killed by signal {ended['signal']}"
     code = int(ended.get("exitCode") or 0)
+    if code == SCHEDULER_GONE:
+        return "ended because the Dask scheduler in the cluster was lost"
     if code > 128:
         return f"was killed by signal {code - 128}"
     return f"ended with exit code {code}"

@@ -143,7 +143,7 @@ class StepLedger(SchedulerPlugin):
             entry.worker = self._scheduler.tasks[key].processing_on.address
         elif finish in ("memory", "erred"):
             entry.over = True
-            entry.cause = str(self._scheduler.tasks[key].exception_text) if finish == "erred" else None
+            entry.cause = self._cause(key) if finish == "erred" else None
             self._tell({"over": token, "cause": entry.cause})
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
@@ -180,6 +180,9 @@ class StepLedger(SchedulerPlugin):
             "memory": state.memory_limit,
             "versions": state.versions,
         }
+
+    def _cause(self, key: tuple[str, str]) -> str:
+        return str(self._scheduler.tasks[key].exception_text or "Dask lost its worker.")
 
     def _hold(self, key: tuple[str, str]) -> None:
         if key in self._scheduler.tasks:

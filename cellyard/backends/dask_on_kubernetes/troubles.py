@@ -16,7 +16,7 @@ from cellyard.backends.dask_on_kubernetes.shapes import Shape
 from cellyard.backends.dask_on_kubernetes.tasks import Task
 from cellyard.backends.dask_on_kubernetes.watching import PodWatch
 from cellyard.errors import CellyardError, OperatorMissing, StepOutOfMemory, WorkerTaken, WorkerUnstartable
-from cellyard.model.resources import format_memory
+from cellyard.worker.pool import out_of_memory
 
 __all__ = ["Troubles", "last_message"]
 
@@ -85,17 +85,17 @@ class Troubles:
         lines = "".join(f"\n    {line}" for line in log.splitlines())
         return WorkerUnstartable(reason=error.reason, log=f" The end of its log:{lines}") if lines else error
 
-    async def why_gone(self, worker: str, pod_name: str | None) -> Gone:
-        """Why a worker has gone; waits a moment for Kubernetes to say so."""
+    async def why_gone(self, worker: str, pod_name: str | None, *, told: str | None = None) -> Gone:
+        """Why a worker has gone; waits a moment for Kubernetes to say so. ``told`` is what Dask says of it."""
         deadline = time.monotonic() + _EVIDENCE_WITHIN
-        gone = Gone("unknown", "")
+        gone = Gone("unknown", told or "")
         while time.monotonic() < deadline:
             pod = self._watch.pod(worker, pod_name)
             gone = why_gone(pod, self._watch.events(worker))
             if gone.kind not in ("unknown", "deleted") or (pod is not None and self._watch.is_deleted(pod)):
                 return gone
             await asyncio.sleep(_EVIDENCE_POLL)
-        return gone
+        return Gone(gone.kind, told) if told and gone.kind == "unknown" else gone
 
 
 def last_message(task: Task, gone: Gone, place: str) -> Message:
@@ -104,16 +104,9 @@ def last_message(task: Task, gone: Gone, place: str) -> Message:
     if task.asked == "cancel":
         return cancelled(name)
     if gone.kind == "memory":
-        error = StepOutOfMemory(**_out_of_memory(name, max(task.peak, task.memory), task.shape.memory))
+        seen = max(task.peak, task.memory)
+        error = StepOutOfMemory(**out_of_memory(name, seen, task.shape.memory, killed=True))
         return finished("failed", error, cause=gone.text, peak=task.peak)
     if gone.kind == "taken":
         return finished("lost", WorkerTaken(step=name, worker=place, hint=gone.text), cause=gone.text, peak=task.peak)
     return lost(name, worker=place, cause=gone.text, peak=task.peak)
-
-
-def _out_of_memory(step: str, used: int, limit: int) -> dict[str, str]:
-    gib = 1 << 30
-    proposed = -(-(limit * 3 // 2) // (gib // 4)) * (gib // 4)
-    seen = f"{format_memory(used)}, when last looked at," if used else "more than"
-    hint = f"Kubernetes ended its whole container. Try --memory {proposed / gib:g}GiB."
-    return {"step": step, "used": seen, "limit": format_memory(limit), "hint": hint}

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cellyard.backends.dask_config import MESSAGE_INTERVAL, configure
+from cellyard.backends.dask_on_kubernetes.failures import SCHEDULER_GONE
 from cellyard.worker.pool import StepPool
 from cellyard.worker.processes import adopt_orphans, end_adopted
 
@@ -31,13 +32,13 @@ _SWEEP_EVERY = 2.0
 
 
 def main() -> int:
-    """Serve until the scheduler or the pod ends."""
+    """Serve until the scheduler has gone, and then return SCHEDULER_GONE; or until the pod ends."""
     faulthandler.enable()
     adopt_orphans()
     store = os.environ["CELLYARD_STORE"]
     parent = StepPool.spawn_parent(store)
     # At once: what a step has made is in the store or is not, and the container takes its processes along.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     configure({"distributed.comm.timeouts.connect": "10s"})
 
     from cellyard.backends.dask_on_kubernetes.steps import ClusterSteps, make_pool
@@ -45,7 +46,7 @@ def main() -> int:
     pool = make_pool(store, gpus=int(os.environ.get("CELLYARD_GPUS", "0")), parent=parent)
     plugin = ClusterSteps(os.environ["CELLYARD_TOPIC"], store, pool)
     asyncio.run(_serve(plugin, os.environ))
-    return 0
+    return SCHEDULER_GONE
 
 
 async def _serve(plugin: ClusterSteps, env: Mapping[str, str]) -> None:
