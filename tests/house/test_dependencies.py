@@ -20,6 +20,7 @@ UNSEEN = {
     "fsspec": "stores beyond a folder",
     "httptools": "uvicorn's parser",
     "tzdata": "time zones of schedules, where the system has none",
+    "uv": "installs what workers lack, where these cannot; called as a program",
     "uvloop": "uvicorn's event loop",
     "ipykernel": "the kernel itself",
     "ipywidgets": "progress bars of tqdm.auto",
