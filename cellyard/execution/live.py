@@ -29,6 +29,7 @@ class LiveStep:
     owns_run: bool
     token: str
     attempt: int = 1
+    taken: int = 0  # attempts whose worker the cluster took away
     began: float = 0.0
     pid: int | None = None
     worker: str | None = None

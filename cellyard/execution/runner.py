@@ -247,7 +247,7 @@ class Runner:
         live.timers.append(loop.call_later(GRACE, lambda: self._spawn(live.backend.cancel(live.token))))
 
     async def _conclude(self, live: LiveStep, message: Message) -> None:
-        verdict = judge(live.name, live.request.options, live.attempt, message, live.done)
+        verdict = judge(live.name, live.request.options, live.attempt, message, live.done, taken=live.taken)
         if verdict.retry:
             await self._try_again(live, message, verdict)
         else:
@@ -304,12 +304,11 @@ class Runner:
         self.journal.post(lambda records: records.retry_step(end, token=following))
         self._spawn(live.backend.settled(live.token))
         options = live.request.options
-        kind = verdict.error["type"] if verdict.error else verdict.state
-        pause = f" in {format_duration(options.retry_delay)}" if options.retry_delay else ""
-        self._tell.note(live, f"attempt {live.attempt} of {options.retries + 1} ended with {kind}; next one{pause}")
+        self._tell.note(live, _why_again(live, verdict))
+        live.taken += verdict.free
         self.steps.renew(live)
         self._tell.step(live, "state", {"state": "queued", "attempt": live.attempt, "error": verdict.error})
-        if options.retry_delay:
+        if options.retry_delay and not verdict.free:
             loop = asyncio.get_running_loop()
             live.delay = loop.call_later(options.retry_delay, self._delay_over, live)
         else:
@@ -339,3 +338,12 @@ class Runner:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("a step's bookkeeping failed", exc_info=task.exception())
+
+
+def _why_again(live: LiveStep, verdict: Verdict) -> str:
+    if verdict.free and verdict.error:
+        return f"{verdict.error['message']} The step begins again; this does not count as a retry"
+    options = live.request.options
+    kind = verdict.error["type"] if verdict.error else verdict.state
+    pause = f" in {format_duration(options.retry_delay)}" if options.retry_delay else ""
+    return f"attempt {live.attempt - live.taken} of {options.retries + 1} ended with {kind}; next one{pause}"

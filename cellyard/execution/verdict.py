@@ -9,7 +9,7 @@ from typing import Any
 from cellyard.errors import CellyardError, StepCancelled, StepTimeout
 from cellyard.model import StepLine, format_duration
 
-__all__ = ["Intervention", "Verdict", "error_content", "judge"]
+__all__ = ["MOST_TAKEN", "Intervention", "Verdict", "error_content", "judge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,24 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The attempt's final state and error, and whether another attempt follows."""
+    """The attempt's final state and error, and whether another attempt follows; ``free``: it does not count as one of
+    ``--retries``."""
 
     state: str
     error: dict[str, Any] | None
     retry: bool
+    free: bool = False
 
 
-def judge(name: str, options: StepLine, attempt: int, message: Mapping[str, Any], done: Intervention) -> Verdict:
-    """The verdict on a finished message.
+MOST_TAKEN = 20
+"""How often a step is begun again whose worker the cluster takes away each time."""
+
+
+def judge(
+    name: str, options: StepLine, attempt: int, message: Mapping[str, Any], done: Intervention, *, taken: int = 0
+) -> Verdict:
+    """The verdict on a finished message. ``taken``: how many of the attempts before ended because the cluster took the
+    worker away; those are not counted.
 
     A step that ended well has ended well, whatever was asked of it meanwhile. What its user stopped is not
     tried again; a timeout, an exception of its own and a lost worker are, while ``--retries`` lasts.
@@ -46,7 +55,9 @@ def judge(name: str, options: StepLine, attempt: int, message: Mapping[str, Any]
         cancelled = StepCancelled(step=name, by=done.cancelled_by)
         state, error = "cancelled", error_content(cancelled, below=error)
     stopped = done.interrupted or done.cancelled_by is not None or state == "cancelled"
-    return Verdict(state, error and dict(error), retry=not stopped and attempt <= options.retries)
+    if not stopped and not done.timed_out and error and error["type"] == "WorkerTaken" and taken < MOST_TAKEN:
+        return Verdict(state, dict(error), retry=True, free=True)
+    return Verdict(state, error and dict(error), retry=not stopped and attempt - taken <= options.retries)
 
 
 def error_content(error: CellyardError, *, below: Mapping[str, Any] | None = None) -> dict[str, Any]:

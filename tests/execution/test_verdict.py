@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cellyard.execution.verdict import Intervention, judge
+from cellyard.errors import WorkerLost, WorkerTaken
+from cellyard.execution.verdict import MOST_TAKEN, Intervention, judge
 from cellyard.model import parse_step_line
 
 ERROR = {"type": "KeyboardInterrupt", "message": "", "traceback": ["here"], "exception": None, "cause": None}
@@ -52,3 +53,21 @@ def test_what_its_user_stopped_is_not_tried_again():
     found = verdict("lost", line="--retries 5", cancelled_by=": its run was cancelled")
     assert (found.state, found.retry) == ("cancelled", False)
     assert found.error["message"] == "step train was cancelled: its run was cancelled."
+
+
+def test_a_worker_that_the_cluster_took_away_does_not_count():
+    message = {"state": "lost", "error": WorkerTaken(step="train", worker="w", hint="Evicted.").to_step_error()}
+    verdict = judge("train", parse_step_line(""), 1, message, Intervention())
+    assert (verdict.retry, verdict.free) == (True, True)
+    lost = {"state": "lost", "error": WorkerLost(step="train", worker="w").to_step_error()}
+    once = parse_step_line("--retries 1")
+    # Two of three attempts were taken away: one retry is left.
+    assert judge("train", once, 3, lost, Intervention(), taken=2).retry
+    assert not judge("train", once, 4, lost, Intervention(), taken=2).retry
+    assert not judge("train", parse_step_line(""), MOST_TAKEN + 1, message, Intervention(), taken=MOST_TAKEN).retry
+
+
+@pytest.mark.parametrize("done", [Intervention(timed_out=True), Intervention(interrupted=True)])
+def test_what_was_to_end_anyway_is_not_begun_again(done):
+    message = {"state": "lost", "error": WorkerTaken(step="train", worker="w").to_step_error()}
+    assert not judge("train", parse_step_line(""), 1, message, done).retry

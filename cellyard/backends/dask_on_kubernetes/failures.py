@@ -52,7 +52,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Why a worker has gone. ``kind``: "memory" (over its limit), "taken" (by the cluster; not the step's fault),
+    """Why a worker has gone. ``kind``: "memory" or "disk" (over its limit), "taken" (by the cluster, not for its fault),
     "exit" (its container ended), "deleted" (someone deleted it), "unknown"."""
 
     kind: str
@@ -214,6 +214,9 @@ def _from_status(pod: Object) -> Gone | None:
         text = _TAKEN.get(reason, f"The cluster took its pod away ({reason}).")
         return Gone("taken", _with(text, condition.get("message")))
     reason = str(status.get("reason") or "")
+    message = str(status.get("message") or "")
+    if reason == "Evicted" and re.search(r"(local storage|emptyDir|EmptyDir volume).*(limit|exceeds)", message):
+        return Gone("disk", _with("Its pod used more local disk than it may.", message))
     if reason in {"Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated"}:
         text = "Its pod was evicted." if reason == "Evicted" else f"Its node took it away ({reason})."
         return Gone("taken", _with(text, status.get("message")))

@@ -15,7 +15,7 @@ from cellyard.backends.dask_on_kubernetes.pod_specs import CONTAINER, SCHEDULER_
 from cellyard.backends.dask_on_kubernetes.shapes import Shape
 from cellyard.backends.dask_on_kubernetes.tasks import Task
 from cellyard.backends.dask_on_kubernetes.watching import PodWatch
-from cellyard.errors import CellyardError, OperatorMissing, StepOutOfMemory, WorkerTaken, WorkerUnstartable
+from cellyard.errors import CellyardError, OperatorMissing, StepKilled, StepOutOfMemory, WorkerTaken, WorkerUnstartable
 from cellyard.worker.pool import out_of_memory
 
 __all__ = ["Troubles", "last_message"]
@@ -107,6 +107,9 @@ def last_message(task: Task, gone: Gone, place: str) -> Message:
         seen = max(task.peak, task.memory)
         error = StepOutOfMemory(**out_of_memory(name, seen, task.shape.memory, killed=True))
         return finished("failed", error, cause=gone.text, peak=task.peak)
+    if gone.kind == "disk":
+        killed = StepKilled(step=name, reason="used more local disk than it may", hint=f"{gone.text} Try --disk.")
+        return finished("failed", killed, cause=gone.text, peak=task.peak)
     if gone.kind == "taken":
         return finished("lost", WorkerTaken(step=name, worker=place, hint=gone.text), cause=gone.text, peak=task.peak)
     return lost(name, worker=place, cause=gone.text, peak=task.peak)
