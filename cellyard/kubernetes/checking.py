@@ -50,7 +50,8 @@ LINKS = (
 _INSTALL = "Run: cellyard kubernetes install"
 _STEP_WITHIN = 150.0
 _STORE_PATIENCE = 10.0
-_RESOURCES = Resources(cpu=0.1, memory=128 << 20)
+# Half a CPU: with less, a worker takes long to start.
+_RESOURCES = Resources(cpu=0.5, memory=128 << 20)
 _KINDS = {"daskclusters", "daskworkergroups"}
 # Where the tiny step's error says that the chain is broken.
 _BROKEN_AT = {
@@ -87,6 +88,9 @@ async def check_links(settings: Settings, *, operator_namespace: str) -> AsyncIt
             found[each.name] = each
         else:
             yield each
+    if found.get("operator") is not None and found["operator"].ok is None and "scheduler" in found:
+        # It could not be seen, and what it does can.
+        found["operator"] = Link("operator", True, "it made the pods")
     for name in LINKS:
         yield found.get(name) or Link(name, None, "a link that it needs has failed")
 
@@ -246,14 +250,14 @@ def _links_of(run: _Run, pods: list[dict[str, Any]], settings: Settings) -> Iter
         "scheduler": "reached, and the worker reached it",
     }
     broken = None if run.started else _broken_at(run, pods)
+    if broken is not None and broken not in chain:
+        yield _failed(broken, run)
+        return
     for name, found in chain.items():
         if name == broken:
             yield _failed(name, run)
             return
         yield Link(name, True, found)
-    if broken is not None:
-        yield _failed(broken, run)
-        return
     if run.error is not None:
         yield _failed("store from a pod", run)
         return
