@@ -16,12 +16,13 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.held import HeldState
 from cellyard.artifacts.store import OBJECTS, Store, open_store
+from cellyard.environment.elsewhere import Sojourn
 from cellyard.errors import CellyardError, StepKilled
 from cellyard.worker import process_state
 from cellyard.worker.collecting import collect_outputs, describe_error
@@ -32,9 +33,6 @@ from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.rehearsal import rehearse
 from cellyard.worker.shell import StepShell, make_shell
 from cellyard.worker.sizing import all_processors, use_size
-
-if TYPE_CHECKING:
-    from cellyard.environment.elsewhere import Sojourn
 
 __all__ = ["serve_one_step"]
 
@@ -120,8 +118,6 @@ class _Step:
         elsewhere = self._place.get("elsewhere")
         if elsewhere is None:
             return state
-        from cellyard.environment.elsewhere import Sojourn
-
         os.makedirs(elsewhere["scratch"], exist_ok=True)  # noqa: PTH103
         self._sojourn = Sojourn(process_state.capture(("environment", "path")), **elsewhere)
         return self._sojourn.settle(state)
