@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import fresh_bucket, fresh_namespace, kubectl
+from tests.cluster.conftest import fresh_bucket, fresh_namespace, installed, kubectl
+from tests.cluster.leftovers import left_behind, until
 from tests.cluster.registries import Registry, install_wheel, registry
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home, engine_home
@@ -19,20 +18,11 @@ STEP = "%%step work --on kubernetes --memory 220MiB --cpu"
 
 
 @pytest.fixture(scope="module")
-def place(kubeconfig: str) -> Iterator[str]:
-    """A namespace in which an operator makes pods of Dask's resources."""
-    import dask_kubernetes.operator
-
-    folder = Path(dask_kubernetes.operator.__file__).parent / "deployment/helm/dask-kubernetes-operator/crds"
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(folder))
-    with fresh_namespace() as name:
-        command = [str(Path(sys.executable).with_name("kopf")), "run", "--quiet", "--namespace", name]
-        operator = subprocess.Popen([*command, "-m", "dask_kubernetes.operator.controller"], start_new_session=True)
-        try:
-            yield name
-        finally:
-            operator.terminate()
-            operator.wait(20)
+def place(kubeconfig: str, worker_image: str) -> Iterator[str]:
+    """A namespace with an operator, which stays until nothing of ours is left there."""
+    with fresh_namespace() as name, installed(name, worker_image):
+        yield name
+        until("nothing is left", lambda: not left_behind(name))
 
 
 @pytest.fixture(scope="module")
