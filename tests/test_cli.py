@@ -88,6 +88,22 @@ def test_it_is_one_run_with_all_its_steps(home: Home, good):
     assert [each["name"] for each in home.client().steps(run["id"])] == ["make", "use"]
 
 
+def test_where_steps_run_can_be_said_for_the_whole_run(home: Home, tmp_path):
+    local = "%%step here --on local\nprint('here')"
+    path = write_notebook(tmp_path / "placed.ipynb", LOAD, local, "%%step there\nprint('there')")
+    done = cellyard(home, "run", path, "--on", "nowhere")
+    assert done.returncode == 1
+    assert "step here: succeeded" in done.stdout
+    assert re.search(r"'nowhere'.*known are: .*local", done.stdout, re.DOTALL)
+
+
+def test_it_can_stop_the_engine_afterwards(tmp_path):
+    with engine_home() as own:
+        path = write_notebook(tmp_path / "once.ipynb", LOAD, MAKE)
+        assert cellyard(own, "run", path, "--stop-engine").returncode == 0
+        assert cellyard(own, "engine", "status").returncode == 3
+
+
 def test_a_failed_step_ends_it_with_1_and_the_notebook_is_written(home: Home, tmp_path):
     path = write_notebook(tmp_path / "bad.ipynb", LOAD, MAKE, "%%step broken\n1 / 0", "print('never')")
     output = tmp_path / "deep" / "out.ipynb"
