@@ -93,6 +93,8 @@ class Backend(Protocol):
       that does not fit yet holds back those behind it, so that neither large nor small ones starve.
     - An attempt whose step may have begun is never begun again; one that was still waiting when a worker
       died simply goes on waiting for the next.
+    - Where the class says ``outlives_engine``, steps go on when the engine ends without ``close``. Their messages have
+      a "number" then, and ``attach(task, number)`` of a later engine's backend goes on after that.
     - ``interrupt`` and ``cancel`` ignore a token that is unknown or finished. A step that still waits is
       taken out at once by either (state "cancelled").
     """

@@ -30,6 +30,7 @@ class LiveStep:
     token: str
     attempt: int = 1
     taken: int = 0  # attempts whose worker the cluster took away
+    survived: bool = False  # its engine; it cannot be tried again
     began: float = 0.0
     pid: int | None = None
     worker: str | None = None

@@ -11,12 +11,20 @@ __all__ = ["Routes"]
 
 
 class Routes:
-    """``default`` is the name of ``first``, the backend that steps go to which name none; ``create`` makes others."""
+    """``default`` is the name of ``first``, the backend that steps go to which name none; ``create`` makes others, and
+    ``outlives`` says of a name whether steps there go on without their engine."""
 
-    def __init__(self, default: str, first: Backend, create: Callable[[str], Backend]) -> None:
+    def __init__(
+        self,
+        default: str,
+        first: Backend,
+        create: Callable[[str], Backend],
+        outlives: Callable[[str], bool] = lambda name: False,
+    ) -> None:
         self.default = default
         self.first = first
         self._create = create
+        self._outlives = outlives
         self._started: dict[str, Backend] = {}
         self._starting: dict[str, asyncio.Future[Backend]] = {}
 
@@ -40,6 +48,10 @@ class Routes:
             self._starting[name] = asyncio.ensure_future(self._start(name))
             self._starting[name].add_done_callback(lambda _: self._starting.pop(name))
         return await asyncio.shield(self._starting[name])
+
+    def outlives(self, name: str) -> bool:
+        """Whether steps of the backend of that name (empty: the default) go on without their engine."""
+        return self._outlives(name or self.default)
 
     async def close(self) -> None:
         """Close all of them."""

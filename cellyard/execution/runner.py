@@ -19,7 +19,7 @@ from cellyard.execution.admission import Admission, admit
 from cellyard.execution.hub import EventFilter, Hub, Subscription
 from cellyard.execution.journal import PERIOD, Journal
 from cellyard.execution.live import LiveStep, LiveSteps
-from cellyard.execution.recovery import recover
+from cellyard.execution.recovery import Survivor, recover
 from cellyard.execution.routing import Routes
 from cellyard.execution.runs import OpenRuns
 from cellyard.execution.telling import Teller, end_of_attempt, finished_content
@@ -58,8 +58,11 @@ class Runner:
 
     async def start(self) -> None:
         """Take up what an earlier engine left, and be ready for steps. The journal is open."""
-        await recover(self.hub, self.journal, self.runs)
+        outlives = self._routes.outlives
+        survivors = await recover(self.hub, self.journal, self.runs, lambda step: outlives(step.options.backend))
         await self._routes.start(self._deliver)
+        for each in survivors:
+            await self._go_on(each)
 
     async def close(self, *, reason: str = "the engine was stopped") -> None:
         """End every live step as cancelled, and return when all ends are in the records."""
@@ -108,6 +111,39 @@ class Runner:
         self._accept(live, admission)
         self._spawn(self._dispatch(live))
         return Accepted(live, events)
+
+    async def _go_on(self, survivor: Survivor) -> None:
+        """Take up a step that goes on without the engine that began it."""
+        step, request = survivor.step, survivor.request()
+        token = str(step.token)
+        failure: CellyardError | None = None
+        backend: Any = self._routes.first
+        try:
+            backend = await self._routes.named(step.options.backend)
+        except CellyardError as error:
+            failure = error
+        live = LiveStep(
+            handle=token.partition(".")[0],
+            request=request,
+            backend=backend,
+            resources=step.resources,
+            run=step.run_id,
+            step_id=step.id,
+            owns_run=survivor.owns_run,
+            token=token,
+            attempt=step.attempt,
+            began=step.started or 0.0,
+            pid=step.pid,
+            worker=step.worker,
+            survived=True,
+        )
+        self.steps.claim(request)
+        self.steps.add(live)
+        if failure is not None:
+            self._give_up(live, failure, state="lost")
+            return
+        self._tell.note(live, "the engine was started again; the step has gone on meanwhile")
+        await backend.attach(_task(live), survivor.number)
 
     async def _being_opened(self, handle: str) -> LiveStep | None:
         opening = self._opening.get(handle)
@@ -182,16 +218,8 @@ class Runner:
 
     async def _dispatch(self, live: LiveStep) -> None:
         """Hand the current attempt to the backend."""
-        task = StepTask(
-            token=live.token,
-            run=live.run,
-            step=live.step_id,
-            name=live.name,
-            request=live.request.to_dict(),
-            resources=live.resources,
-        )
         try:
-            await live.backend.submit(task)
+            await live.backend.submit(_task(live))
         except CellyardError as error:
             self._give_up(live, error, state="failed")
 
@@ -228,6 +256,8 @@ class Runner:
         live.began = float(message.get("time") or time.time())
         live.worker, live.pid = str(message["worker"]), int(message["pid"])
         content = {"state": "running", "worker": live.worker, "pid": live.pid, "attempt": live.attempt}
+        if "number" in message:
+            content["number"] = message["number"]
         self._tell.step(live, "state", content, at=live.began)
         loop = asyncio.get_running_loop()
         # A step that ends sooner needs no write of its own for having begun.
@@ -248,7 +278,7 @@ class Runner:
 
     async def _conclude(self, live: LiveStep, message: Message) -> None:
         verdict = judge(live.name, live.request.options, live.attempt, message, live.done, taken=live.taken)
-        if verdict.retry:
+        if verdict.retry and not live.survived:
             await self._try_again(live, message, verdict)
         else:
             await self._commit(live, message, verdict)
@@ -338,6 +368,17 @@ class Runner:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("a step's bookkeeping failed", exc_info=task.exception())
+
+
+def _task(live: LiveStep) -> StepTask:
+    return StepTask(
+        token=live.token,
+        run=live.run,
+        step=live.step_id,
+        name=live.name,
+        request=live.request.to_dict(),
+        resources=live.resources,
+    )
 
 
 def _why_again(live: LiveStep, verdict: Verdict) -> str:

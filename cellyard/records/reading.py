@@ -40,6 +40,7 @@ _STEPS_OF = select(steps).where(steps.c.run_id == bindparam("key")).order_by(ste
 _ATTEMPTS_OF = select(attempts).where(attempts.c.step_id == bindparam("key")).order_by(attempts.c.number)
 _LAST_SEQ = select(func.max(events.c.seq))
 _OPEN_RUNS = select(runs).where(runs.c.state.not_in(sorted(TERMINAL))).order_by(runs.c.id)
+_RUN_OF_STEP = select(steps.c.run_id).where(steps.c.id == bindparam("step")).scalar_subquery()
 _OPEN_STEPS = select(steps).where(steps.c.state.not_in(sorted(TERMINAL))).order_by(steps.c.id)
 _LAST_STEP = (
     select(steps)
@@ -73,6 +74,16 @@ def runs_matching(connection: Connection, *, limit: int, notebook: str | None, s
     if state is not None:
         query = query.where(runs.c.state == state)
     return [_run(row) for row in connection.execute(query)]
+
+
+def last_number(connection: Connection, step_id: int, attempt: int) -> int:
+    """The largest number that a message of this attempt had; 0 when none was recorded with one."""
+    of_attempt = (events.c.step_id == bindparam("step")) & (events.c.attempt == bindparam("attempt"))
+    query = select(events.c.content).where(events.c.run_id == _RUN_OF_STEP, of_attempt).order_by(events.c.seq.desc())
+    for content in connection.execute(query, {"step": step_id, "attempt": attempt}).scalars():
+        if "number" in content:
+            return int(content["number"])
+    return 0
 
 
 def open_runs(connection: Connection) -> list[RunRecord]:

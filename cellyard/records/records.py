@@ -153,13 +153,20 @@ class Records:
                 writing.append_events(connection, events)
             return moved
 
-    def mark_lost(self, reason: str, *, keep_runs: Collection[int] = (), first_seq: int | None = None) -> LostWork:
-        """Every step that has not ended becomes lost, and every open run but those kept: what an engine that
+    def mark_lost(
+        self,
+        reason: str,
+        *,
+        keep_runs: Collection[int] = (),
+        keep_steps: Collection[int] = (),
+        first_seq: int | None = None,
+    ) -> LostWork:
+        """Every step that has not ended becomes lost, and every open run, but those kept: what an engine that
         starts says of the one before it. Writes a finished event for each step and a state event for each run,
         so that whoever replays them sees the end; numbered from ``first_seq`` on, where one is given."""
         error = {"type": "WorkerLost", "message": reason, "traceback": []}
         with self._database.write() as connection:
-            lost_steps = reading.open_steps(connection)
+            lost_steps = [step for step in reading.open_steps(connection) if step.id not in keep_steps]
             lost_runs = [run for run in reading.open_runs(connection) if run.id not in keep_runs]
             for step in lost_steps:
                 writing.end_step(connection, step.id, StepState.LOST, _loss(step, reason))
@@ -194,6 +201,16 @@ class Records:
         """The runs that have not ended, the oldest first."""
         with self._database.read() as connection:
             return reading.open_runs(connection)
+
+    def open_steps(self) -> list[StepRecord]:
+        """The steps that have not ended, the oldest first."""
+        with self._database.read() as connection:
+            return reading.open_steps(connection)
+
+    def last_number(self, step_id: int, attempt: int) -> int:
+        """The number of the last recorded message of an attempt, for backends that number them; else 0."""
+        with self._database.read() as connection:
+            return reading.last_number(connection, step_id, attempt)
 
     def step(self, step_id: int) -> StepRecord:
         """Raises NotFound."""

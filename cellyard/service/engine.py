@@ -37,7 +37,7 @@ class Engine:
         self.backend = backend
         self.hub = Hub()
         self.journal = Journal(self._open_records)
-        self.routes = Routes(settings.backend, backend, self._create_backend)
+        self.routes = Routes(settings.backend, backend, self._create_backend, _outlives)
         self.runner = Runner(routes=self.routes, journal=self.journal, hub=self.hub)
         self.state = "starting"
         self.leaving = asyncio.Event()
@@ -150,3 +150,9 @@ class Engine:
         from cellyard.records import open_records
 
         return open_records(self.settings.records)
+
+
+def _outlives(name: str) -> bool:
+    from cellyard.backends.registry import backend_class
+
+    return bool(getattr(backend_class(name), "outlives_engine", False))

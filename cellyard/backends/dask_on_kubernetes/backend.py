@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from cellyard.backends.base import Offer, StepTask, cancelled, check_fits
+from cellyard.backends.base import Message, Offer, StepTask, cancelled, check_fits
 from cellyard.backends.dask_on_kubernetes.roster import Limits
 from cellyard.backends.dask_on_kubernetes.shapes import shape_of
 from cellyard.backends.hosted import HostedBackend, LiveTask
@@ -45,6 +45,7 @@ class DaskOnKubernetesBackend(HostedBackend):
     module: ClassVar[str] = "cellyard.backends.dask_on_kubernetes.host"
     title: ClassVar[str] = "The process that talks to Kubernetes"
     place: ClassVar[str] = "kubernetes"
+    outlives_engine: ClassVar[bool] = True
     closed_within: ClassVar[float] = 30.0
 
     def __init__(
@@ -94,6 +95,11 @@ class DaskOnKubernetesBackend(HostedBackend):
         check_fits(task, self.capacity, size)
         self._take(LiveTask(task))
 
+    async def attach(self, task: StepTask, number: int) -> None:
+        """Go on with an attempt that an engine before this one has submitted, after its messages of that number. Its
+        request need not be whole: it is not sent again. One that the cluster does not have ends as lost."""
+        self._take(LiveTask(task, begun=True, number=number))
+
     def _check_store(self) -> None:
         """A folder is of use only where the pods have it too, under the same name."""
         if "://" in self._store:
@@ -111,6 +117,13 @@ class DaskOnKubernetesBackend(HostedBackend):
         task = live.task
         how = "attach" if live.begun else "submit"
         self._link.send(how, task.token, task.name, pack(task.to_dict()), live.number)
+
+    def _deliver(self, token: str, messages: list[Message]) -> None:
+        """Each message says its number, by which an engine that comes later knows where to go on."""
+        live = self._live.get(token)
+        if live is not None:
+            messages = [{**each, "number": live.number} for each in messages]
+        super()._deliver(token, messages)
 
     def _on_death(self, cause: str) -> None:
         """What has begun goes on in the cluster, and the next process finds it there."""

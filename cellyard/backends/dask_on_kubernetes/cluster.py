@@ -70,12 +70,7 @@ class Cluster:
 
     async def ensure(self) -> bool:
         """Have a DaskCluster, and the Secret of its workers; True when it is new."""
-        if self._owner is not None:
-            return False
-        found = await self._ours()
-        if found is not None:
-            self._own(found)
-            await self.renew()
+        if await self.find():
             return False
         name = f"{self.names.prefix}-{_letters(3)}"
         body = dask_cluster(
@@ -91,6 +86,16 @@ class Cluster:
             secret = store_secret(self.names, self._secret, owner=made)
             await self._translated(self._api.create(secret))
         return True
+
+    async def find(self) -> bool:
+        """Take over the DaskCluster that a process of this engine before us has made; False when there is none."""
+        if self._owner is not None:
+            return True
+        found = await self._ours()
+        if found is not None:
+            self._own(found)
+            await self.renew()
+        return found is not None
 
     def _own(self, found: dict[str, Any]) -> None:
         self._owner = found

@@ -26,6 +26,10 @@ from cellyard.model.kubernetes import KubernetesSettings
 __all__ = ["Crew"]
 
 _LOOK_AGAIN = 1.0
+_NOTE_BROKEN = 5.0
+"""Seconds without a connection after which those who wait for a step hear of it."""
+_SCHEDULER_LOST = "The Dask scheduler in the cluster was lost, and the step with it."
+_NOT_THERE = "The engine ended before it had finished, and the cluster does not have it (any more)."
 _FIND_POLL = 0.05
 _FIND_WITHIN = 5.0
 
@@ -55,8 +59,7 @@ class Crew:
         self._changed = changed
         self._workers: dict[str, _Worker] = {}
         self._cluster: Cluster | None = None
-        self._used = time.monotonic()
-        self._renewed = time.monotonic()
+        self._used = self._renewed = self._broken_since = time.monotonic()
         self._background: set[asyncio.Task[None]] = set()
         self._topic = f"cellyard-{config['engine']}"
         most = {"cpu": settings.max_cpu, "memory": settings.max_memory, "gpu": settings.max_gpu}
@@ -109,7 +112,7 @@ class Crew:
                 self._topic,
                 told=self._told,
                 synced=self._synced,
-                lost=self._changed,
+                lost=self._broke,
                 known=self._tasks.numbers,
             )
             self._watch.start()
@@ -120,6 +123,10 @@ class Crew:
     async def _have(self, cluster: Cluster) -> None:
         """Have a DaskCluster; find the workers that one from before has."""
         if cluster.exists:
+            return
+        if not self._tasks.waiting() and not await cluster.find():
+            for task in self._tasks:
+                self._tasks.lose(task, _NOT_THERE)
             return
         is_new = await cluster.ensure()
         self._troubles.begin()
@@ -175,7 +182,7 @@ class Crew:
                 name = await cluster.create_worker(shape)
                 self._workers[name] = _Worker(name, shape, time.monotonic())
         await self._report(cluster, decided.await_)
-        starts = any(each.address is None for each in self._workers.values())
+        starts = not self._connection.is_up or any(each.address is None for each in self._workers.values())
         later = decided.later if decided.later is not None else RENEW_EVERY
         return min(later, _LOOK_AGAIN) if starts else later
 
@@ -208,8 +215,13 @@ class Crew:
     async def _report(self, cluster: Cluster, awaited: Mapping[str, str]) -> None:
         """Say under the cells of steps that wait what keeps them waiting, and fail those that wait in vain."""
         general = None
-        if awaited and not self._connection.is_up:
+        if not self._connection.is_up and len(self._tasks):
             general = await self._troubles.of_cluster()
+            if time.monotonic() - self._broken_since > _NOTE_BROKEN:
+                why = f": {general.text}" if general is not None else ""
+                for each in self._tasks:
+                    if each.sent:
+                        self._tasks.note(each, f"there is no connection to the cluster, where the step goes on{why}")
         for token, name in awaited.items():
             task, worker = self._tasks.get(token), self._workers.get(name)
             trouble = general or (worker.trouble if worker is not None else None)
@@ -238,6 +250,10 @@ class Crew:
                 return f"{SCHEME}://{pod['metadata']['name']}:{PORT}"
             await asyncio.sleep(_FIND_POLL)
         raise TimeoutError("its pod does not run yet")
+
+    def _broke(self) -> None:
+        self._broken_since = time.monotonic()
+        self._changed()
 
     def _told(self, fact: Mapping[str, Any]) -> None:
         """A message of the topic."""
@@ -328,7 +344,7 @@ class Crew:
             if facts is not None:
                 self._over(task.token, facts["cause"])
             elif not task.losing:
-                self._tasks.lose(task, "The Dask scheduler in the cluster was lost, and the step with it.")
+                self._tasks.lose(task, _NOT_THERE if task.worker is None else _SCHEDULER_LOST)
         self._changed()
 
     async def _bury(self, task: Task, worker: _Worker, *, told: str | None = None) -> None:

@@ -52,7 +52,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Why a worker has gone. ``kind``: "memory" or "disk" (over its limit), "taken" (by the cluster, not for its fault),
+    """Why a worker has gone. ``kind``: "memory" or "disk" (over its limit), "taken" (by the cluster; not its fault),
     "exit" (its container ended), "deleted" (someone deleted it), "unknown"."""
 
     kind: str
@@ -227,7 +227,7 @@ def _from_node(node: Object | None) -> Gone | None:
     if node is None or _condition(node, "Ready", "status") == "True":
         return None
     why = _condition(node, "Ready", "message") or "it does not answer"
-    return Gone("taken", f"Its node {node['metadata']['name']} was lost: {why}.")
+    return Gone("taken", f"Its node {node['metadata']['name']} was lost: {str(why).rstrip('.')}.")
 
 
 def _from_containers(pod: Object) -> Gone | None:

@@ -61,6 +61,13 @@ _SPOT_LABELS = (
 )
 
 
+# Five minutes, as is usual, are long for a person who waits; the step begins again elsewhere.
+_LOST_NODE = tuple(
+    {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}
+    for key in ("not-ready", "unreachable")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """How an engine's objects are called in the cluster. A DaskCluster is never made twice under one name: the one
@@ -258,7 +265,7 @@ def _worker_pod(
         "containers": [container],
         "volumes": volumes,
         "nodeSelector": {**settings.node_selector, **dict(shape.node)},
-        "tolerations": [dict(each) for each in settings.tolerations],
+        "tolerations": [*(dict(each) for each in settings.tolerations), *_LOST_NODE],
     }
     if settings.priority_class:
         spec["priorityClassName"] = settings.priority_class

@@ -22,6 +22,7 @@ __all__ = ["Troubles", "last_message"]
 
 _EVIDENCE_WITHIN = 3.0
 """Seconds in which Kubernetes says why a worker has gone; what it has not said by then is not known."""
+_LOST_NODE_WITHIN = 60.0
 _EVIDENCE_POLL = 0.1
 _OPERATOR_NOTE, _OPERATOR_FINAL = 4.0, 30.0
 """Seconds without any reaction of the operator after which that is said, and after which it is final."""
@@ -86,16 +87,19 @@ class Troubles:
         return WorkerUnstartable(reason=error.reason, log=f" The end of its log:{lines}") if lines else error
 
     async def why_gone(self, worker: str, pod_name: str | None, *, told: str | None = None) -> Gone:
-        """Why a worker has gone; waits a moment for Kubernetes to say so. ``told`` is what Dask says of it."""
-        deadline = time.monotonic() + _EVIDENCE_WITHIN
-        gone = Gone("unknown", told or "")
-        while time.monotonic() < deadline:
+        """Why a worker has gone; waits a moment for Kubernetes to say so, and longer where it takes the pod for one
+        that runs: it notices late that a node is lost. ``told`` is what Dask says of it."""
+        begun = time.monotonic()
+        while True:
             pod = self._watch.pod(worker, pod_name)
             gone = why_gone(pod, self._watch.events(worker))
-            if gone.kind not in ("unknown", "deleted") or (pod is not None and self._watch.is_deleted(pod)):
+            is_over = pod is None or self._watch.is_deleted(pod)
+            if gone.kind not in ("unknown", "deleted") or is_over:
                 return gone
+            waited = time.monotonic() - begun
+            if waited > (_LOST_NODE_WITHIN if gone.kind == "unknown" else _EVIDENCE_WITHIN):
+                return Gone(gone.kind, told or gone.text) if gone.kind == "unknown" else gone
             await asyncio.sleep(_EVIDENCE_POLL)
-        return Gone(gone.kind, told) if told and gone.kind == "unknown" else gone
 
 
 def last_message(task: Task, gone: Gone, place: str) -> Message:
