@@ -193,7 +193,7 @@ def _program() -> Path:
 
 
 class Relay:
-    """A way to a server that can be cut: after so many bytes in either direction, or now."""
+    """A way to a server on which one connection can be cut, or fall silent, when it has carried so many bytes."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -201,14 +201,18 @@ class Relay:
         self.port: int = self._listening.getsockname()[1]
         self.cuts = 0
         self._cut_after: int | None = None
+        self._is_silent = False
+        self._closed = threading.Event()
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut_after(self, count: int) -> None:
-        """Cut the next connection that has carried so many bytes, once."""
-        self._cut_after = count
+    def cut_after(self, count: int, *, silently: bool = False) -> None:
+        """Cut the next connection that has carried so many bytes, once. ``silently``: it stays open and carries nothing
+        more, as when a router forgets it."""
+        self._cut_after, self._is_silent = count, silently
 
     def close(self) -> None:
+        self._closed.set()
         self._listening.close()
         for each in self._open:
             _shut(each)
@@ -232,6 +236,8 @@ class Relay:
                 if self._cut_after is not None and carried > self._cut_after:
                     self._cut_after = None
                     self.cuts += 1
+                    if self._is_silent:
+                        self._closed.wait()
                     break
                 sink.sendall(data)
         _shut(source)

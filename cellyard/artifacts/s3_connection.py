@@ -42,6 +42,7 @@ class Connection:
         self.loop = asyncio.new_event_loop()
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cellyard-s3-work")
         self._files: Any = None
+        self._replaced: list[Any] = []
         self._environment: dict[str, str] = {}
         self._opening = asyncio.Lock()
         self._thread = threading.Thread(target=self._serve, name="cellyard-s3", daemon=True)
@@ -77,9 +78,10 @@ class Connection:
         async with self._opening:
             environment = _aws_environment()
             if self._files is None or renew or environment != self._environment:
-                await self._close_files()
-                self._files = await _connect(environment)
-                self._environment = environment
+                made = await _connect(environment)
+                if self._files is not None:
+                    self._replaced.append(self._files)  # others may be in the middle of a request
+                self._files, self._environment = made, environment
         return self._files
 
     @property
@@ -101,9 +103,10 @@ class Connection:
             self.loop.close()
 
     async def _close_files(self) -> None:
-        files, self._files = self._files, None
-        if files is not None:
-            await files._s3creator.__aexit__(None, None, None)
+        every, self._files, self._replaced = [self._files, *self._replaced], None, []
+        for files in every:
+            if files is not None:
+                await files._s3creator.__aexit__(None, None, None)
 
 
 async def _connect(environment: dict[str, str]) -> Any:

@@ -26,6 +26,9 @@ PATIENCE = 90.0
 FIRST_PATIENCE = 10.0
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 3.0
+#: Seconds between two looks at a body that is being sent, and how many of them, after its end, an answer may take.
+_SILENCE = 20.0
+_MOST_SILENT = 5
 _PIECE = 1 << 20
 #: aiohttp warns of larger bodies that are bytes.
 _PLAIN_BODY = 1 << 20
@@ -68,6 +71,11 @@ class Body:
 
     def tell(self) -> int:
         return self._position
+
+    @property
+    def is_read(self) -> bool:
+        """True at the end."""
+        return self._position == self._view.nbytes
 
     async def __aiter__(self) -> AsyncIterator[memoryview]:
         while piece := self.read(_PIECE):
@@ -129,7 +137,7 @@ class Requests:
         """Write an object whole; Failed with Kind.EXISTS when it is there and ``replace`` is False."""
 
         async def send() -> None:
-            await self._call("put_object", Key=key, Body=_body(data), Metadata=dict(metadata), **_condition(replace))
+            await self._send("put_object", data, Key=key, Metadata=dict(metadata), **_condition(replace))
 
         await self.persist(send)
 
@@ -146,7 +154,7 @@ class Requests:
         """Send one part, counted from 1; returns what :meth:`complete` needs of it."""
 
         async def send() -> dict[str, Any]:
-            answer = await self._call("upload_part", Key=key, UploadId=upload, PartNumber=number, Body=_body(data))
+            answer = await self._send("upload_part", data, Key=key, UploadId=upload, PartNumber=number)
             return {"PartNumber": number, "ETag": answer["ETag"]}
 
         return await self.persist(send)
@@ -194,6 +202,21 @@ class Requests:
             return [(each["Key"], each["UploadId"], each["Initiated"].timestamp()) for each in begun]
 
         return await self.persist(ask)
+
+    async def _send(self, method: str, data: bytes | memoryview, **arguments: Any) -> Any:
+        """A request with a body. A connection that takes no more of it, and is not said to be broken either, is given
+        up: nothing below us does so."""
+        body = _body(data)
+        sending = asyncio.ensure_future(self._call(method, Body=body, **arguments))
+        silent, position = 0, 0
+        try:
+            while silent < (_MOST_SILENT if _is_read(body) else 1):
+                if (await asyncio.wait({sending}, timeout=_SILENCE))[0]:
+                    return sending.result()
+                silent, position = (silent + 1, position) if _position(body) == position else (0, _position(body))
+            raise TimeoutError(f"nothing was sent for {silent * _SILENCE:g} s")
+        finally:
+            sending.cancel()
 
     async def _call(self, method: str, **arguments: Any) -> Any:
         files = await self._connection.files()
@@ -249,6 +272,14 @@ def _stored(answer: Mapping[str, Any]) -> Stored:
 def _body(data: bytes | memoryview) -> bytes | Body:
     view = memoryview(data)
     return bytes(view) if view.nbytes <= _PLAIN_BODY else Body(view)
+
+
+def _position(body: bytes | Body) -> int:
+    return body.tell() if isinstance(body, Body) else 0
+
+
+def _is_read(body: bytes | Body) -> bool:
+    return not isinstance(body, Body) or body.is_read
 
 
 def _condition(replace: bool) -> dict[str, str]:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import mmap
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
-from cellyard.artifacts.cache import DiskCache, Writing, default_cache
+from cellyard.artifacts.cache import DiskCache, default_cache
+from cellyard.artifacts.fetched import Fetched
 from cellyard.artifacts.mapping import Origin, map_private, unchanged_blob
 from cellyard.artifacts.s3_connection import Connection, connection
 from cellyard.artifacts.s3_failures import Failed, Kind
@@ -56,7 +55,7 @@ class S3Store:
         self._small: dict[str, bytes] = {}
         self._small_size = 0
         self._known: dict[str, float] = {}
-        self._held: dict[str, _Fetched] = {}
+        self._held: dict[str, Fetched] = {}
         self._line: _Line | None = None
 
     @property
@@ -167,10 +166,10 @@ class S3Store:
             return await asyncio.gather(*(line.fetch(self, id) for id in missing), return_exceptions=True)
 
         for id, found in zip(missing, line.connection.run(fetch()), strict=True):
-            if isinstance(found, _Fetched):
+            if isinstance(found, Fetched):
                 self._held[id] = found
 
-    def _obtain(self, id: str) -> _Fetched:
+    def _obtain(self, id: str) -> Fetched:
         held = self._held.pop(id, None)
         if held is not None:
             return held
@@ -178,14 +177,14 @@ class S3Store:
         with self._translated(id):
             return line.connection.run(line.fetch(self, id))
 
-    async def _fetch(self, transfer: Transfer, id: str) -> _Fetched:
+    async def _fetch(self, transfer: Transfer, id: str) -> Fetched:
         """The object, in the cache too if there is room."""
-        made: list[_Fetched] = []
+        made: list[Fetched] = []
 
         def target(size: int) -> Target:
             for each in made:  # of a try that brought damaged content
                 each.close()
-            made[:] = [_Fetched.of_size(self._cache, size)]
+            made[:] = [Fetched.of_size(self._cache, size)]
             return made[0]
 
         try:
@@ -199,7 +198,7 @@ class S3Store:
             if len(found) <= SMALL_BYTES:
                 self.accept({id: found})
             await self._lined().connection.in_thread(self._cache.write, id, found)
-            return _Fetched(len(found), data=memoryview(bytearray(found)))
+            return Fetched(len(found), data=memoryview(bytearray(found)))
         made[0].keep(id)
         return made[0]
 
@@ -308,9 +307,9 @@ class _Line:
         self.connection = current
         self.requests = Requests(current, address.bucket, patience=patience)
         self.transfer = Transfer(current, self.requests, lambda id: address.key(_name(id)))
-        self._coming: dict[str, asyncio.Task[_Fetched]] = {}
+        self._coming: dict[str, asyncio.Task[Fetched]] = {}
 
-    async def fetch(self, store: S3Store, id: str) -> _Fetched:
+    async def fetch(self, store: S3Store, id: str) -> Fetched:
         """The object; one request for all who want it at the same time."""
         task = self._coming.get(id)
         if task is None:
@@ -349,53 +348,6 @@ class _Batch:
         """Give up what is not written yet."""
         for future, _ in self._coming.values():
             future.cancel()
-
-
-class _Fetched:
-    """An object that has arrived: in memory, or in a file of the cache."""
-
-    def __init__(self, size: int, *, data: memoryview | None = None, writing: Writing | None = None) -> None:
-        self._size = size
-        self._data = data
-        self._writing = writing
-        self._path = writing.path if writing is not None else ""
-
-    @classmethod
-    def of_size(cls, cache: DiskCache, size: int) -> _Fetched:
-        """Room for an object: a file, or memory where there is no room for one."""
-        try:
-            return cls(size, writing=cache.create(size))
-        except OSError:
-            return cls(size, data=memoryview(mmap.mmap(-1, size)))
-
-    def write(self, data: bytes | memoryview, position: int) -> None:
-        if self._writing is not None:
-            self._writing.write(data, position)
-        elif self._data is not None:
-            self._data[position : position + len(data)] = data
-
-    def keep(self, id: str) -> None:
-        """Into the cache with it, if it is a file and may stay."""
-        if self._writing is not None:
-            with contextlib.suppress(OSError):
-                self._path = self._writing.keep(id)
-
-    def bytes(self) -> bytes:
-        """The content."""
-        return bytes(self._data) if self._data is not None else Path(self._path).read_bytes()
-
-    def mapped(self, origin: Origin, size: int) -> memoryview:
-        """The content as private memory. Raises ValueError when it has another size."""
-        if self._data is None:
-            return map_private(self._path, origin, size)
-        if self._size != size:
-            raise ValueError(f"it has {self._size:,} bytes instead of {size:,}")
-        return self._data
-
-    def close(self) -> None:
-        """Done with it; whoever maps the file goes on to."""
-        if self._writing is not None:
-            self._writing.close()
 
 
 def _name(id: str) -> str:

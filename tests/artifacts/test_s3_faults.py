@@ -134,6 +134,20 @@ def test_a_connection_that_is_cut_while_writing_is_made_again(relay: Relay, own_
     assert at(own_bucket, tmp_path / "other").read(id) == data
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", ["write", "read"])
+def test_a_connection_that_falls_silent_is_given_up(relay: Relay, own_bucket: Bucket, tmp_path: Path, way: str) -> None:
+    store, data = at(own_bucket, tmp_path), os.urandom(100 * MIB)
+    if way == "write":
+        relay.cut_after(5 * MIB, silently=True)
+    id = store.put(data)
+    if way == "read":
+        relay.cut_after(5 * MIB, silently=True)
+    assert bytes(at(own_bucket, tmp_path / "other").map(id, len(data))) == data
+    assert relay.cuts == 1
+
+
 def test_a_connection_that_is_cut_while_reading_is_made_again(relay: Relay, own_bucket: Bucket, tmp_path: Path) -> None:
     data = os.urandom(100 * MIB)
     id = at(own_bucket, tmp_path).put(data)
