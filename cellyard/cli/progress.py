@@ -89,6 +89,9 @@ class Progress:
         if kind == "state":
             step |= {"state": content["state"], "began": event["time"]}
             return f"{content['state']} on {Resources.from_dict(step['resources'])}"
+        if kind == "output" and step["state"] == "queued":
+            # Before it runs it can print nothing itself: this says why it waits.
+            return str(content.get("text", "")).strip()
         if kind == "memory":
             step["peak_memory"] = content["peak"]
             return ""

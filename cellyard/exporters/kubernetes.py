@@ -34,6 +34,7 @@ LONGEST_NAME = 52
 
 _FOLDER = "/notebook"
 _NEVER = "0 0 1 1 *"
+_IDLE_CPU = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +183,9 @@ class _Job:
         kubernetes = self.request.settings.kubernetes
         volumes, mounts = scratch("tmp", "cache")
         size = self.options.resources
-        sizes = {"cpu": f"{max(1, round(size.cpu * 1000))}m", "memory": quantity(size.memory or 1 << 30)}
+        most = {"cpu": f"{max(1, round(size.cpu * 1000))}m", "memory": quantity(size.memory or 1 << 30)}
+        # Most of the time it waits for steps, and should not keep their CPUs.
+        least = {**most, "cpu": f"{max(1, round(min(size.cpu, _IDLE_CPU) * 1000))}m"}
         container: Manifest = {
             "name": "run",
             "image": self.image,
@@ -190,7 +193,7 @@ class _Job:
             "command": ["sh", "-c", self._command()],
             "env": self._variables(),
             "envFrom": [{"secretRef": {"name": each}} for each in self.secrets if isinstance(each, str)],
-            "resources": {"requests": sizes, "limits": sizes},
+            "resources": {"requests": least, "limits": most},
             "securityContext": container_security(),
             "volumeMounts": [*mounts, {"name": "notebook", "mountPath": _FOLDER, "readOnly": True}],
         }

@@ -1,7 +1,7 @@
 """For tests on a real Kubernetes and a real S3: what KUBECONFIG names, or the cluster that this machine can make.
 
 Where there is neither, these tests are passed over, with the reason. On a cluster of your own they need an image of
-this checkout that its nodes can pull, named in CELLYARD_TEST_IMAGE, and an S3 that its pods can reach
+this checkout that its nodes can pull, named in TEST_WORKER_IMAGE, and an S3 that its pods can reach
 (AWS_ENDPOINT_URL and keys).
 """
 
@@ -14,6 +14,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,13 @@ from cellyard.cli import main
 from tests.cluster.images import CLUSTER, bring_image
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test here waits for cluster and image, which on a new machine takes minutes."""
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    if here:
+        here[0].add_marker(pytest.mark.timeout(900), append=False)
 
 
 @pytest.fixture(scope="session")
@@ -39,11 +47,11 @@ def kubeconfig() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def worker_image(kubeconfig: str) -> str:
     """An image with this checkout's code that pods can start from."""
-    given = os.environ.get("CELLYARD_TEST_IMAGE")
+    given = os.environ.get("TEST_WORKER_IMAGE")
     if given:
         return given
     if not CLUSTER.is_file():
-        pytest.skip("the cluster needs an image of this checkout: name it in CELLYARD_TEST_IMAGE")
+        pytest.skip("the cluster needs an image of this checkout: name it in TEST_WORKER_IMAGE")
     return bring_image()
 
 

@@ -13,6 +13,7 @@ from cellyard.errors import UsageError
 from cellyard.exporters import Export, ExportRequest, create_exporter, exporter_names
 from cellyard.exporters.schedules import parse_schedule
 from cellyard.model.kubernetes import KubernetesSettings
+from cellyard.model.resources import Resources
 from cellyard.settings import Settings
 
 SECRET = {"secret": "tokens", "key": "hub", "env": "HUB_TOKEN"}
@@ -127,6 +128,11 @@ def test_its_pod_may_do_nothing_to_its_node():
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
     assert spec["restartPolicy"] == "Never"
+
+
+def test_its_pod_keeps_little_while_it_waits_for_steps():
+    sizes = pod(export(options={"resources": Resources(2, 3 << 30)}))["containers"][0]["resources"]
+    assert sizes == {"requests": {"cpu": "250m", "memory": "3072Mi"}, "limits": {"cpu": "2000m", "memory": "3072Mi"}}
 
 
 def test_what_a_config_map_cannot_hold_is_refused_with_the_sizes():
