@@ -3,6 +3,7 @@
 backend      the engine's side
 host         process K beside the engine: its first moments; ``serving`` is its work
 connection   K's connection to the Dask scheduler, which may break and is made again (``tunnel``: from outside)
+attendance   the workers that a scheduler has; crew makes them, guests finds them there
 crew         workers and what they do with steps (``tasks``)
 cluster      the DaskCluster and its worker groups, by way of ``api``
 roster       pure: which worker for which step, what to create, what to delete

@@ -102,7 +102,7 @@ class DaskOnKubernetesBackend(HostedBackend):
 
     def _check_store(self) -> None:
         """A folder is of use only where the pods have it too, under the same name."""
-        if "://" in self._store:
+        if "://" in self._store or self._settings.scheduler is not None:
             return
         shared = [Path(str(each["mount_path"])) for each in self._settings.volumes]
         if not any(Path(self._store).is_relative_to(each) for each in shared):

@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from cellyard.backends.base import cancelled
 from cellyard.backends.dask_on_kubernetes.api import KubernetesApi, inside_cluster
+from cellyard.backends.dask_on_kubernetes.attendance import NOT_THERE, Attendance, Worker
 from cellyard.backends.dask_on_kubernetes.cluster import RENEW_EVERY, Cluster
-from cellyard.backends.dask_on_kubernetes.connection import Connection
-from cellyard.backends.dask_on_kubernetes.failures import Waiting
 from cellyard.backends.dask_on_kubernetes.pod_specs import PORT, Names
 from cellyard.backends.dask_on_kubernetes.roster import Limits, WorkerFacts, decide
-from cellyard.backends.dask_on_kubernetes.shapes import Shape
 from cellyard.backends.dask_on_kubernetes.tasks import Task, Tasks
 from cellyard.backends.dask_on_kubernetes.troubles import Troubles, last_message
 from cellyard.backends.dask_on_kubernetes.tunnel import SCHEME, use_api
@@ -28,40 +24,19 @@ __all__ = ["Crew"]
 _LOOK_AGAIN = 1.0
 _NOTE_BROKEN = 5.0
 """Seconds without a connection after which those who wait for a step hear of it."""
-_SCHEDULER_LOST = "The Dask scheduler in the cluster was lost, and the step with it."
-_NOT_THERE = "The engine ended before it had finished, and the cluster does not have it (any more)."
 _FIND_POLL = 0.05
 _FIND_WITHIN = 5.0
 
 
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """One worker. It starts, then is idle or busy; ``address`` is set while the scheduler has it."""
-
-    name: str
-    shape: Shape
-    since: float
-    address: str | None = None
-    pod: str | None = None
-    idle_since: float = 0.0
-    trouble: Waiting | None = None
-
-
-class Crew:
+class Crew(Attendance):
     """Everything about workers. ``changed`` is called when a round is due."""
 
     def __init__(
         self, config: Mapping[str, Any], settings: KubernetesSettings, tasks: Tasks, changed: Callable[[], None]
     ) -> None:
-        self._config = config
-        self._settings = settings
-        self._tasks = tasks
-        self._changed = changed
-        self._workers: dict[str, _Worker] = {}
+        super().__init__(config, settings, tasks, changed)
         self._cluster: Cluster | None = None
-        self._used = self._renewed = self._broken_since = time.monotonic()
-        self._background: set[asyncio.Task[None]] = set()
-        self._topic = f"cellyard-{config['engine']}"
+        self._renewed = time.monotonic()
         most = {"cpu": settings.max_cpu, "memory": settings.max_memory, "gpu": settings.max_gpu}
         given = {key: float(value) for key, value in most.items() if value is not None}
         self._limits = Limits(**given, workers=settings.max_workers, idle=settings.idle)
@@ -107,14 +82,7 @@ class Crew:
             self._api = api
             self._watch = PodWatch(api, names, self._changed)
             self._troubles = Troubles(api, cluster, self._watch)
-            self._connection = Connection(
-                self._find_scheduler,
-                self._topic,
-                told=self._told,
-                synced=self._synced,
-                lost=self._broke,
-                known=self._tasks.numbers,
-            )
+            self._connect(self._find_scheduler, None)
             self._watch.start()
             self._cluster = cluster
             self._spawn(self._sweep(cluster))
@@ -126,14 +94,14 @@ class Crew:
             return
         if not self._tasks.waiting() and not await cluster.find():
             for task in self._tasks:
-                self._tasks.lose(task, _NOT_THERE)
+                self._tasks.lose(task, NOT_THERE)
             return
         is_new = await cluster.ensure()
         self._troubles.begin()
         self._renewed = self._used = time.monotonic()
         if not is_new:
             now = time.monotonic()
-            self._workers = {name: _Worker(name, shape, now) for name, shape in (await cluster.workers()).items()}
+            self._workers = {name: Worker(name, shape, now) for name, shape in (await cluster.workers()).items()}
         self._connection.start()
 
     async def _renew(self, cluster: Cluster) -> None:
@@ -167,26 +135,17 @@ class Crew:
         decided = decide(self._tasks.waiting(), facts, self._limits, now)
         for name in decided.delete:
             await self._let_go(cluster, name)
-        sent = False
-        for token, name in decided.assign.items():
-            task = self._tasks.get(token)
-            if task is not None and self._connection.is_up:
-                self._tasks.begin(task, name)
-                sent = True
-        if sent:
-            await flushed()
-            for token, name in decided.assign.items():
-                self._send(token, name)
+        await self._hand_out(decided.assign, flushed)
         for token, shape in decided.create.items():
             if self._tasks.get(token) is not None:
                 name = await cluster.create_worker(shape)
-                self._workers[name] = _Worker(name, shape, time.monotonic())
+                self._workers[name] = Worker(name, shape, time.monotonic())
         await self._report(cluster, decided.await_)
         starts = not self._connection.is_up or any(each.address is None for each in self._workers.values())
         later = decided.later if decided.later is not None else RENEW_EVERY
         return min(later, _LOOK_AGAIN) if starts else later
 
-    def _facts(self, worker: _Worker) -> WorkerFacts:
+    def _facts(self, worker: Worker) -> WorkerFacts:
         if self._tasks.on(worker.name) is not None:
             state = "busy"
         else:
@@ -194,23 +153,9 @@ class Crew:
         short = worker.trouble is not None and worker.trouble.short
         return WorkerFacts(worker.name, worker.shape, state, worker.idle_since, short)
 
-    def _send(self, token: str, name: str) -> None:
-        task, worker = self._tasks.get(token), self._workers.get(name)
-        if task is None or not task.sent:
-            return
-        if worker is None or worker.address is None or not self._connection.is_up:
-            # Between the decision and now; it has not been sent anywhere, so it may simply wait again.
-            task.sent, task.worker = False, None
-            self._changed()
-            return
-        self._connection.submit(token, task.packed, address=worker.address, resources={task.shape.name: 1})
-        if task.asked is not None:
-            self._connection.signal(token, task.asked)
-
     async def _let_go(self, cluster: Cluster, name: str) -> None:
         if self._workers.pop(name, None) is not None:
             await cluster.delete_worker(name)
-            self._used = time.monotonic() if not self._workers else self._used
 
     async def _report(self, cluster: Cluster, awaited: Mapping[str, str]) -> None:
         """Say under the cells of steps that wait what keeps them waiting, and fail those that wait in vain."""
@@ -251,110 +196,14 @@ class Crew:
             await asyncio.sleep(_FIND_POLL)
         raise TimeoutError("its pod does not run yet")
 
-    def _broke(self) -> None:
-        self._broken_since = time.monotonic()
-        self._changed()
-
-    def _told(self, fact: Mapping[str, Any]) -> None:
-        """A message of the topic."""
-        if "packed" in fact:
-            self._pass_on(fact)
-        elif "worker" in fact:
-            self._came(fact["worker"])
-        elif "gone" in fact:
-            self._went(str(fact["gone"]))
-        elif "over" in fact:
-            self._over(str(fact["over"]), fact.get("cause"))
-
-    def _pass_on(self, fact: Mapping[str, Any]) -> None:
-        try:
-            ended = self._tasks.pass_on(fact["token"], fact["number"], fact["packed"], ended=fact["ended"])
-        except LookupError:
-            self._spawn(self._connection.sync())
-            return
-        if ended is not None:
-            self._free(ended)
-
-    def _free(self, task: Task) -> None:
-        worker = self._workers.get(task.worker or "")
-        if worker is not None:
-            worker.idle_since = time.monotonic()
-        self._used = time.monotonic()
-        self._changed()
-
-    def _came(self, facts: Mapping[str, Any]) -> None:
-        name, _, rest = str(facts["name"]).partition(":")
-        worker = self._workers.get(name)
-        if worker is not None:
-            worker.address, worker.pod = facts["address"], rest.partition(":")[0]
-            worker.idle_since = time.monotonic()
-            self._changed()
-
-    def _went(self, address: str) -> None:
-        worker = next((each for each in self._workers.values() if each.address == address), None)
-        if worker is None:
-            return
-        worker.address = None
-        worker.since = time.monotonic()
-        task = self._tasks.on(worker.name)
-        if task is not None and not task.losing:
-            task.losing = True
-            self._spawn(self._bury(task, worker))
-        elif task is None:
-            self._spawn(self._replace(worker))
-        self._changed()
-
-    def _over(self, token: str, cause: str | None) -> None:
-        """Dask says that the task has ended; the step's last message came before, unless something broke."""
-        task = self._tasks.get(token)
-        if task is None or task.losing:
-            return
-        worker = self._workers.get(task.worker or "")
-        if task.asked is not None and not task.started:
-            self._tasks.finish(task, cancelled(task.task.name))
-        elif cause is not None and worker is not None:
-            # Most likely the worker has gone with it; that is told later than this.
-            task.losing = True
-            self._spawn(self._bury(task, worker, told=cause))
-            return
-        else:
-            self._tasks.lose(task, cause or "It ended without a result.")
-        self._free(task)
-
-    def _synced(self, found: Mapping[str, Any]) -> None:
-        """All that the scheduler has, after a new connection to it."""
-        present = {str(facts["name"]).partition(":")[0]: facts for facts in found["workers"]}
-        for facts in present.values():
-            known = self._workers.get(str(facts["name"]).partition(":")[0])
-            if known is not None and known.address != facts["address"]:
-                self._came(facts)
-        for name, worker in self._workers.items():
-            if name not in present and worker.address is not None:
-                self._went(worker.address)
-        left = self._tasks.take_in(found["steps"])
-        addresses = {facts["address"]: name for name, facts in present.items()}
-        for task in self._tasks:
-            facts = found["steps"].get(task.token)
-            if task.sent and facts is not None:
-                task.worker = addresses.get(facts["worker"], task.worker)
-                if task.asked is not None:
-                    self._connection.signal(task.token, task.asked)
-        for task in left:
-            facts = found["steps"].get(task.token)
-            if facts is not None:
-                self._over(task.token, facts["cause"])
-            elif not task.losing:
-                self._tasks.lose(task, _NOT_THERE if task.worker is None else _SCHEDULER_LOST)
-        self._changed()
-
-    async def _bury(self, task: Task, worker: _Worker, *, told: str | None = None) -> None:
+    async def _bury(self, task: Task, worker: Worker, *, told: str | None = None) -> None:
         """End a step whose worker has gone, with what Kubernetes says of it; let go of what is left of the worker."""
         gone = await self._troubles.why_gone(worker.name, worker.pod, told=told)
         self._tasks.finish(task, last_message(task, gone, worker.pod or worker.name))
         self.forget(task.token)
         await self._replace(worker)
 
-    async def _replace(self, worker: _Worker) -> None:
+    async def _replace(self, worker: Worker) -> None:
         """A worker that has gone is not waited for: its pod may come back, but nobody knows when and where."""
         assert self._cluster is not None
         try:
@@ -362,23 +211,6 @@ class Crew:
         except ClusterError:
             self._workers[worker.name] = worker
         self._changed()
-
-    # The engine.
-
-    def signal(self, token: str, how: str) -> None:
-        """Interrupt or cancel a step that was sent."""
-        if self._cluster is not None:
-            self._connection.signal(token, how)
-
-    def stored(self, token: str, number: int) -> None:
-        """The engine has a step's messages up to that number."""
-        if self._cluster is not None:
-            self._connection.stored(token, number)
-
-    def forget(self, token: str) -> None:
-        """Nobody will ask for the step again."""
-        if self._cluster is not None:
-            self._connection.forget(token)
 
     async def dismiss(self) -> None:
         """Delete everything in the cluster. Raises ClusterError."""
@@ -388,12 +220,9 @@ class Crew:
 
     async def close(self) -> None:
         """Let go of the cluster, and leave it as it is."""
-        if self._cluster is not None:
-            await self._connection.close()
+        await super().close()
+        if self._is_open:
             await self._watch.close()
-        for each in self._background:
-            each.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
 
     async def _sweep(self, cluster: Cluster) -> None:
         try:
@@ -401,8 +230,3 @@ class Crew:
                 print(f"cellyard: deleted {name}, which no engine looked after any more")
         except ClusterError as error:
             print(f"cellyard: could not look for abandoned clusters: {error}")
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)

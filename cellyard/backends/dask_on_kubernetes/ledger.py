@@ -61,6 +61,8 @@ class _Entry:
 class StepLedger(SchedulerPlugin):
     """The ledger of one engine; ``topic`` is where its workers tell what steps say."""
 
+    idempotent = True  # one that is there already stays, with what it keeps
+
     def __init__(self, topic: str) -> None:
         self.name = f"ledger-{topic}"
         self._topic = topic

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from cellyard.backends.dask_on_kubernetes.shapes import Shape
 from cellyard.model.resources import UNLIMITED, Resources
 
-__all__ = ["AGE", "Decisions", "Limits", "WaitingStep", "WorkerFacts", "decide"]
+__all__ = ["AGE", "Decisions", "Limits", "WaitingStep", "WorkerFacts", "decide", "ordered"]
 
 AGE = 60.0
 """Seconds of waiting that count as much as one more of priority."""
@@ -76,6 +76,11 @@ def decide(waiting: Iterable[WaitingStep], workers: Sequence[WorkerFacts], limit
     return _Deciding(workers, limits, now).run(waiting)
 
 
+def ordered(waiting: Iterable[WaitingStep], now: float) -> list[WaitingStep]:
+    """Who goes first: the higher priority, which grows while one waits, then the earlier."""
+    return sorted(waiting, key=lambda step: (-step.priority - int((now - step.since) // AGE), step.position))
+
+
 class _Deciding:
     def __init__(self, workers: Sequence[WorkerFacts], limits: Limits, now: float) -> None:
         self._limits = limits
@@ -86,15 +91,12 @@ class _Deciding:
         self._all: dict[str, Shape] = {each.name: each.shape for each in workers}
 
     def run(self, waiting: Iterable[WaitingStep]) -> Decisions:
-        ordered = sorted(waiting, key=lambda step: (-self._rank(step), step.position))
-        for step in ordered:
+        steps = ordered(waiting, self._now)
+        for step in steps:
             if not self._place(step):
                 break
-        self._let_go(any_waits=bool(ordered))
+        self._let_go(any_waits=bool(steps))
         return self._found
-
-    def _rank(self, step: WaitingStep) -> int:
-        return step.priority + int((self._now - step.since) // AGE)
 
     def _place(self, step: WaitingStep) -> bool:
         """Find the step a worker; False when it must wait for room, and those behind it with it."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from cellyard.backends.base import StepTask
-from cellyard.backends.dask_on_kubernetes.crew import Crew
+from cellyard.backends.dask_on_kubernetes.attendance import Attendance
 from cellyard.backends.dask_on_kubernetes.tasks import Tasks
 from cellyard.errors import CellyardError, ClusterError
 from cellyard.model.kubernetes import KubernetesSettings
@@ -50,7 +50,7 @@ class ClusterHost:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._settings = KubernetesSettings.from_dict(config["settings"])
         self._tasks = Tasks(self._tell, self._tell_packed, self._poke)
-        self._crew = Crew(config, self._settings, self._tasks, self._poke)
+        self._crew = _attendance(self._settings)(config, self._settings, self._tasks, self._poke)
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._closing = False
@@ -148,3 +148,14 @@ class ClusterHost:
 
 def _task(packed: bytes) -> StepTask:
     return StepTask.from_dict(unpack(packed))
+
+
+def _attendance(settings: KubernetesSettings) -> type[Attendance]:
+    """How there are workers: made for the steps, or there already. Half a second of imports, only where needed."""
+    if settings.scheduler is not None:
+        from cellyard.backends.dask_on_kubernetes.guests import Guests
+
+        return Guests
+    from cellyard.backends.dask_on_kubernetes.crew import Crew
+
+    return Crew

@@ -31,6 +31,8 @@ class ClusterSteps(StepPlugin):
     Without a pool it makes its own: on a worker that was there before.
     """
 
+    idempotent = True  # on a worker that has one already it stays, with its steps
+
     def __init__(self, topic: str, store: str, pool: Pool | None = None) -> None:
         self._store = store
         self._unwanted: OrderedDict[str, None] = OrderedDict()

@@ -1,0 +1,85 @@
+"""Cells on a real cluster, from a real kernel and engine: as in the kernel itself, and through a killed engine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.conftest import fresh_bucket, fresh_namespace, installed
+from tests.cluster.leftovers import left_behind, until
+from tests.notebooks.kernels import Kernel, kernel_at
+from tests.service.engines import Home, engine_home
+
+pytestmark = pytest.mark.timeout(100, func_only=True)
+
+AWS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+@pytest.fixture(scope="module")
+def home(kubeconfig: str, s3_server: None, worker_image: str) -> Iterator[Home]:
+    """An engine's home whose steps go to a namespace of their own unless they say otherwise."""
+    with fresh_namespace() as namespace, installed(namespace, worker_image), fresh_bucket() as store:
+        settings = {
+            "CELLYARD_STORE": store,
+            "CELLYARD_BACKEND": "kubernetes",
+            "CELLYARD_KUBERNETES_NAMESPACE": namespace,
+            "CELLYARD_KUBERNETES_IMAGE": worker_image,
+            "CELLYARD_KUBERNETES_MEMORY": "300MiB",
+            "KUBECONFIG": kubeconfig,
+            **{name: os.environ[name] for name in AWS if os.environ.get(name)},
+        }
+        with engine_home(**settings) as found:
+            yield found
+        until("nothing is left of the engine", lambda: not left_behind(namespace))
+
+
+@pytest.fixture(scope="module")
+def kernel(home: Home) -> Iterator[Kernel]:
+    with kernel_at({**home.env, "JPY_SESSION_NAME": "/tmp/notebook.ipynb"}) as found:
+        yield found
+
+
+def test_a_cell_on_a_pod_is_like_a_cell_in_the_kernel(kernel: Kernel) -> None:
+    kernel.run("import os\nx = [1, 2]\nclass Own(Exception): pass\ndef twice(y): return y * 2")
+    ran = kernel.run(
+        "%%step first --cpu 0.5\nprint(os.environ['HOSTNAME'])\nx.append(twice(3))\ny = len(x)\ny", timeout=60
+    )
+    assert ran.error is None, ran.traceback
+    assert ran.stdout.startswith("cellyard-")
+    assert ran.result == "3"
+    assert kernel.run("x, y").result == "([1, 2, 6], 3)"
+    failed = kernel.finish(kernel.begin("%%step second --cpu 0.5\nraise Own('mine')"))
+    assert failed.error is not None
+    assert (failed.error["ename"], failed.error["evalue"]) == ("Own", "mine")
+    assert kernel.run("%%step here --on local\ny + 1").result == "4"
+
+
+def test_a_warm_step_is_quick(kernel: Kernel) -> None:
+    kernel.run("%%step warm --cpu 0.5\nz = 1", timeout=60)
+    seconds = []
+    for _ in range(5):
+        time.sleep(0.3)
+        seconds.append(kernel.run("%%step warm --cpu 0.5\nz = 1").seconds)
+    assert sorted(seconds)[2] < 0.5, seconds
+
+
+def test_a_killed_engine_is_replaced_and_the_step_goes_on(kernel: Kernel, home: Home) -> None:
+    source = "%%step long --cpu 0.5\nimport time\nfor i in range(60):\n    print(i, flush=True)\n    time.sleep(0.1)\ni"
+    id = kernel.begin(source)
+    kernel.until_output(id, "5\n")
+    killed = home.kill_engine()
+    ran = kernel.finish(id, timeout=60)
+    assert ran.error is None, ran.traceback
+    assert ran.result == "59"
+    # What the killed engine had told and not yet recorded may be told twice, and nothing is missing.
+    lines = [int(each) for each in ran.stdout.split()]
+    assert list(dict.fromkeys(lines)) == list(range(60))
+    assert len(lines) <= 62
+    facts = home.client().ensure()
+    assert facts["pid"] != killed
+    assert kernel.run("%%step after --cpu 0.5\ni + 1", timeout=60).result == "60"
+    steps = {step["name"]: step for step in home.client().notebook_steps("/tmp/notebook.ipynb")}
+    assert steps["long"]["state"] == "succeeded"
