@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
+from pathlib import Path
 
 import psutil
 import pytest
@@ -27,13 +28,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Makes backends of the class's kind, not yet started."""
     folder = tmp_path_factory.mktemp(request.cls.backend_name)
 
-    def make() -> Backend:
-        made: Backend = backend_class(request.cls.backend_name)(
-            store=str(folder / "store"), runtime=folder / "runtime", capacity=CAPACITY
-        )
-        return made
-
-    return make
+    return lambda: request.cls.make(folder)
 
 
 @pytest_asyncio.fixture(scope="class", loop_scope="class")
@@ -60,6 +55,16 @@ class BackendContract:
     """Inherit it, name the backend, and all that a backend promises is tested."""
 
     backend_name: str
+    is_always_ready = True
+    """False where a worker must be made first: short steps may have ended on another by then."""
+
+    @classmethod
+    def make(cls, folder: Path) -> Backend:
+        """A backend of :data:`CAPACITY`, not yet started."""
+        made: Backend = backend_class(cls.backend_name)(
+            store=str(folder / "store"), runtime=folder / "runtime", capacity=CAPACITY
+        )
+        return made
 
     async def test_a_step_submitted_before_a_worker_is_up_runs(self, fresh: Callable[[], Backend]) -> None:
         backend, inbox = fresh(), Inbox()
@@ -185,7 +190,8 @@ class BackendContract:
             await backend.submit(task)
         for task in tasks:
             assert (await inbox.finished(task))["state"] == "succeeded"
-        assert inbox.most_at_once(tasks) == most
+        at_once = inbox.most_at_once(tasks)
+        assert at_once == most if self.is_always_ready else at_once <= most
 
     async def test_steps_start_in_the_order_of_submission(self, running: tuple[Backend, Inbox]) -> None:
         backend, inbox = running
