@@ -49,7 +49,3 @@ class LiveOutput:
 
     def _clear(self, message: Mapping[str, Any]) -> None:
         self._shell.display_pub.clear_output(wait=message["wait"])
-
-    def remember_result(self, value: Any) -> None:
-        """Have ``_`` and ``Out`` hold the value of the step's last expression."""
-        self._shell.displayhook.update_user_ns(value)

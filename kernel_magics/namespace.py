@@ -1,8 +1,10 @@
 """The notebook's names as steps see them: what goes with a step, what comes back, what is fetched when."""
 
 from __future__ import annotations
+import __future__
 
 import contextlib
+import dataclasses
 import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,47 +13,39 @@ from typing import Any
 
 from cellyard.analysis import analyze, names_used_by, nearest_name, reachable_names, token_names
 from cellyard.analysis.facts import Facts
+from cellyard.analysis.purity import BUILTINS
 from cellyard.artifacts.artifact import load, pack_group, store_packed, writing
-from cellyard.artifacts.definitions import registry
+from cellyard.artifacts.definitions import files_of, registry
 from cellyard.artifacts.held import put_back
 from cellyard.artifacts.reference import Reference, is_held
 from cellyard.artifacts.sharing import find_sharing
 from cellyard.artifacts.store import open_store
 from cellyard.errors import CellyardError, InvalidCell, UnknownName, error_from_dict
+from kernel_magics.displayed import Displayed, is_shown_name
 from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
 
 __all__ = ["Inputs", "Namespace"]
 
 #: Values up to this size come back at once, if that imports nothing.
 AT_ONCE_BYTES = 64 << 10
-#: What IPython itself keeps in the namespace.
-_SHELL_NAMES = {
-    "In",
-    "Out",
-    "get_ipython",
-    "exit",
-    "quit",
-    "open",
-    "_",
-    "__",
-    "___",
-    "_i",
-    "_ii",
-    "_iii",
-    "_ih",
-    "_oh",
-    "_dh",
-}
+#: What IPython itself keeps in the namespace, beside the values that it has shown.
+_SHELL_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open", "_i", "_ii", "_iii", "_ih", "_oh", "_dh"}
+_OWN = ("get_ipython", "exit", "quit", "open")
+_NOTHING = object()
+_LAZY = __future__.annotations.compiler_flag
 _CONSTANT = (type(None), bool, int, float, complex, str, bytes, types.ModuleType)
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What goes with a step: references, the names that it surely leaves as they are, packages that it may import."""
+    """What goes with a step: references, the names that it surely leaves as they are, packages that it may import, the
+    files that its functions come from, and the sources of all earlier cells, for a step that uses them."""
 
     references: tuple[dict[str, Any], ...]
     pure: tuple[str, ...]
     packages: tuple[str, ...]
+    files: frozenset[str] = frozenset()
+    sources: list[str] | None = None
 
 
 class Namespace:
@@ -60,6 +54,8 @@ class Namespace:
     def __init__(self, shell: Any, store: str) -> None:
         self._shell = shell
         self._store = open_store(store)
+        self._displayed = Displayed(shell)
+        self._own = {name: self._names.get(name) for name in _OWN}
 
     def connect(self) -> None:
         """Have the store ready to be used. What keeps it from that is told when it is used."""
@@ -82,7 +78,7 @@ class Namespace:
     def facts(self, step: str, source: str) -> Facts:
         """What the cell does to names. Raises InvalidCell and UnknownName, naming the step and the line of the cell."""
         try:
-            facts = self._analyze(source)
+            facts = self._analyze(source, self._shadowed(), self._shell.compile.flags & _LAZY != 0)
         except InvalidCell as error:
             raise InvalidCell(**{**error.fields, "step": step, "line": error.line + 1}) from None
         for name in sorted(facts.required, key=lambda n: facts.reads_at.get(n, 0)):
@@ -90,11 +86,17 @@ class Namespace:
                 self._check_known(name, step, facts.reads_at.get(name, 0) + 1)
         return facts
 
-    def _analyze(self, source: str) -> Facts:
-        try:
-            return analyze(source)  # a cell that is Python as it stands, and most are, needs no slow transformation
+    def _analyze(self, source: str, shadowed: frozenset[str], lazy: bool) -> Facts:
+        try:  # a cell that is Python as it stands, and most are, needs no slow transformation
+            return analyze(source, shadowed=shadowed, lazy_annotations=lazy)
         except InvalidCell:
-            return analyze(source, transform=self._shell.input_transformer_manager.transform_cell)
+            transform = self._shell.input_transformer_manager.transform_cell
+            return analyze(source, transform=transform, shadowed=shadowed, lazy_annotations=lazy)
+
+    def _shadowed(self) -> frozenset[str]:
+        """The builtins whose names the notebook has bound itself."""
+        found = BUILTINS & self._names.keys()
+        return frozenset(n for n in found if not n.startswith("__") and self._names[n] != self._own.get(n, _NOTHING))
 
     def _check_known(self, name: str, step: str, line: int) -> None:
         if name not in self._names:
@@ -103,7 +105,7 @@ class Namespace:
             raise UnknownName(step=step, name=name, line=line, hint=hint)
 
     def _user_names(self) -> list[str]:
-        return [n for n in self._names if n not in _SHELL_NAMES and not n.startswith(("_i", "__"))]
+        return [n for n in self._names if n not in _SHELL_NAMES and not n.startswith("_")]
 
     def pack(self, step: str, source: str, facts: Facts, only: Sequence[str] | None) -> Inputs:
         """Store what the cell reads, directly or through what it calls, with all that shares objects with it.
@@ -112,26 +114,46 @@ class Namespace:
         """
         for name in only or ():
             self._check_known(name, step, 1)
-        wanted = self._wanted(source, facts) if only is None else set(only)
-        return _Packing(self._names, self._store, facts).pack(wanted)
+        used = self._used(source, facts)
+        wanted = self._wanted(source, used) if only is None else set(only)
+        packing = _Packing(self._names, self._store, facts)
+        return dataclasses.replace(packing.pack(wanted), sources=self._displayed.sources(used))
 
-    def _wanted(self, source: str, facts: Facts) -> set[str]:
-        wanted = set(facts.reads | facts.mentions)
+    def _used(self, source: str, facts: Facts) -> set[str]:
+        """Every name that the cell may use."""
+        used = set(facts.reads | facts.mentions)
+        used |= facts.builtins_read & {"__annotations__"}
         if facts.uses_dynamic:
-            wanted |= token_names(source)
+            used |= token_names(source)
         for inner in facts.functions.values():
-            wanted |= inner.reads
-        return {name for name in wanted if name in self._names and self._names[name] is not self._shell.get_ipython}
+            used |= inner.reads
+        return used
 
-    def bind(self, outputs: Iterable[Mapping[str, Any]], deleted: Iterable[str]) -> None:
-        """Bind what a step made: small values at once, others as stand-ins."""
+    def _wanted(self, source: str, used: set[str]) -> set[str]:
+        """Those of the names that are to travel, and what was shown and is meant."""
+        wanted = used - _SHELL_NAMES | self._displayed.meant(source, used)
+        wanted |= {name for name in used & set(_OWN) if self._names.get(name, self._own[name]) != self._own[name]}
+        return {name for name in wanted if name in self._names}
+
+    def bind(
+        self, outputs: Iterable[Mapping[str, Any]], deleted: Iterable[str], inputs: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Bind what a step made of its inputs: small values at once, others as stand-ins."""
+        known = {name for each in inputs for name in each["names"]}
         for output in outputs:
             values = self.values(output)
             for name in filter(is_held, list(values)):
                 self._change_definition(name, values.pop(name))
             self._names.update(values)
+            self._displayed.rebound(values, known.__contains__)
         for name in deleted:
             self._names.pop(name, None)
+
+    def show(self, number: int, result: Mapping[str, Any], outputs: Iterable[Mapping[str, Any]]) -> None:
+        """The value of the last expression of cell ``number`` becomes ``_``; its ``outputs`` are bound already."""
+        name = f"_{number}"
+        is_bound = any(output["id"] == result["id"] and name in output["names"] for output in outputs)
+        self._displayed.show(self._names[name] if is_bound else self.values(result)[name])
 
     def _change_definition(self, name: str, changes: Any) -> None:
         if not is_stand_in(changes):  # what cannot travel stays as it was here
@@ -142,7 +164,7 @@ class Namespace:
         reference = Reference.from_dict(output)
         reason = output.get("unavailable")
         unavailable = error_from_dict(reason) if reason else None
-        group = LazyGroup(reference, self._load, self._names, unavailable)
+        group = LazyGroup(reference, self._load, self._names, unavailable, replaced=self._displayed.replaced)
         if unavailable is None and (_comes_at_once(reference) or any(map(is_held, reference.names))):
             return group.fetch()
         return {name: StandIn(group, name) for name in reference.names}
@@ -163,6 +185,7 @@ class Namespace:
         if source.startswith("%%step") or not any(is_stand_in(v) for v in list(self._names.values())):
             return
         occurring = token_names(source) & self._names.keys()
+        occurring |= self._displayed.meant(source, occurring) & self._names.keys()
         real = {name: value for name, value in self._names.items() if not is_stand_in(value)}
         reached = reachable_names(occurring & real.keys(), real)
         for name in occurring | {n for r in reached for n in names_used_by(real[r], self._names)}:
@@ -190,12 +213,14 @@ class _Packing:
         self._done: set[str] = set()
         self._pure: set[str] = set()
         self._packages: set[str] = set()
+        self._files: set[str] = set()
 
     def pack(self, wanted: set[str]) -> Inputs:
         with writing(self._store, self._all) as (self._batch, self._definitions):
             self._pack_all(wanted)
         self._packages |= {v.__name__ for v in self._real.values() if isinstance(v, types.ModuleType)}
-        return Inputs(tuple(self._references), tuple(sorted(self._pure)), tuple(sorted(self._packages)))
+        pure, packages = tuple(sorted(self._pure)), tuple(sorted(self._packages))
+        return Inputs(tuple(self._references), pure, packages, frozenset(self._files))
 
     def _pack_all(self, wanted: set[str]) -> None:
         while missing := self._reach(wanted) - self._done:
@@ -240,9 +265,10 @@ class _Packing:
             packed = pack_group(values, self._all, bases=bases, where=" to the step")
             reference = store_packed(packed, values, self._batch, self._definitions)
             self._references.append(reference.to_dict())
+            self._files |= packed.files
             self._done.update(group)
             self._note(group, packed.modules, tuple(packed.definitions))
-            needed |= self._names_of_definitions(packed.definitions)
+            needed |= self._names_of_definitions(reference.tokens)
         return needed
 
     def _groups(self, names: set[str]) -> list[tuple[tuple[str, ...], frozenset[int] | None]]:
@@ -260,7 +286,9 @@ class _Packing:
         return groups
 
     def _may_share(self, name: str, value: Any) -> bool:
-        return type(value) not in _CONSTANT and name not in _SHELL_NAMES and not name.startswith("__")
+        if type(value) in _CONSTANT or name in _SHELL_NAMES:
+            return False
+        return not name.startswith("__") or is_shown_name(name)
 
     def _note(self, names: Iterable[str], modules: Iterable[str], definitions: Iterable[str]) -> None:
         self._packages.update(modules)
@@ -268,5 +296,6 @@ class _Packing:
             self._pure.update(n for n in names if n in self._facts.pure_reads)
 
     def _names_of_definitions(self, tokens: Iterable[str]) -> set[str]:
-        live = (registry.find(token) for token in tokens)
-        return {name for each in live if each is not None for name in names_used_by(each, self._all)}
+        live = [found for token in tokens if (found := registry.find(token)) is not None]
+        self._files.update(file for each in live for file in files_of(each))
+        return {name for each in live for name in names_used_by(each, self._all)}

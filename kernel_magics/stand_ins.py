@@ -21,7 +21,8 @@ __all__ = ["LazyGroup", "StandIn", "group_of", "is_stand_in"]
 
 
 class LazyGroup:
-    """One artifact that is not loaded yet. ``load`` returns its values by name."""
+    """One artifact that is not loaded yet. ``load`` returns its values by name; ``replaced`` is told which names of the
+    namespace have got theirs."""
 
     def __init__(
         self,
@@ -29,11 +30,14 @@ class LazyGroup:
         load: Callable[[Reference], dict[str, Any]],
         namespace: dict[str, Any],
         unavailable: CellyardError | None = None,
+        *,
+        replaced: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> None:
         self.reference = reference
         self.unavailable = unavailable
         self._load = load
         self._namespace = namespace
+        self._replaced = replaced
         self._values: dict[str, Any] | None = None
         self._lock = threading.RLock()
 
@@ -60,9 +64,13 @@ class LazyGroup:
             raise error_from_dict(self.unavailable.to_dict())
 
     def _replace(self, values: Mapping[str, Any]) -> None:
-        for name, value in list(self._namespace.items()):
-            if is_stand_in(value) and group_of(value) is self:
-                self._namespace[name] = values[value._self_name]
+        found = {
+            name: values[value._self_name]
+            for name, value in list(self._namespace.items())
+            if is_stand_in(value) and group_of(value) is self
+        }
+        self._namespace.update(found)
+        self._replaced(found)
 
     def preview(self, name: str) -> Preview:
         return self.reference.previews[name]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import linecache
 import pickle
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cellyard.analysis.facts import Facts
@@ -44,6 +45,7 @@ class StepCell:
         Raises the exception of the step, or what is wrong with the request.
         """
         with _plain_errors():
+            self._know_source(line, cell)
             request = self._request(line, cell)
             finished, worker = self._run(request)
             for _ in range(_SUPPLIES):
@@ -102,6 +104,27 @@ class StepCell:
     def _supplied(self, finished: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
         return self._session.reach.supply(finished["error"], environment, _note)
 
+    def _file(self) -> str:
+        """What the cell that runs now is called as a file."""
+        number = self._execution_count()
+        return next((name for name, each in reversed(self._numbers().items()) if each == number), "")
+
+    def _numbers(self) -> dict[str, int]:
+        """The cells of this kernel by their files."""
+        found: dict[str, int] = self.shell.compile._filename_map
+        return found
+
+    def _texts(self, files: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """The cells that these files are, for tracebacks in the step."""
+        numbers = self._numbers()
+        return {name: (numbers[name], "".join(linecache.getlines(name))) for name in files if name in numbers}
+
+    def _know_source(self, line: str, cell: str) -> None:
+        """Functions that the step defines have the cell as their source, not the call of a magic."""
+        text = f"%%step {line}\n{cell}"
+        name = self._file()
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+
     def _private(self, inputs: Inputs, *, is_elsewhere: bool) -> str:
         state = process_state.portable(process_state.capture())
         content = {
@@ -110,6 +133,9 @@ class StepCell:
             OBJECTS: self._session.namespace.recent(inputs.references),
             "colors": self.shell.colors,
             "line_offset": 1,
+            "file": self._file(),
+            "files": self._texts(inputs.files),
+            "sources": inputs.sources,
         }
         return base64.b64encode(pickle.dumps(content)).decode()
 
@@ -130,11 +156,11 @@ class StepCell:
         namespace = self._session.namespace
         private = pickle.loads(base64.b64decode(finished["private"])) if finished.get("private") else {}
         namespace.accept(private.pop(OBJECTS, {}))
-        namespace.bind(finished["outputs"], finished["deleted"])
+        namespace.bind(finished["outputs"], finished["deleted"], request.inputs)
         if private:
             self._take_over(private, request)
         if finished["result"]:
-            LiveOutput(self.shell).remember_result(next(iter(namespace.values(finished["result"]).values())))
+            namespace.show(request.execution_count, finished["result"], finished["outputs"])
 
     def _take_over(self, state: Mapping[str, Any], request: StepRequest) -> None:
         """What the step has changed in the listed process state."""

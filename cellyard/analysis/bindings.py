@@ -36,6 +36,7 @@ class NameReader:
         self.imported_modules: set[str] = set()
         self.star_imports: list[str] = []
         self.mentions: set[str] = set()
+        self.lazy_annotations = False
         self.dynamic = False
         self.awaits = False
         self.suspicious = False

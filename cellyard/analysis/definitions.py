@@ -29,9 +29,12 @@ class CellReader(MatchReader):
         transform: Transform | None,
         shadowed: frozenset[str],
         impure: frozenset[str],
+        *,
+        lazy_annotations: bool = False,
     ) -> None:
         super().__init__(source, shadowed, impure)
         self.transform = transform
+        self.lazy_annotations = lazy_annotations
 
     def function_definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Value:
         decorators = [(decorator, self.value(decorator)) for decorator in node.decorator_list]
@@ -47,9 +50,9 @@ class CellReader(MatchReader):
         given = node.args
         for arg in (*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg):
             if arg is not None and arg.annotation is not None:
-                self.value(arg.annotation)
+                self.annotation(arg.annotation)
         if node.returns is not None:
-            self.value(node.returns)
+            self.annotation(node.returns)
 
     def _decorate(self, key: str, decorators: list[tuple[ast.expr, Value]]) -> None:
         """A decorator is called with the definition, and so may run it at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection
 from functools import lru_cache
 from types import MappingProxyType
@@ -24,18 +25,26 @@ class _Cell(NamedTuple):
     text: str
     transform: Transform | None
     shadowed: frozenset[str]
+    lazy_annotations: bool
 
 
-def analyze(source: str, *, transform: Transform | None = None, shadowed: Collection[str] = _NO_NAMES) -> Facts:
+def analyze(
+    source: str,
+    *,
+    transform: Transform | None = None,
+    shadowed: Collection[str] = _NO_NAMES,
+    lazy_annotations: bool = False,
+) -> Facts:
     """What the cell ``source`` does to names.
 
     ``transform`` turns IPython syntax into Python (``TransformerManager().transform_cell``); without it the
     cell must be Python. ``shadowed`` are builtins whose names the notebook has bound itself: they count as
-    any other name. Results are kept, so that the same cell costs next to nothing the second time.
+    any other name. ``lazy_annotations`` says that an earlier cell has imported them from ``__future__``; one that does
+    so itself is understood. Results are kept, so that the same cell costs next to nothing the second time.
 
     Raises :class:`~cellyard.errors.InvalidCell` (with an empty ``step``) for a cell that does not compile.
     """
-    return _analyze(_Cell(source, transform, BUILTINS.intersection(shadowed)))
+    return _analyze(_Cell(source, transform, BUILTINS.intersection(shadowed), lazy_annotations))
 
 
 @lru_cache(maxsize=512)
@@ -44,7 +53,8 @@ def _analyze(cell: _Cell) -> Facts:
     tree = tree_of(text)
     impure = _NO_NAMES
     while True:
-        reader = CellReader(text, cell.transform, cell.shadowed, impure)
+        lazy = cell.lazy_annotations or _postpones(tree)
+        reader = CellReader(text, cell.transform, cell.shadowed, impure, lazy_annotations=lazy)
         try:
             reader.block(tree.body)
         except RecursionError:
@@ -56,6 +66,16 @@ def _analyze(cell: _Cell) -> Facts:
     if reader.suspicious:
         check_compiles(text)
     return _facts(reader, cell.text)
+
+
+def _postpones(tree: ast.Module) -> bool:
+    """Whether the cell begins with ``from __future__ import annotations``."""
+    return any(
+        isinstance(each, ast.ImportFrom)
+        and each.module == "__future__"
+        and any(alias.name == "annotations" for alias in each.names)
+        for each in tree.body
+    )
 
 
 def _redefined(reader: CellReader) -> frozenset[str]:
@@ -70,7 +90,8 @@ def _redefined(reader: CellReader) -> frozenset[str]:
 
 
 def _facts(reader: CellReader, text: str) -> Facts:
-    if reader.dynamic or ("sys.modules" in text and "__main__" in text):
+    binds_unseen = "sys.modules" in text and "__main__" in text
+    if reader.dynamic or binds_unseen:
         reader.dynamic = True
         reader.bound = set()
         for key in list(reader.pending):
@@ -84,7 +105,7 @@ def _facts(reader: CellReader, text: str) -> Facts:
         reader.aliases,
         modules,
         Facts(
-            required=frozenset(ledger.needed - ledger.writes),
+            required=frozenset() if binds_unseen else frozenset(ledger.needed - ledger.writes),
             mentions=frozenset(reader.mentions),
             star_imports=tuple(reader.star_imports),
             imported_modules=frozenset(reader.imported_modules),

@@ -111,10 +111,19 @@ class StatementReader(CallReader):
         else:
             self.assign(target, value)
 
+    def annotation(self, node: ast.expr) -> None:
+        """An annotation, which is computed now, or kept as text for who may ask."""
+        if self.lazy_annotations:
+            self.mentions.update(each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+        else:
+            self.value(node)
+
     def annotated(self, node: ast.AnnAssign) -> Value:
         plain = isinstance(node.target, ast.Name)
         if not (self.in_function and plain):
-            self.value(node.annotation)
+            self.annotation(node.annotation)
+        if plain and not self.in_function and not self.class_mark:
+            self.ledger.builtins.add("__annotations__")  # there it is noted
         if node.value is not None:
             value = self._assigned(node.value, [node.target])
             self.assign(node.target, value)

@@ -40,6 +40,8 @@ class Packed:
     buffers: tuple[PickleBuffer, ...]
     definitions: Mapping[str, Any]
     modules: tuple[str, ...]
+    files: frozenset[str] = frozenset()
+    """Where the code of functions in the pickle itself comes from."""
 
     @property
     def size(self) -> int:
@@ -61,7 +63,8 @@ def pack_group(
     if bases is None and packer.met_views and (found := shared_bases(values)):
         packer = _dumped(values, namespace, found, where)
     modules = tuple(sorted(packer.modules - {"builtins", "cellyard", "cloudpickle", "__main__"}))
-    return Packed(tuple(values), packer.file.getbuffer(), tuple(packer.buffers), packer.tokens, modules)
+    buffers, files = tuple(packer.buffers), frozenset(packer.files)
+    return Packed(tuple(values), packer.file.getbuffer(), buffers, packer.tokens, modules, files)
 
 
 def _dumped(values: Mapping[str, Any], namespace: dict[str, Any], bases: frozenset[int], where: str) -> Packer:

@@ -25,6 +25,7 @@ __all__ = [
     "Context",
     "Registry",
     "class_reduce",
+    "files_of",
     "function_reduce",
     "is_definition",
     "is_empty_cell",
@@ -105,6 +106,17 @@ def is_definition(obj: Any) -> bool:
     if isinstance(obj, type):
         return True
     return type(obj) is types.FunctionType and "<" not in obj.__qualname__ and "." not in obj.__qualname__
+
+
+def files_of(definition: Any) -> Iterator[str]:
+    """The files that a definition's code says it comes from."""
+    if not isinstance(definition, type):
+        yield definition.__code__.co_filename
+        return
+    for member in vars(definition).values():
+        for inner in _functions_of(member) or (member,):
+            if type(inner) is types.FunctionType:
+                yield inner.__code__.co_filename
 
 
 def resolve(token: str) -> Any:
@@ -195,11 +207,39 @@ def class_reduce(cls: type, token: str) -> tuple[Any, ...]:
     # None: cloudpickle's own tracking would reset the live class on every load.
     if isinstance(cls, enum.EnumMeta):
         return _enum_reduce(cls, token, arguments, state[0])
+    state = ({**_same_as_inherited(cls), **state[0]}, state[1])
     kind, name, bases, body = arguments[:4]
     # Slots must be there from the start on (named tuples have none), and cloudpickle loses the qualified name.
     slots = {"__slots__": vars(cls)["__slots__"]} if "__slots__" in vars(cls) and not issubclass(cls, tuple) else {}
     body = {**body, **slots, "__qualname__": cls.__qualname__}
+    if is_definition(kind):
+        made = (token, bases, _class_of_own_kind, (kind, name, bases, body))
+        return make_class, made, state, None, None, setter
     return make_class, (token, bases, constructor, (kind, name, bases, body, None, None)), state, None, None, setter
+
+
+def _same_as_inherited(cls: type) -> dict[str, Any]:
+    """Attributes that are the very objects that a base has, too: cloudpickle leaves them to the base."""
+    own = {name: value for name, value in vars(cls).items() if name not in _OF_PYTHON and not name.startswith("_abc_")}
+    bases = [vars(base) for base in cls.__mro__[1:]]
+    found = {}
+    for name, value in own.items():
+        inherited = next((base[name] for base in bases if name in base), _NOTHING)
+        if inherited is value:
+            found[name] = value
+    return found
+
+
+_NOTHING = object()
+_OF_PYTHON = {"__dict__", "__weakref__", "__slots__", "__module__", "__qualname__"}
+
+
+def _class_of_own_kind(kind: Any, name: str, bases: tuple[Any, ...], body: dict[str, Any]) -> Any:
+    """A class whose metaclass is the notebook's, past what that does when a class is made: it has been done."""
+    native: Any = next(each for each in kind.__mro__ if not is_definition(each))
+    resolved = types.resolve_bases(bases)
+    origin = {} if resolved is bases else {"__orig_bases__": bases}
+    return native.__new__(kind, name, resolved, {**body, **origin})
 
 
 def _enum_reduce(cls: enum.EnumMeta, token: str, arguments: tuple[Any, ...], body: dict[str, Any]) -> tuple[Any, ...]:

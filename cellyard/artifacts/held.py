@@ -7,6 +7,7 @@ and is put into the live definition.
 
 from __future__ import annotations
 
+import abc
 import enum
 import types
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ __all__ = ["HeldState", "put_back"]
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _OF_FUNCTIONS = ("__defaults__", "__kwdefaults__")
+_REGISTERED = "_abc_impl"
 _MISSING = object()
 
 
@@ -68,7 +70,7 @@ class HeldState:
 
 def _is_same(before: Mapping[str, tuple[Any, bytes]], name: str, value: Any, digest: bytes) -> bool:
     old, old_digest = before.get(name, (_MISSING, b""))
-    return old is value and old_digest == digest
+    return (old is value or (name == _REGISTERED and old == value)) and old_digest == digest
 
 
 def _held_by(definition: Any) -> dict[str, Any]:
@@ -78,9 +80,16 @@ def _held_by(definition: Any) -> dict[str, Any]:
     if isinstance(definition, type):
         descriptors = types.MemberDescriptorType | types.GetSetDescriptorType
         own = vars(definition).items()
-        return {n: v for n, v in own if not n.startswith(("__", "_abc_")) and not isinstance(v, descriptors)}
+        held = {n: v for n, v in own if not n.startswith(("__", "_abc_")) and not isinstance(v, descriptors)}
+        return held | _registered_with(definition) if isinstance(definition, abc.ABCMeta) else held
     defaults = {name: value for name in _OF_FUNCTIONS if (value := getattr(definition, name, None))}
     return {**vars(definition), **defaults}
+
+
+def _registered_with(definition: Any) -> dict[str, Any]:
+    """The classes that were registered with an abstract one."""
+    registry = abc._get_dump(definition)[0]  # type: ignore[attr-defined]
+    return {_REGISTERED: frozenset(found for each in registry if (found := each()) is not None)}
 
 
 def put_back(name: str, changes: Mapping[str, Any]) -> None:
@@ -90,6 +99,8 @@ def put_back(name: str, changes: Mapping[str, Any]) -> None:
         return
     # Past what a metaclass of the notebook would do about it: that has been done in the step.
     put, remove = (type.__setattr__, type.__delattr__) if isinstance(definition, type) else (setattr, delattr)
+    for each in changes["set"].pop(_REGISTERED, ()):
+        definition.register(each)
     for attribute, value in changes["set"].items():
         put(definition, attribute, value)
     for attribute in changes["removed"]:

@@ -6,10 +6,12 @@ Protocol 5. Buffers of :data:`BUFFER_BYTES` or more are handed to ``buffer_callb
 from __future__ import annotations
 
 import functools
+import gc
 import io
 import pickle
 import sys
 import types
+import typing
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -25,9 +27,10 @@ from cellyard.artifacts.definitions import (
     resolve,
 )
 from cellyard.artifacts.exceptions import exception_reduce
+from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.sharing import owner_of
 
-__all__ = ["BUFFER_BYTES", "Packer", "rebuild_times", "rebuild_view"]
+__all__ = ["BUFFER_BYTES", "Packer", "rebuild_array", "rebuild_times", "rebuild_view"]
 
 BUFFER_BYTES = 64 << 10
 _Pickler: Any = cloudpickle.Pickler  # it has no annotations of its own
@@ -39,7 +42,8 @@ class Packer(_Pickler):  # type: ignore[misc]
 
     ``shared_bases``: ids of arrays whose views must keep sharing their memory. After :meth:`dump`, ``buffers`` holds
     what left the pickle, ``tokens`` the definitions it refers to (token -> live object), ``modules`` the top-level
-    modules that loading it imports. ``met_views``: several arrays showed the memory of one.
+    modules that loading it imports, ``files`` where the notebook's functions in it say they come from.
+    ``met_views``: several arrays showed the memory of one.
     """
 
     def __init__(
@@ -49,12 +53,14 @@ class Packer(_Pickler):  # type: ignore[misc]
         self.buffers: list[pickle.PickleBuffer] = []
         self.tokens: dict[str, Any] = {}
         self.modules: set[str] = set()
+        self.files: set[str] = set()
         self._namespace = namespace
         self.met_views = False
         self._bases = shared_bases
         self._owners: set[int] = set()
         self._defining = defining
         self._filled: set[int] = set()
+        self._homes: dict[int, type] = {}
         super().__init__(self.file, protocol=5, buffer_callback=self._keep_small)
 
     def _keep_small(self, buffer: pickle.PickleBuffer) -> bool:
@@ -74,7 +80,7 @@ class Packer(_Pickler):  # type: ignore[misc]
             return exception_reduce(obj)
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
             return self._reduce_array(obj)
-        return NotImplemented
+        return reference_to(obj, kind)
 
     def _reduce_class(self, obj: type) -> Any:
         if is_definition(obj):
@@ -84,8 +90,14 @@ class Packer(_Pickler):  # type: ignore[misc]
 
     def _reduce_function(self, obj: types.FunctionType) -> Any:
         if obj.__globals__ is self._namespace:
+            self.files.add(obj.__code__.co_filename)
             if is_definition(obj):
                 return self._reduce_definition(obj, self._function_in_full)
+            # Of definitions that are loaded now, classes may not have all their functions yet.
+            if self._defining is None:
+                member = member_of(self._homes.get(id(obj)) or class_around(obj, self._namespace), obj)
+                if member is not None:
+                    return find_member, member
             return function_reduce(obj, None, self._filled)
         home = obj.__globals__.get("__name__")
         if _is_module(home, obj.__globals__) and not cp._should_pickle_by_reference(obj):
@@ -94,6 +106,15 @@ class Packer(_Pickler):  # type: ignore[misc]
         if obj.__module__:
             self.modules.add(obj.__module__.partition(".")[0])
         return super().reducer_override(obj)
+
+    def _reduce_method(self, obj: types.MethodType) -> Any:
+        """Its function is found by its class, which need not be the one that now has its name."""
+        held = obj.__self__
+        for each in held.__mro__ if isinstance(held, type) else type(held).__mro__:
+            if is_definition(each) and member_of(each, obj.__func__) is not None:
+                self._homes[id(obj.__func__)] = each
+                break
+        return types.MethodType, (obj.__func__, held)
 
     def _reduce_definition(self, obj: Any, in_full: Callable[[Any, str], tuple[Any, ...]]) -> Any:
         token = registry.token(obj)
@@ -132,6 +153,20 @@ class Packer(_Pickler):  # type: ignore[misc]
         """With the entries that live now; ``functools.singledispatch`` keeps such a one."""
         return type(obj), (dict(obj),)
 
+    def _reduce_proxy(self, obj: Any) -> Any:
+        """A read-only view goes on showing what it shows. One of a class's attributes is left to cloudpickle."""
+        [mapping] = gc.get_referents(obj)
+        if type(mapping) is not dict or type(mapping.get("__dict__")) is types.GetSetDescriptorType:
+            return NotImplemented
+        return types.MappingProxyType, (mapping,)
+
+    def _reduce_type_variable(self, obj: Any) -> Any:
+        """cloudpickle would make it a variable of its own module."""
+        reduced = cp._typevar_reduce(obj)
+        if reduced[0] is not cp._make_typevar:
+            return reduced
+        return _type_variable, (obj.__module__, *reduced[1])
+
     def _refuse_file(self, obj: io.TextIOWrapper) -> Any:
         """cloudpickle would read an open file to its end and pass a copy of the text."""
         raise pickle.PicklingError(f"cannot pickle the open file {obj.name!r}")
@@ -143,20 +178,33 @@ class Packer(_Pickler):  # type: ignore[misc]
         self.met_views |= id(owner) in self._owners
         self._owners.add(id(owner))
         if owner is obj or id(owner) not in self._bases:
-            return self._reduce_times(obj)
+            return self._reduce_memory(obj)
         offset = obj.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
         return rebuild_view, (owner, offset, obj.shape, obj.strides, (obj.dtype, obj.flags.writeable))
 
-    def _reduce_times(self, obj: Any) -> Any:
-        """Dates and times leave the pickle as integers: numpy itself gives no buffer of them away."""
-        if obj.dtype.kind not in "mM" or obj.nbytes < BUFFER_BYTES or not obj.flags.forc:
+    def _reduce_memory(self, obj: Any) -> Any:
+        """A small array will own its memory, a large one lies over its buffer: what numpy itself makes of a pickle is a
+        view of another array. Dates and times leave the pickle as integers: numpy gives no buffer of them away.
+        """
+        if obj.nbytes < BUFFER_BYTES and obj.flags.writeable and obj.dtype.isnative:
+            return obj.__reduce__()
+        if not obj.flags.forc:
             return NotImplemented
-        return rebuild_times, (obj.view("i8"), obj.dtype)
+        if obj.dtype.kind in "mM":
+            return rebuild_times, (obj.view("i8"), obj.dtype)
+        if obj.dtype.kind not in "biufc":
+            return NotImplemented
+        order = "C" if obj.flags.c_contiguous else "F"
+        made = (type(obj), pickle.PickleBuffer(obj), obj.dtype, obj.shape, (order, obj.flags.writeable))
+        return rebuild_array, made
 
 
 _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.FunctionType: Packer._reduce_function,
     types.CellType: Packer._reduce_cell,
+    types.MethodType: Packer._reduce_method,
+    types.MappingProxyType: Packer._reduce_proxy,
+    typing.TypeVar: Packer._reduce_type_variable,
     types.ModuleType: Packer._reduce_module,
     io.TextIOWrapper: Packer._refuse_file,
     functools._lru_cache_wrapper: Packer._reduce_cached,
@@ -169,6 +217,12 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
 def _is_module(name: Any, names: dict[str, Any]) -> bool:
     found = sys.modules.get(name) if name != "__main__" else None
     return found is not None and vars(found) is names
+
+
+def _type_variable(module: str, *arguments: Any) -> Any:
+    made = cp._make_typevar(*arguments)
+    made.__module__ = module
+    return made
 
 
 def _empty_cell() -> types.CellType:
@@ -185,6 +239,15 @@ def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[
     view = type(owner)(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
     view.flags.writeable = writeable
     return view
+
+
+def rebuild_array(kind: Any, buffer: Any, dtype: Any, shape: Any, form: tuple[str, bool]) -> Any:
+    """An array over a buffer."""
+    order, writeable = form
+    made = kind(shape, dtype=dtype, buffer=buffer, order=order)
+    if not writeable:
+        made.flags.writeable = False
+    return made
 
 
 def rebuild_times(integers: Any, dtype: Any) -> Any:

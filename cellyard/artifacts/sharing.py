@@ -32,12 +32,14 @@ _ATOMS: set[type] = {
     type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented),
     datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
     decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, pathlib.PosixPath, pathlib.PurePosixPath,
-    types.ModuleType, types.BuiltinFunctionType, types.CodeType, types.GetSetDescriptorType,
+    types.ModuleType, types.CodeType, types.GetSetDescriptorType,
     types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType, type,
     logging.Logger, logging.RootLogger, io.TextIOWrapper,
 }  # fmt: skip
 #: Types that hold others but are not themselves an identity that a change can show through.
-_TRANSPARENT: set[type] = {tuple, frozenset, types.MethodType, functools.partial, types.MappingProxyType}
+_TRANSPARENT: set[type] = {
+    tuple, frozenset, types.MethodType, types.BuiltinFunctionType, functools.partial, types.MappingProxyType,
+}  # fmt: skip
 #: Modules whose singletons are found by name on the other side.
 _SINGLETON_MODULES = ("numpy.dtypes", "threading", "_thread", "weakref", "_weakref")
 
@@ -261,7 +263,12 @@ def _is_constant(item: Any, kind: type) -> bool:
     rule = _children_rule(kind)
     if rule is _enter_nothing:
         return kind not in {bytearray, array_module.array}
-    return kind is types.FunctionType and not item.__closure__
+    return kind is types.FunctionType and not item.__closure__ and not _is_nameless(item)
+
+
+def _is_nameless(function: Any) -> bool:
+    """Whether a function of the notebook travels by value each time: lambdas, and functions made in functions."""
+    return function.__module__ == "__main__" and "<" in function.__qualname__
 
 
 def _holds_mutable(item: Any) -> bool:

@@ -105,13 +105,20 @@ class _Step:
         self._own_environment()
         self._load_inputs()
         self._shell.connect(self._channel)
-        self._shell.execution_count = self.request["execution_count"]
         self._shell.colors = self._private.get("colors", "neutral")
         self._shell.step_source = self.request["source"]
         self._shell.line_offset = self._private.get("line_offset", 1)
+        self._begin()
         self._before = dict(self._shell.user_ns)
         tokens = {token for reference in self.request["inputs"] for token in reference.get("tokens") or ()}
         self._held = HeldState(tokens, self._shell.user_ns)
+
+    def _begin(self) -> None:
+        """The shell's own part of the namespace: what earlier cells were and have shown."""
+        shown = {name: v for name, v in self._shell.user_ns.items() if name[:1] == "_" and name[1:].isdecimal()}
+        self._shell.compile.know(self._private.get("files", {}))
+        file, sources = self._private.get("file", ""), self._private.get("sources")
+        self._shell.begin(self.request["execution_count"], file, shown, sources)
 
     def _settled(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
         """The kernel's state as it can be had here; the same, where the kernel is on this machine."""

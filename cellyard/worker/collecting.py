@@ -13,26 +13,9 @@ from cellyard.artifacts.store import Store
 from cellyard.errors import CannotTravel
 from cellyard.worker.shell import StepShell
 
-__all__ = ["RESULT", "collect_outputs", "describe_error"]
+__all__ = ["collect_outputs", "describe_error"]
 
-#: The name under which the value of the last expression is stored.
-RESULT = "_"
-_HIDDEN = {
-    "_",
-    "__",
-    "___",
-    "_i",
-    "_ii",
-    "_iii",
-    "_ih",
-    "_oh",
-    "_dh",
-    "In",
-    "Out",
-    "get_ipython",
-    "exit",
-    "quit",
-}
+_HIDDEN = {"In", "Out", "_ih", "_oh", "_dh", "_i", "_ii", "_iii", "get_ipython", "exit", "quit", "__warningregistry__"}
 _CONSTANT = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -61,14 +44,16 @@ def collect_outputs(
     candidates = {name: namespace[name] for name in namespace if name in touched}
     candidates.update(held if wanted is None else {})
     hook = shell.displayhook
+    number = shell.displayhook.prompt_count
+    result = f"_{number}" if number else "_"  # as IPython names it
     if hook.has_value:
-        candidates[RESULT] = hook.value
+        candidates[result] = hook.value
     outputs = _store_all(candidates, _untouched_inputs(groups, namespace, touched), namespace, store, set(wanted or ()))
     deleted = [name for name in before if name not in namespace and name not in _HIDDEN]
     return {
-        "outputs": [o for o in outputs if o["names"] != [RESULT]],
+        "outputs": [o for o in outputs if not hook.has_value or o["names"] != [result]],
         "deleted": deleted,
-        "result": next((o for o in outputs if RESULT in o["names"]), None),
+        "result": next((o for o in outputs if hook.has_value and result in o["names"]), None),
     }
 
 

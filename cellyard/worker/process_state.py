@@ -1,8 +1,9 @@
 """The listed process state that travels with a step: captured in one process, applied in the other.
 
 Working directory, environment, ``sys.path``, random states of ``random`` and numpy, warning filters, decimal context,
-logging levels, and the options of numpy, pandas and matplotlib. A section of a library that is not imported yet is
-applied when it is. Sections are values that pickle; the environment may hold secrets, so no section is ever recorded.
+logging levels, the options of numpy, pandas and matplotlib, and the settings of IPython's shell. A section of a
+library that is not imported yet is applied when it is. Sections are values that pickle; the environment may hold
+secrets, so no section is ever recorded.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import wrapt
+
+from cellyard.worker.shell_state import capture_figures, capture_shell, set_figures, set_shell
 
 __all__ = ["Watcher", "apply", "capture", "portable"]
 
@@ -307,4 +310,6 @@ _SECTIONS: dict[str, _Section] = {
     "numpy_print": _Section("numpy", _numpy_print, _set_numpy_print),
     "pandas": _Section("pandas", _pandas_options, _set_pandas_options),
     "matplotlib": _Section("matplotlib", _rc_params, _set_rc_params),
+    "shell": _Section(None, capture_shell, set_shell),
+    "figures": _Section("matplotlib_inline.config", capture_figures, set_figures),
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import linecache
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import IPython.core.compilerop
 import IPython.core.displayhook
 import IPython.core.displaypub
 import IPython.core.interactiveshell
@@ -21,6 +23,7 @@ __all__ = ["StepShell", "make_shell", "warm"]
 # Half of IPython's functions have no annotations.
 _DisplayHook: Any = IPython.core.displayhook.DisplayHook
 _DisplayPublisher: Any = IPython.core.displaypub.DisplayPublisher
+_Compiler: Any = IPython.core.compilerop.CachingCompiler
 _Shell: Any = IPython.core.interactiveshell.InteractiveShell
 
 
@@ -66,11 +69,32 @@ class StepDisplayPublisher(_DisplayPublisher):  # type: ignore[misc]
             self.channel.show({"type": "clear_output", "wait": wait})
 
 
+class StepCompiler(_Compiler):  # type: ignore[misc]
+    """Calls the step's cell as the kernel calls it, in tracebacks, warnings and whatever else asks where code is."""
+
+    own: tuple[str, int] | None = None
+
+    def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        return self.own[0] if self.own else str(super().get_code_name(raw_code, transformed_code, number))
+
+    def cache(self, transformed_code: str, number: int = 0, raw_code: str | None = None) -> str:
+        name: str = super().cache(transformed_code, self.own[1] if self.own else number, raw_code)
+        self.own = None  # what the cell itself may have compiled has names of its own
+        return name
+
+    def know(self, files: Mapping[str, tuple[int, str]]) -> None:
+        """The texts of earlier cells, with their numbers, which functions of this step come from."""
+        for name, (number, text) in files.items():
+            linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+            self._filename_map[name] = number
+
+
 class StepShell(_Shell):  # type: ignore[misc]
     """One cell is run in it, then the process ends."""
 
     displayhook_class = AnyTrait(StepDisplayHook)
     display_pub_class = AnyTrait(StepDisplayPublisher)
+    compiler_class = AnyTrait(StepCompiler)
     # Libraries ask these two whether a notebook shows what they print: pandas (how wide a table may be), rich,
     # plotly and others look at the class's name, pandas and Dask at whether there is a kernel.
     kernel = None
@@ -103,6 +127,18 @@ class StepShell(_Shell):  # type: ignore[misc]
     def ask_exit(self) -> None:
         """``exit()`` ends the cell; the process ends with it anyway."""
         raise SystemExit
+
+    def begin(self, count: int, file: str, shown: Mapping[str, Any], sources: list[str] | None) -> None:
+        """Number ``count`` is the next cell, ``file`` its name as one; ``shown`` are values of earlier cells by their
+        names ``_5``, ``sources`` all earlier cells, where they are wanted."""
+        self.compile.own = (file or self.compile.get_code_name(self.step_source, "", count), count)
+        self.execution_count = count + 1  # as in a kernel while its cell runs
+        outputs = {int(name[1:]): value for name, value in shown.items()}
+        inputs = ["", *[""] * count] if sources is None else sources
+        earlier = dict(zip(("_i", "_ii", "_iii"), (inputs[::-1] + [""] * 4)[1:4], strict=True))
+        own = {"In": inputs, "_ih": inputs, "Out": outputs, "_oh": outputs, "_dh": [os.getcwd()], **earlier}  # noqa: PTH109
+        self.user_ns.update(own)
+        self.user_ns_hidden.update(own)
 
     def connect(self, channel: Channel) -> None:
         """Send all output there from now on."""

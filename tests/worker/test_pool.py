@@ -48,7 +48,7 @@ async def test_a_quiet_last_line_shows_nothing(steps: Stepper) -> None:
 
 async def test_the_last_value_comes_back(steps: Stepper) -> None:
     ran = await steps.run("[1, 2]")
-    assert ran.finished["result"]["names"] == ["_"]
+    assert ran.finished["result"]["names"] == ["_7"]
     assert ran.finished["outputs"] == []
 
 

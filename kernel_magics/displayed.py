@@ -1,0 +1,68 @@
+"""What IPython keeps of values that cells have shown: ``_``, ``__``, ``___``, ``_5``, and ``Out``, in step with each
+other, as they are after a plain cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+__all__ = ["Displayed", "is_shown_name"]
+
+UNDERS = ("_", "__", "___")
+_NUMBERED = re.compile(r"_[1-9][0-9]*\Z")
+_OUT = {"Out", "_oh"}
+_IN = {"In", "_ih", "_i", "_ii", "_iii"}
+_NUMBERED_INPUT = re.compile(r"_i[1-9][0-9]*\Z")
+_OUT_USE = re.compile(r"\b(?:Out|_oh)\b(?:\s*\[\s*([1-9][0-9]*)\s*\])?")
+
+
+def is_shown_name(name: str) -> bool:
+    """Whether IPython binds the name to a value that was shown."""
+    return name in UNDERS or _NUMBERED.match(name) is not None
+
+
+class Displayed:
+    """The shown values of one shell."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+
+    def meant(self, source: str, used: Iterable[str]) -> set[str]:
+        """The names of shown values that a cell means by ``Out``, which itself does not travel."""
+        if _OUT.isdisjoint(used):
+            return set()
+        numbers = {match[1] for match in _OUT_USE.finditer(source)}
+        shown = self._shell.user_ns.get("_oh", {})
+        if None in numbers or not numbers:
+            return {f"_{number}" for number in shown}
+        return {f"_{number}" for number in numbers if int(number) in shown}
+
+    def sources(self, used: Iterable[str]) -> list[str] | None:
+        """``In``, for a cell that uses it by any of its names."""
+        if not any(name in _IN or _NUMBERED_INPUT.match(name) for name in used):
+            return None
+        return [str(each) for each in self._shell.user_ns.get("_ih", ())]
+
+    def rebound(self, values: Mapping[str, Any], known: Callable[[str], bool]) -> None:
+        """The namespace has these values now. Those of names that were ``known`` to the step are what was shown, as
+        the step has left it; others the step has bound itself, as a plain cell may."""
+        for name, value in values.items():
+            if _NUMBERED.match(name):
+                self._shell.user_ns.get("_oh", {})[int(name[1:])] = value
+            elif name in UNDERS and known(name):
+                self._set_under(name, value)
+
+    def replaced(self, values: Mapping[str, Any]) -> None:
+        """The namespace has got these values in the place of stand-ins for them."""
+        self.rebound(values, lambda _: True)
+
+    def _set_under(self, name: str, value: Any) -> None:
+        """As its own: IPython goes on binding a name only where it finds what it has bound itself."""
+        setattr(self._shell.displayhook, name, value)
+        if name in self._shell.user_ns_hidden:
+            self._shell.user_ns_hidden[name] = value
+
+    def show(self, value: Any) -> None:
+        """The value is the latest that was shown."""
+        self._shell.displayhook.update_user_ns(value)
