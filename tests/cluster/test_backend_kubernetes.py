@@ -18,11 +18,13 @@ import pytest_asyncio
 
 from cellyard.backends.base import StepTask
 from cellyard.backends.dask_on_kubernetes.backend import DaskOnKubernetesBackend, engine_name
+from cellyard.backends.dask_on_kubernetes.pod_specs import Names, dask_cluster
 from cellyard.errors import InvalidSettings
 from cellyard.model.kubernetes import KubernetesSettings
 from tests.backends.submitting import Inbox, make_task, outputs
 from tests.cluster.conftest import fresh_bucket, fresh_namespace, installed, kubectl
 from tests.cluster.leftovers import left_behind, until
+from tests.cluster.wires import Wire
 
 MIB = 1 << 20
 SLEEP = "import time\nprint('begun', flush=True)\ntime.sleep(120)"
@@ -218,10 +220,19 @@ async def test_a_quota_that_is_reached_is_said(cluster: Cluster) -> None:
     assert "limits.memory" in last["error"]["message"]
 
 
+def abandoned(namespace: str, settings: KubernetesSettings) -> None:
+    """What an engine leaves that was killed before its scheduler could start."""
+    names = Names("abandoned", namespace, "cellyard-abandoned-xyz")
+    broken = KubernetesSettings.from_dict({**settings.to_dict(), "image": "localhost/no-such-image:1"})
+    kubectl("create", "-f", "-", stdin=dask_cluster(names, broken, topic="t", deadline=3600, alive=time.time() - 1))
+    assert left_behind(namespace, "abandoned")
+
+
 async def test_two_engines_in_one_namespace_leave_each_other_alone(
     cluster: Cluster, settings: KubernetesSettings, bucket: str, tmp_path: Path
 ) -> None:
     await cluster.run(task_of("pass"))
+    abandoned(cluster.namespace, settings)
     other = Cluster(
         KubernetesSettings.from_dict({**settings.to_dict(), "idle": 2.0, "memory": 200 * MIB}), bucket, tmp_path
     )
@@ -231,6 +242,7 @@ async def test_two_engines_in_one_namespace_leave_each_other_alone(
     # It idles, and all of it goes; the first one's worker stays.
     until("nothing is left of the idle one", lambda: not other.left(), within=60)
     assert cluster.groups()
+    assert not left_behind(cluster.namespace, "abandoned"), "what nobody looked after any more is swept up"
     await other.backend.close()
     assert (await cluster.run(task_of("pass")))["state"] == "succeeded"
 
@@ -267,6 +279,28 @@ async def test_a_missing_operator_is_said_and_nothing_is_left(
         await alone.backend.close()
         assert alone.inbox.messages[task.token][-1]["state"] == "cancelled"
         until("nothing is left", lambda: not alone.left())
+
+
+async def test_a_broken_connection_is_made_again_and_nothing_is_missed(
+    settings: KubernetesSettings, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+    description = config["clusters"][0]["cluster"]
+    async with Wire(description["server"]) as wire:
+        description |= {"server": f"https://127.0.0.1:{wire.port}", "tls-server-name": wire.host}
+        (tmp_path / "config").write_text(json.dumps(config))
+        far = Cluster(settings, bucket, tmp_path)
+        with monkeypatch.context() as env:
+            env.setenv("KUBECONFIG", str(tmp_path / "config"))
+            far.backend.start_process()
+        await far.start()
+        task, _ = await far.begin("import time\nfor i in range(40):\n    print(i, flush=True)\n    time.sleep(0.1)")
+        assert wire.cut()
+        assert (await far.inbox.finished(task))["state"] == "succeeded"
+        assert outputs(far.inbox.messages[task.token]).split() == [str(each) for each in range(40)]
+        assert (await far.run(task_of("pass")))["state"] == "succeeded"
+        await far.backend.close()
+    until("nothing is left", lambda: not far.left())
 
 
 async def test_a_folder_as_store_is_refused_before_anything_runs(settings: KubernetesSettings, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.conftest import fresh_bucket, fresh_namespace, installed
+from tests.cluster.conftest import fresh_bucket, fresh_namespace, installed, kubectl
 from tests.cluster.leftovers import left_behind, until
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home, engine_home
@@ -83,3 +83,15 @@ def test_a_killed_engine_is_replaced_and_the_step_goes_on(kernel: Kernel, home: 
     assert kernel.run("%%step after --cpu 0.5\ni + 1", timeout=60).result == "60"
     steps = {step["name"]: step for step in home.client().notebook_steps("/tmp/notebook.ipynb")}
     assert steps["long"]["state"] == "succeeded"
+
+
+def test_what_a_killed_engine_leaves_is_deleted_though_no_other_comes(home: Home) -> None:
+    home.kill_engine()
+    namespace = home.settings.kubernetes.namespace
+    assert namespace is not None
+    assert left_behind(namespace)
+    for cluster in kubectl("get", "daskclusters", "-n", namespace, "-o", "name").split():
+        # Not in ten minutes, but now.
+        change = '{"spec": {"idleTimeout": 3}}'
+        kubectl("patch", cluster, "-n", namespace, "--type=merge", f"--patch={change}")
+    until("the operator has deleted everything", lambda: not left_behind(namespace), within=60)

@@ -166,7 +166,8 @@ class KubernetesApi:
                 max_message_size_bytes=1 << 20,
             ) as socket:
                 yield socket
-        except (httpx_ws.HTTPXWSException, *_BROKEN) as error:
+        # A group, where a task of the websocket's own has met the broken connection.
+        except (httpx_ws.HTTPXWSException, ExceptionGroup, *_BROKEN) as error:
             raise ClusterUnreachable(reason=_sentence(error)) from error
 
     async def _call(
