@@ -160,3 +160,38 @@ def test_what_cannot_be_expanded_is_refused(line, said):
     with pytest.raises(InvalidStepLine) as caught:
         expand(line, {"n_cpu": 2})
     assert said in str(caught.value)
+
+
+def test_what_says_where_a_step_belongs_is_read():
+    line = "t --on kubernetes --disk 10GiB --image registry.example/mine:1 --node zone=west --node example.com/kind=gpu"
+    found = parse_step_line(f"{line} --spot --priority -5")
+    assert (found.backend, found.disk, found.image) == ("kubernetes", 10 << 30, "registry.example/mine:1")
+    assert found.node == (("zone", "west"), ("example.com/kind", "gpu"))
+    assert (found.spot, found.priority) == (True, -5)
+    assert StepLine.from_dict(found.to_dict()) == found
+    plain = parse_step_line("t")
+    assert (plain.backend, plain.disk, plain.image, plain.node, plain.spot, plain.priority) == (
+        "",
+        None,
+        None,
+        (),
+        False,
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--disk 10", "unit is missing"),
+        ("--image 'a b'", "is not the name of an image"),
+        ("--node zone", "is not of the form KEY=VALUE"),
+        ("--node 'zone=far west'", "is not of the form KEY=VALUE"),
+        ("--spot=yes", "is a switch"),
+        ("--priority high", "is not a whole number"),
+    ],
+)
+def test_what_cannot_say_where_is_refused(line, said):
+    with pytest.raises(CellyardError) as caught:
+        parse_step_line(line)
+    assert said in str(caught.value)
