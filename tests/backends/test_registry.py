@@ -25,7 +25,7 @@ def test_every_name_of_the_table_can_be_imported(name: str) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InvalidSettings, match="known are: in_process, local"):
+    with pytest.raises(InvalidSettings, match="known are: in_process, kubernetes, local"):
         registry.backend_class("nowhere")
 
 

@@ -152,7 +152,7 @@ USAGE = {
     "'open": ("InvalidStepLine", "quotation mark"),
     "--memory 900GiB": ("DoesNotFit", "900"),
     "--gpu 4": ("DoesNotFit", "GPU"),
-    "--on the-moon": ("UsageError", "the-moon"),
+    "--on the-moon": ("InvalidSettings", "known are: in_process, kubernetes, local"),
 }
 
 
