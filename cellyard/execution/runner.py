@@ -235,16 +235,15 @@ class Runner:
 
     def _apply(self, live: LiveStep, message: Message) -> None:
         kind = message["kind"]
+        number = {"number": message["number"]} if "number" in message else {}
         if kind == "output":
-            self._tell.step(live, "output", message["message"])
+            self._tell.step(live, "output", {**message["message"], **number})
         elif kind == "note":
             self._tell.note(live, str(message["text"]))
         elif kind == "memory":
             live.peak_memory = max(live.peak_memory, int(message["peak"]))
-            content = {"bytes": message["bytes"], "peak": message["peak"]}
+            content = {"bytes": message["bytes"], "peak": message["peak"], **number}
             self._tell.step(live, "memory", content, at=message.get("time"))
-        elif kind == "note":
-            self._tell.note(live, message["text"])
         elif kind == "started":
             self._started(live, message)
         elif kind == "finished" and not live.concluding:
