@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from kernel_magics.identity import Identity
@@ -26,7 +25,7 @@ def load(shell: Any) -> Session:
     shell.Completer.custom_matchers.append(match_step_line)
     setattr(shell, _ATTRIBUTE, session)
     # In the background: the engine is up before the user has typed the first step.
-    threading.Thread(target=session.prepare, name="cellyard-prepare", daemon=True).start()
+    session.prepare()
     return session
 
 

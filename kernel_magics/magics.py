@@ -23,6 +23,7 @@ class CellyardMagics(Magics):
     @no_var_expand
     @cell_magic
     def step(self, line: str, cell: str) -> None:
+        self._session.prepared()
         from kernel_magics.step_magic import StepCell
 
         StepCell(self._session).run(line, cell)
@@ -38,6 +39,7 @@ class CellyardMagics(Magics):
         %steps cancel NAME       stop the step
         %steps notebook [PATH]   say which notebook this is, where no front end does
         """
+        self._session.prepared()
         from kernel_magics.steps_magic import StepsCommand
 
         return StepsCommand(self._session).run(line)

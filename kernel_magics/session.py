@@ -26,6 +26,7 @@ class Session:
         self._namespace: Namespace | None = None
         self._reach: Reach | None = None
         self._checker: Any = None
+        self._preparing: threading.Thread | None = None
 
     @property
     def client(self) -> EngineClient:
@@ -65,13 +66,23 @@ class Session:
             self._namespace.before_cell(info)
 
     def prepare(self) -> None:
-        """Start the engine, and meanwhile import what the first step needs; from threads of the background."""
+        """Start the engine, and meanwhile import what the first step needs; in the background."""
+        self._preparing = threading.Thread(target=self._prepare, name="cellyard-prepare", daemon=True)
+        self._preparing.start()
+
+    def prepared(self) -> None:
+        """Return when that has been imported: two threads that import one package from two ends wait for each other."""
+        if self._preparing is not None:
+            self._preparing.join()
+            self._preparing = None
+
+    def _prepare(self) -> None:
         client = self.client
         threading.Thread(target=_start, args=(client,), name="cellyard-start", daemon=True).start()
-        _ = self.namespace
+        namespace = self.namespace
         import kernel_magics.step_magic  # noqa: F401
 
-        self.namespace.connect()
+        threading.Thread(target=namespace.connect, name="cellyard-connect", daemon=True).start()
 
     def close(self) -> None:
         """Close the connections; running steps go on. Stand-ins go on fetching themselves when they are used."""

@@ -30,7 +30,8 @@ __all__ = ["CLUSTER", "EXTRAS", "IMAGE", "bring_image"]
 
 CLUSTER = ROOT.parent / "shared/cluster/cluster"
 """The program that makes a cluster of one node, where there is one."""
-IMAGE = "localhost/cellyard-worker:test"
+IMAGE = f"localhost/cellyard-worker:test-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+"""Each checkout has its own: two may be tested at once."""
 EXTRAS = "kernel,kubernetes,s3,examples"
 SITE = f"opt/cellyard/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 MEDIA = "application/vnd.oci.image"
