@@ -20,6 +20,7 @@ class LiveOutput:
             "update_display_data": self._display,
             "execute_result": self._result,
             "clear_output": self._clear,
+            "error": self._error,
         }
 
     def show(self, message: Mapping[str, Any]) -> None:
@@ -46,6 +47,11 @@ class LiveOutput:
         hook.write_output_prompt()
         hook.write_format_data(message["data"], message["metadata"])
         hook.finish_displayhook()
+
+    def _error(self, message: Mapping[str, Any]) -> None:
+        """Of a value that could not be shown; the cell has gone on."""
+        kind = type(message["ename"], (Exception,), {})
+        self._shell._showtraceback(kind, message["evalue"], message["traceback"])
 
     def _clear(self, message: Mapping[str, Any]) -> None:
         self._shell.display_pub.clear_output(wait=message["wait"])

@@ -62,7 +62,7 @@ def pack_group(
     packer = _dumped(values, namespace, bases or frozenset(), where)
     if bases is None and packer.met_views and (found := shared_bases(values)):
         packer = _dumped(values, namespace, found, where)
-    modules = tuple(sorted(packer.modules - {"builtins", "cellyard", "cloudpickle", "__main__"}))
+    modules = tuple(sorted(packer.modules - {"", "builtins", "cellyard", "cloudpickle", "__main__"}))
     buffers, files = tuple(packer.buffers), frozenset(packer.files)
     return Packed(tuple(values), packer.file.getbuffer(), buffers, packer.tokens, modules, files)
 

@@ -9,6 +9,7 @@ import functools
 import gc
 import io
 import pickle
+import re
 import sys
 import types
 import typing
@@ -30,7 +31,7 @@ from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.sharing import owner_of
 
-__all__ = ["BUFFER_BYTES", "Packer", "rebuild_array", "rebuild_times", "rebuild_view"]
+__all__ = ["BUFFER_BYTES", "Packer", "find_match", "rebuild_array", "rebuild_times", "rebuild_view"]
 
 BUFFER_BYTES = 64 << 10
 _Pickler: Any = cloudpickle.Pickler  # it has no annotations of its own
@@ -85,7 +86,7 @@ class Packer(_Pickler):  # type: ignore[misc]
     def _reduce_class(self, obj: type) -> Any:
         if is_definition(obj):
             return self._reduce_definition(obj, class_reduce)
-        self.modules.add(obj.__module__.partition(".")[0])
+        self.modules.add((obj.__module__ or "").partition(".")[0])
         return super().reducer_override(obj)
 
     def _reduce_function(self, obj: types.FunctionType) -> Any:
@@ -167,6 +168,14 @@ class Packer(_Pickler):  # type: ignore[misc]
             return reduced
         return _type_variable, (obj.__module__, *reduced[1])
 
+    def _reduce_match(self, obj: re.Match[Any]) -> Any:
+        """A match is found again, at the same place of the same text."""
+        place = (obj.re, obj.string, obj.start(), obj.endpos)
+        again = find_match(*place)
+        if again is None or again.regs != obj.regs:
+            raise pickle.PicklingError("cannot pickle a match that depends on what was searched before it")
+        return find_match, place
+
     def _refuse_file(self, obj: io.TextIOWrapper) -> Any:
         """cloudpickle would read an open file to its end and pass a copy of the text."""
         raise pickle.PicklingError(f"cannot pickle the open file {obj.name!r}")
@@ -204,6 +213,7 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.CellType: Packer._reduce_cell,
     types.MethodType: Packer._reduce_method,
     types.MappingProxyType: Packer._reduce_proxy,
+    re.Match: Packer._reduce_match,
     typing.TypeVar: Packer._reduce_type_variable,
     types.ModuleType: Packer._reduce_module,
     io.TextIOWrapper: Packer._refuse_file,
@@ -217,6 +227,11 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
 def _is_module(name: Any, names: dict[str, Any]) -> bool:
     found = sys.modules.get(name) if name != "__main__" else None
     return found is not None and vars(found) is names
+
+
+def find_match(pattern: re.Pattern[Any], text: Any, start: int, end: int) -> Any:
+    """The match of ``pattern`` in ``text`` that begins at ``start``."""
+    return pattern.match(text, start, end)
 
 
 def _type_variable(module: str, *arguments: Any) -> Any:

@@ -221,6 +221,11 @@ def _enter_nothing(_: _Walker, item: Any) -> Iterable[Any]:
     return ()
 
 
+def _enter_whole(_: _Walker, item: Any) -> Iterable[Any]:
+    """It changes as a whole: nothing of it is anybody else's."""
+    return ()
+
+
 _Rule = Callable[[_Walker, Any], Iterable[Any]]
 _RULES: dict[type, _Rule | None] = {
     types.FunctionType: _enter_function,
@@ -245,17 +250,24 @@ def _children_rule(kind: type) -> _Rule | None:
 def _rule_for(kind: type) -> _Rule | None:
     if issubclass(kind, type | enum.Enum | types.ModuleType) or kind.__module__ in _SINGLETON_MODULES:
         return _enter_nothing
-    root = kind.__module__.partition(".")[0]
+    root = (kind.__module__ or "").partition(".")[0]
     if root == "numpy":
-        return _Walker.enter_array if hasattr(kind, "__array_finalize__") else _enter_nothing
+        return _rule_for_numpy(kind)
     if root == "pandas":
         if "Block" in kind.__name__ and kind.__module__.startswith("pandas.core.internals.blocks"):
             return _Walker.enter_pandas_block
         if any(base.__name__ in _UNCHANGING_OF_PANDAS for base in kind.__mro__):
             return _enter_nothing
-    if root in {"pyarrow", "polars"}:
-        return _enter_nothing
-    return None
+    if root == "polars":
+        return _enter_whole if kind.__name__ in {"DataFrame", "Series"} else _enter_nothing
+    return _enter_nothing if root == "pyarrow" else None
+
+
+def _rule_for_numpy(kind: type) -> _Rule | None:
+    if hasattr(kind, "__array_finalize__"):
+        return _Walker.enter_array
+    names = {base.__name__ for base in kind.__mro__}
+    return _enter_nothing if names & {"dtype", "generic", "ufunc"} else None
 
 
 def _is_constant(item: Any, kind: type) -> bool:

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import traceback
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,7 +104,9 @@ class _Step:
         self._store.accept(self._private.get(OBJECTS, {}))
         self._store.open()  # what the cell makes of the environment is not meant for us
         self._own_environment()
-        self._load_inputs()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # in a kernel nothing would be unpickled
+            self._load_inputs()
         self._shell.connect(self._channel)
         self._shell.colors = self._private.get("colors", "neutral")
         self._shell.step_source = self.request["source"]
@@ -192,6 +195,9 @@ class _Step:
         """Store what the cell made and say how it ended. A failed cell's bindings come back too, as they stay in a
         kernel whose cell failed."""
         memory = _anonymous_memory()
+        self._restore_environment()
+        changed = self._changed_state()
+        warnings.simplefilter("ignore")  # in a kernel nothing would be pickled
         with all_processors(self._processors):
             made = collect_outputs(
                 self._shell,
@@ -201,8 +207,7 @@ class _Step:
                 held=self._held.changes(),
                 wanted=self.request["options"].get("outputs"),
             )
-        self._restore_environment()
-        private = base64.b64encode(pickle.dumps({**self._changed_state(), **self._handed_on(made)})).decode()
+        private = base64.b64encode(pickle.dumps({**changed, **self._handed_on(made)})).decode()
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return {
             "state": "succeeded" if succeeded else "failed",

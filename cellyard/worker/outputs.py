@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cellyard.worker.bundles import as_json
 from cellyard.worker.link import send_blocking
 
 __all__ = ["Channel", "DescriptorCapture", "StreamWriter"]
@@ -57,8 +58,8 @@ class Channel:
             self._last_sent = time.monotonic()
 
     def show(self, message: Mapping[str, Any]) -> None:
-        """Send an output message."""
-        self.send("output", message=dict(message))
+        """Send an output message; TypeError where it has something that nobody can show."""
+        self.send("output", message=as_json(message))
 
     def write(self, name: str, text: str) -> None:
         """Text for ``stdout`` or ``stderr``."""

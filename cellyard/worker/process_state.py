@@ -1,9 +1,9 @@
 """The listed process state that travels with a step: captured in one process, applied in the other.
 
 Working directory, environment, ``sys.path``, random states of ``random`` and numpy, warning filters, decimal context,
-logging levels, the options of numpy, pandas and matplotlib, and the settings of IPython's shell. A section of a
-library that is not imported yet is applied when it is. Sections are values that pickle; the environment may hold
-secrets, so no section is ever recorded.
+logging, the recursion limit, the options of numpy, pandas and matplotlib, and the settings of IPython's shell. A
+section of a library that is not imported yet is applied when it is. Sections are values that pickle; the environment
+may hold secrets, so no section is ever recorded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import decimal
 import functools
-import logging
 import os
 import pickle
 import random
@@ -22,6 +21,8 @@ from typing import Any, NamedTuple
 
 import wrapt
 
+from cellyard.worker.callbacks import Callback
+from cellyard.worker.logging_state import capture_logging, set_logging
 from cellyard.worker.shell_state import capture_figures, capture_shell, set_figures, set_shell
 
 __all__ = ["Watcher", "apply", "capture", "portable"]
@@ -36,15 +37,30 @@ class _Section(NamedTuple):
 
 
 def capture(sections: Iterable[str] | None = None) -> State:
-    """Every section whose library is imported here."""
+    """Every section whose library is imported here, and those that wait for theirs."""
     wanted = _SECTIONS if sections is None else {name: _SECTIONS[name] for name in sections}
-    return {name: s.capture() for name, s in wanted.items() if s.module is None or s.module in sys.modules}
+    found = {name: s.capture() for name, s in wanted.items() if s.module is None or s.module in sys.modules}
+    return {**{name: value for name, value in _LATER.items() if name in wanted}, **found} if _LATER else found
+
+
+#: What is applied when its library is imported: the state is the notebook's even where nobody has needed it yet.
+_LATER: State = {}
 
 
 def apply(state: Mapping[str, Any]) -> None:
     """Apply sections to this process; those of libraries not imported yet are applied when they are."""
     for name, value in state.items():
-        _when_imported(_SECTIONS[name].module, functools.partial(_apply_section, name, value))
+        module = _SECTIONS[name].module
+        if module is None or module in sys.modules:
+            _apply_section(name, value)
+            continue
+        if name not in _LATER:
+            _when_imported(module, functools.partial(_apply_later, name))
+        _LATER[name] = value
+
+
+def _apply_later(name: str) -> None:
+    _apply_section(name, _LATER.pop(name))
 
 
 def _apply_section(name: str, value: Any) -> None:
@@ -72,7 +88,7 @@ def _pickles(value: Any) -> bool:
 
 
 #: Sections that may read differently after they were applied; of the others, what was applied is what is there.
-_INEXACT = {"folder", "numpy_print", "pandas", "matplotlib"}
+_INEXACT = {"folder", "numpy_print", "pandas", "matplotlib", "shell", "figures"}
 
 
 class Watcher:
@@ -202,24 +218,24 @@ def _add_when_imported(module: str) -> None:
 
 def _decimal() -> dict[str, Any]:
     context = decimal.getcontext()
-    return {"prec": context.prec, "rounding": context.rounding, "Emin": context.Emin, "Emax": context.Emax}
+    settings = {name: getattr(context, name) for name in _OF_DECIMAL}
+    return settings | {"traps": _raised(context.traps), "flags": _raised(context.flags)}
+
+
+_OF_DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+
+
+def _raised(signals: Mapping[Any, bool]) -> list[Any]:
+    return [signal for signal, is_on in signals.items() if is_on]
 
 
 def _set_decimal(value: Mapping[str, Any]) -> None:
     context = decimal.getcontext()
-    for name, setting in value.items():
-        setattr(context, name, setting)
-
-
-def _levels() -> dict[str, int]:
-    loggers = logging.root.manager.loggerDict.items()
-    found = {name: each.level for name, each in loggers if isinstance(each, logging.Logger) and each.level}
-    return found | {"": logging.root.level}
-
-
-def _set_levels(value: Mapping[str, int]) -> None:
-    for name, level in value.items():
-        logging.getLogger(name or None).setLevel(level)
+    for name in _OF_DECIMAL:
+        setattr(context, name, value[name])
+    for signals, raised in ((context.traps, value["traps"]), (context.flags, value["flags"])):
+        for signal in signals:
+            signals[signal] = signal in raised
 
 
 def _numpy_random() -> tuple[Any, ...]:
@@ -246,6 +262,17 @@ def _set_numpy_print(value: Mapping[str, Any]) -> None:
     numpy.set_printoptions(**value)
 
 
+def _numpy_errors() -> dict[str, str]:
+    found: dict[str, str] = sys.modules["numpy"].geterr()
+    return found
+
+
+def _set_numpy_errors(value: Mapping[str, str]) -> None:
+    import numpy
+
+    numpy.seterr(**value)  # type: ignore[arg-type]
+
+
 def _pandas_options() -> dict[str, Any]:
     """Options that differ from their defaults."""
     import pandas._config.config
@@ -255,8 +282,8 @@ def _pandas_options() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, option in registered.items():
         root, leaf = config._get_root(key)
-        if (value := root[leaf]) is not option.defval and value != option.defval and not callable(value):
-            found[key] = value
+        if (value := root[leaf]) is not option.defval and value != option.defval:
+            found[key] = Callback(value) if callable(value) else value
     return found
 
 
@@ -268,7 +295,7 @@ def _set_pandas_options(value: Mapping[str, Any]) -> None:
         for key in _pandas_options().keys() - value.keys():
             pandas.reset_option(key)
         for key, setting in value.items():
-            pandas.set_option(key, setting)
+            pandas.set_option(key, setting.function() if isinstance(setting, Callback) else setting)
 
 
 def _rc_params() -> dict[str, Any]:
@@ -305,11 +332,13 @@ _SECTIONS: dict[str, _Section] = {
     "random": _Section(None, random.getstate, random.setstate),
     "warnings": _Section(None, _filters, _set_filters),
     "decimal": _Section(None, _decimal, _set_decimal),
-    "logging": _Section(None, _levels, _set_levels),
+    "logging": _Section(None, capture_logging, set_logging),
     "numpy_random": _Section("numpy.random", _numpy_random, _set_numpy_random),
     "numpy_print": _Section("numpy", _numpy_print, _set_numpy_print),
     "pandas": _Section("pandas", _pandas_options, _set_pandas_options),
     "matplotlib": _Section("matplotlib", _rc_params, _set_rc_params),
     "shell": _Section(None, capture_shell, set_shell),
-    "figures": _Section("matplotlib_inline.config", capture_figures, set_figures),
+    "figures": _Section(None, capture_figures, set_figures),
+    "recursion": _Section(None, sys.getrecursionlimit, sys.setrecursionlimit),
+    "numpy_errors": _Section("numpy", _numpy_errors, _set_numpy_errors),
 }

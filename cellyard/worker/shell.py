@@ -100,6 +100,7 @@ class StepShell(_Shell):  # type: ignore[misc]
     kernel = None
     step_source = ""
     line_offset = 0
+    _is_running = False
 
     def init_history(self) -> None:
         """A step has no history of its own, and opens no database for one."""
@@ -144,6 +145,24 @@ class StepShell(_Shell):  # type: ignore[misc]
         """Send all output there from now on."""
         self.displayhook.channel = channel
         self.display_pub.channel = channel
+
+    async def run_code(self, *arguments: Any, **options: Any) -> Any:
+        self._is_running = True
+        try:
+            return await super().run_code(*arguments, **options)
+        finally:
+            self._is_running = False
+
+    def showtraceback(self, exc_tuple: Any = None, *arguments: Any, **options: Any) -> None:
+        """An error that ends the cell is shown by the notebook when it is raised there; one on the way, of a value that
+        cannot be shown, is an output."""
+        self.step_traceback: list[str] = []
+        super().showtraceback(exc_tuple, *arguments, **options)
+        is_on_the_way = self._is_running and exc_tuple is not None and not options.get("running_compiled_code")
+        if is_on_the_way and self.step_traceback and self.display_pub.channel is not None:
+            name, value = exc_tuple[0].__name__, str(exc_tuple[1])
+            message = {"type": "error", "ename": name, "evalue": value, "traceback": self.step_traceback}
+            self.display_pub.channel.show(message)
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
         """Nothing is printed: the notebook shows the error when it is raised there."""

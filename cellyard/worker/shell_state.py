@@ -6,8 +6,13 @@ tracebacks look, and the format and size of inline figures.
 
 from __future__ import annotations
 
+import importlib
 import sys
+import warnings
+from collections.abc import Callable
 from typing import Any
+
+import wrapt
 
 __all__ = ["capture_figures", "capture_shell", "set_figures", "set_shell"]
 
@@ -57,12 +62,41 @@ def _inline() -> Any:
     return sys.modules["matplotlib_inline.config"].InlineBackend.instance(parent=_shell())
 
 
+_INLINE = "matplotlib_inline.backend_inline"
+#: Backends that draw into files alone.
+_SILENT = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
+#: What was set last: it holds even where nothing has been imported yet that it is about.
+_wanted: dict[str, Any] = {}
+_hooked: set[str] = set()
+_configured_before: dict[str, Any] = {}
+
+
+def _configured() -> dict[str, Any]:
+    """What ``%config InlineBackend.…`` has said so far; where nothing has drawn yet, that is all that it does."""
+    given = _shell().config.get("InlineBackend", {})
+    found = {name: _plain(given[name]) for name in _OF_FIGURES if name in given}
+    return found | ({"figure_formats": {given["figure_format"]}} if "figure_format" in given else {})
+
+
 def capture_figures() -> dict[str, Any]:
-    """How inline figures are drawn."""
+    """How inline figures are drawn, and whether they are: IPython learns of that from the first figure."""
+    found = dict(_wanted)
     if _shell() is None:
-        return {}
-    backend = _inline()
-    return {name: _plain(getattr(backend, name)) for name in _OF_FIGURES}
+        return found
+    if "matplotlib_inline.config" in sys.modules:
+        backend = _inline()
+        found |= {name: _plain(getattr(backend, name)) for name in _OF_FIGURES}
+    else:
+        found |= {name: value for name, value in _configured().items() if _configured_before.get(name) != value}
+    if _INLINE in sys.modules:
+        found["inline"] = True
+    if (library := sys.modules.get("matplotlib")) is not None:
+        backend = dict.get(library.rcParams, "backend")
+        if isinstance(backend, str) and backend.lower() in _SILENT:
+            found["backend"] = backend
+        else:
+            found.pop("backend", None)
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -74,9 +108,44 @@ def _plain(value: Any) -> Any:
 
 def set_figures(value: dict[str, Any]) -> None:
     """Draw them so from now on."""
-    if _shell() is None or not value:
+    if _shell() is None:
         return
+    _wanted.clear()
+    _wanted.update(value)
+    _configured_before.clear()
+    _configured_before.update(_configured())
+    if not _wanted.keys().isdisjoint(_OF_FIGURES):
+        _when_imported("matplotlib_inline.config", _set_up)
+    if "inline" in value:  # a figure that is unpickled must not bring less with it than one that was drawn here
+        _when_imported("matplotlib.figure", _have_inline)
+    if "backend" in value:
+        _when_imported("matplotlib", _use_backend)
+
+
+def _when_imported(module: str, call: Callable[[Any], object]) -> None:
+    if module in sys.modules:
+        call(None)
+    elif module not in _hooked:
+        _hooked.add(module)
+        wrapt.register_post_import_hook(call, module)
+
+
+def _have_inline(_: Any) -> None:
+    pyplot: Any = importlib.import_module("matplotlib.pyplot")
+    if _INLINE not in sys.modules and hasattr(pyplot, "switch_backend"):  # else pyplot itself is being imported
+        pyplot.switch_backend(f"module://{_INLINE}")
+
+
+def _use_backend(_: Any) -> None:
+    library: Any = sys.modules["matplotlib"]
+    if "backend" in _wanted and dict.get(library.rcParams, "backend") != _wanted["backend"]:
+        library.use(_wanted["backend"])
+
+
+def _set_up(_: Any) -> None:
     backend = _inline()
-    for name, setting in value.items():
-        if _plain(getattr(backend, name)) != setting:
-            setattr(backend, name, setting)
+    for name in _OF_FIGURES:
+        if name in _wanted and _plain(getattr(backend, name)) != _wanted[name]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it is not the notebook that does this
+                setattr(backend, name, _wanted[name])

@@ -1,0 +1,45 @@
+"""Functions inside the process state: a notebook's own travels by value, any other by its name."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import cloudpickle
+
+__all__ = ["Callback"]
+
+
+class Callback:
+    """A function that pickles wherever it comes from. Two are equal when they hold the same or do the same."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self._data: bytes | None = None
+
+    def function(self) -> Any:
+        """The function, in any process."""
+        if self._function is None and self._data is not None:
+            self._function = pickle.loads(self._data)
+        return self._function
+
+    def __reduce__(self) -> Any:
+        if self._data is None:
+            dumps: Any = cloudpickle.dumps  # it has no annotations of its own
+            self._data = dumps(self._function)
+        return _loaded, (self._data,)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Callback):
+            return NotImplemented
+        if self.function() is other.function() or self.function() == other.function():
+            return True
+        return self._data is not None and self._data == other._data
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _loaded(data: bytes) -> Callback:
+    made = Callback(None)
+    made._data = data
+    return made
