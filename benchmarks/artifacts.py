@@ -11,19 +11,13 @@ it in memory.
 from __future__ import annotations
 
 import argparse
-import functools
 import os
-import pickle
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import joblib
 
 sys.path.insert(0, str(Path(__file__).parent))
 from overhead import Kernel
@@ -39,6 +33,7 @@ class Case:
     name: str
     make: str
     use: str
+    is_array: bool = False
 
 
 def cases(scale: float) -> list[Case]:
@@ -58,6 +53,7 @@ def cases(scale: float) -> list[Case]:
             "1 GiB of float64",
             f"import numpy as np\nvalue = np.random.default_rng(0).random({floats})",
             "t = value.sum()",
+            is_array=True,
         ),
         Case("100 MB mixed DataFrame", frame, "t = value['a'].sum()"),
         Case(
@@ -68,95 +64,72 @@ def cases(scale: float) -> list[Case]:
     ]
 
 
-def timed(call: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+#: What is set beside cellyard: a cell that runs where the value has just been made, in a kernel of its own.
+OTHERS = {
+    "joblib": """
+import joblib
+joblib.dump(value, path)
+value = joblib.load(path)
+{use}
+""",
+    "pickle": """
+import pickle
+with open(path, 'wb') as file:
+    pickle.dump(value, file, protocol=5)
+with open(path, 'rb') as file:
+    value = pickle.load(file)
+{use}
+""",
+    "least possible": """
+with open(path, 'wb', buffering=0) as file:
+    view, position = memoryview(value).cast('B'), 0
+    while position < len(view):
+        position += file.write(view[position : position + (8 << 20)])
+{use}
+""",
+}
 
 
-def make_here(case: Case) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    exec(case.make, names)
-    return names
-
-
-def plainly(case: Case) -> float:
-    """Seconds to make the value in a kernel of its own (imports done before), without using it."""
+def elsewise(case: Case, way: str, folder: Path) -> tuple[float, float]:
+    """Seconds to make the value in a fresh kernel, and then to write and use it that way."""
+    path = folder / "value"
+    touch_memory()
     kernel = Kernel()
-    kernel.run("import numpy as np, pandas as pd")
-    took = kernel.run(case.make)
+    kernel.run(f"import numpy as np, pandas as pd, joblib, pickle\npath = {str(path)!r}")
+    made = kernel.run(case.make)
+    took = kernel.run(OTHERS[way].format(use=case.use))
     kernel.close()
-    return took
+    path.unlink()
+    return made, took
 
 
 def as_steps(kernel: Kernel, case: Case) -> float:
     """Seconds for two steps: one makes the value, the next uses it."""
+    touch_memory()
     took = kernel.run(f"%%step make\n{case.make}") + kernel.run(f"%%step use\n{case.use}")
     kernel.run("del value")
     return took
 
 
-def with_joblib(folder: Path, names: dict[str, Any]) -> float:
-    path = folder / "value.joblib"
-    took = timed(lambda: joblib.dump(names["value"], path))
-    took += timed(lambda: names.__setitem__("again", joblib.load(path)))
-    path.unlink()
-    return took
-
-
-def with_pickle(folder: Path, names: dict[str, Any]) -> float:
-    path = folder / "value.pickle"
-
-    def write() -> None:
-        with path.open("wb") as file:
-            pickle.dump(names["value"], file, protocol=5)
-
-    def read() -> None:
-        with path.open("rb") as file:
-            names["again"] = pickle.load(file)
-
-    took = timed(write) + timed(read)
-    path.unlink()
-    return took
-
-
-def least_possible(folder: Path, names: dict[str, Any]) -> float:
-    """Seconds to write an array's bytes to a new file of the store's file system, and to sum it in memory."""
-    path = folder / f"{time.monotonic_ns()}.bytes"  # kept, as the store keeps its objects: both write to fresh pages
-
-    def write() -> None:
-        with path.open("wb", buffering=0) as file:
-            view = memoryview(names["value"]).cast("B")
-            position = 0
-            while position < len(view):
-                position += file.write(view[position : position + (8 << 20)])
-
-    return timed(write) + timed(names["value"].sum)
-
-
 def measure(kernel: Kernel, folder: Path, case: Case) -> dict[str, float]:
     """The best of the rounds for each way, all ways in turn in each: what others do to the machine meanwhile can only
     add to a time."""
-    found: dict[str, list[float]] = {}
+    ways = [way for way in OTHERS if case.is_array or way != "least possible"]
+    found: dict[str, list[float]] = {way: [] for way in ways}
     made, stepped = [], []
     for _ in range(ROUNDS):
-        touch_memory()
-        made.append(plainly(case))
-        touch_memory()
         stepped.append(as_steps(kernel, case))
-        names = make_here(case)
-        use = timed(functools.partial(exec, case.use, names))
-        touch_memory()
-        found.setdefault("joblib", []).append(with_joblib(folder, names) + use)
-        found.setdefault("pickle", []).append(with_pickle(folder, names) + use)
-        if hasattr(names["value"], "dtype"):
-            found.setdefault("least possible", []).append(least_possible(folder, names))
+        for way in ways:
+            making, took = elsewise(case, way, folder)
+            made.append(making)
+            found[way].append(took)
     return {"cellyard": min(stepped) - min(made)} | {way: min(times) for way, times in found.items()}
 
 
 def touch_memory(size: int = 4 << 30) -> None:
     """Touch free memory before each way is measured: a virtual machine may get pages from its host only on first use,
-    at seconds per GiB, and has given them back soon; who comes first would pay for all."""
+    at seconds per GiB. It may also give them back within seconds, so every way begins alike: with this, and with
+    making the value in a process of its own."""
     size = min(size, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
     block = bytearray(size)
     block[:: os.sysconf("SC_PAGE_SIZE")] = b"x" * len(range(0, size, os.sysconf("SC_PAGE_SIZE")))
