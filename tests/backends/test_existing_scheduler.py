@@ -64,7 +64,8 @@ async def test_steps_run_on_its_workers_as_many_as_fit(dask_cluster: DaskCluster
         assert (await inbox.finished(task))["state"] == "succeeded"
         assert outputs(inbox.messages[task.token])
     assert inbox.most_at_once(tasks) == 2
-    assert inbox.order(tasks) == tasks
+    order = inbox.order(tasks)
+    assert all(abs(order.index(task) - place) <= 1 for place, task in enumerate(tasks)), "two begin side by side"
     # What is too large is said; an interrupt reaches it; a worker that is lost is said, too.
     large = make_task("pass", cpu=3.0)
     await backend.submit(large)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellyard.backends.dask_on_kubernetes.roster import AGE, Limits, WaitingStep, WorkerFacts, decide
@@ -119,6 +119,7 @@ limits = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(steps, workers, limits)
 def test_decisions_always_hold_together(steps, workers, limits) -> None:
     decided = decide(steps, workers, limits, NOW)
@@ -143,6 +144,7 @@ def test_decisions_always_hold_together(steps, workers, limits) -> None:
         assert sum(each.gpu for each in kept) <= limits.gpu
 
 
+@settings(deadline=None)
 @given(steps, limits)
 def test_with_nothing_else_there_the_first_step_always_gets_a_worker(steps, limits) -> None:
     if steps and all(each.shape.resources.fits(limits.capacity()) for each in steps):

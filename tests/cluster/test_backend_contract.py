@@ -27,7 +27,8 @@ MIB = 1 << 20
 CPU, MEMORY = 0.4, 0.5
 """What a CPU and a byte of the suite are here: a cluster of one small node is enough for it."""
 
-pytestmark = [pytest.mark.asyncio(loop_scope="class"), pytest.mark.timeout(100, func_only=True)]
+# The whole of what a backend promises takes over a minute here; test_backend_kubernetes.py has the main paths.
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="class"), pytest.mark.timeout(100, func_only=True)]
 
 
 class Scaled:
