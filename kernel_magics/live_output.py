@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import binascii
+import getpass
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from cellyard.worker.asking import ANSWER
 
 __all__ = ["LiveOutput"]
 
 
 class LiveOutput:
-    """Publishes messages through a shell's own streams, display publisher and display hook."""
+    """Publishes messages through a shell's own streams, display publisher and display hook.
 
-    def __init__(self, shell: Any) -> None:
+    Where it ``replays`` what a step once showed, nobody is asked anything, and widgets stay as they are.
+    """
+
+    def __init__(self, shell: Any, *, replays: bool = False) -> None:
         self._shell = shell
         self._rules: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "stream": self._stream,
@@ -22,10 +30,13 @@ class LiveOutput:
             "clear_output": self._clear,
             "error": self._error,
         }
+        if not replays:
+            self._rules |= {"input_request": self._ask, "comm": self._comm}
 
     def show(self, message: Mapping[str, Any]) -> None:
         """Show one output message."""
-        self._rules[message["type"]](message)
+        if (rule := self._rules.get(message["type"])) is not None:
+            rule(message)
 
     def _stream(self, message: Mapping[str, Any]) -> None:
         stream = sys.stdout if message["name"] == "stdout" else sys.stderr
@@ -52,6 +63,38 @@ class LiveOutput:
         """Of a value that could not be shown; the cell has gone on."""
         kind = type(message["ename"], (Exception,), {})
         self._shell._showtraceback(kind, message["evalue"], message["traceback"])
+
+    def _ask(self, message: Mapping[str, Any]) -> None:
+        """Ask the user in the step's place, and hand on the answer."""
+        with socket.socket(socket.AF_UNIX) as line:
+            try:
+                line.connect(message["address"])
+            except OSError:  # the step no longer waits for it
+                return
+            line.sendall(ANSWER + self._answer(message["prompt"], is_secret=message["password"]).encode())
+
+    def _answer(self, prompt: str, *, is_secret: bool) -> str:
+        kernel = getattr(self._shell, "kernel", None)
+        if kernel is not None:
+            answer: str = kernel.getpass(prompt) if is_secret else kernel.raw_input(prompt)
+            return answer
+        return getpass.getpass(prompt) if is_secret else input(prompt)
+
+    def _comm(self, message: Mapping[str, Any]) -> None:
+        """A widget's message, as if its widget were here."""
+        kernel = getattr(self._shell, "kernel", None)
+        if kernel is None:
+            return
+        content = message["content"]
+        kernel.session.send(
+            kernel.iopub_socket,
+            message["message"],
+            content,
+            metadata=message["metadata"],
+            parent=kernel.get_parent(),
+            ident=f"comm-{content['comm_id']}".encode(),
+            buffers=[binascii.a2b_base64(each) for each in message["buffers"]],
+        )
 
     def _clear(self, message: Mapping[str, Any]) -> None:
         self._shell.display_pub.clear_output(wait=message["wait"])

@@ -12,7 +12,7 @@ from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.store import open_store
 from cellyard.environment.gathering import Gathered, Gatherer
 from cellyard.errors import PackagesUnavailable, error_from_dict
-from kernel_magics.namespace import Inputs
+from kernel_magics.packing import Inputs
 
 __all__ = ["Reach"]
 

@@ -19,7 +19,7 @@ from cellyard.model.step import StepRequest
 from cellyard.model.step_line import StepLine, expand, parse_step_line
 from cellyard.worker import process_state
 from kernel_magics.live_output import LiveOutput
-from kernel_magics.namespace import Inputs
+from kernel_magics.packing import Inputs
 from kernel_magics.remote_errors import exception_of, shown_plainly
 from kernel_magics.session import Session
 
@@ -104,6 +104,13 @@ class StepCell:
     def _supplied(self, finished: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
         return self._session.reach.supply(finished["error"], environment, _note)
 
+    def _why_no_input(self, *, is_elsewhere: bool) -> str:
+        """Why nobody can be asked for input while the step runs; empty where the user can be."""
+        if is_elsewhere:
+            return "it runs on another machine, where nobody can be asked"
+        kernel = getattr(self.shell, "kernel", None)
+        return "" if kernel is None or kernel._allow_stdin else "this frontend does not support input requests"
+
     def _file(self) -> str:
         """What the cell that runs now is called as a file."""
         number = self._execution_count()
@@ -136,6 +143,7 @@ class StepCell:
             "file": self._file(),
             "files": self._texts(inputs.files),
             "sources": inputs.sources,
+            "no_input": self._why_no_input(is_elsewhere=is_elsewhere),
         }
         return base64.b64encode(pickle.dumps(content)).decode()
 

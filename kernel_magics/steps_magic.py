@@ -94,7 +94,7 @@ class StepsCommand:
 
     def _logs(self, words: list[str]) -> None:
         step = self._find(words)
-        output = LiveOutput(self.shell)
+        output = LiveOutput(self.shell, replays=True)
         for event in self._session.client.events(0, run=step["run_id"]):
             if event["kind"] == "output" and event["step_id"] == step["id"]:
                 output.show(event["content"])

@@ -101,7 +101,7 @@ def store_packed(packed: Packed, values: Mapping[str, Any], store: Writer, defin
 def pack(values: Mapping[str, Any], namespace: dict[str, Any], store: Store, *, where: str = "") -> list[Reference]:
     """Write values as artifacts, one per alias group; all are pickled before the first is written."""
     sharing = find_sharing(values)
-    groups = [{name: values[name] for name in group} for group in sharing.groups]
+    groups = [{name: values[name] for name in group if name in values} for group in sharing.groups]
     packed = [pack_group(group, namespace, bases=sharing.bases, where=where) for group in groups]
     with writing(store, namespace) as (batch, definitions):
         return [store_packed(one, group, batch, definitions) for one, group in zip(packed, groups, strict=True)]

@@ -7,8 +7,6 @@ and is put into the live definition.
 
 from __future__ import annotations
 
-import abc
-import enum
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,14 +15,13 @@ from blake3 import blake3
 
 from cellyard.artifacts.artifact import pack_group
 from cellyard.artifacts.definitions import registry
+from cellyard.artifacts.holding import REGISTERED, held_by, is_object, put, remove
 from cellyard.artifacts.reference import HELD
 from cellyard.errors import CannotTravel
 
-__all__ = ["HeldState", "put_back"]
+__all__ = ["HeldState", "entry_of", "put_back"]
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
-_OF_FUNCTIONS = ("__defaults__", "__kwdefaults__")
-_REGISTERED = "_abc_impl"
 _MISSING = object()
 
 
@@ -51,7 +48,7 @@ class HeldState:
         return found
 
     def _look(self, definition: Any) -> dict[str, tuple[Any, bytes]]:
-        return {name: (value, self._digest(value)) for name, value in _held_by(definition).items()}
+        return {name: (value, self._digest(value)) for name, value in held_by(definition).items()}
 
     def _digest(self, value: Any) -> bytes:
         if type(value) in _PLAIN or isinstance(
@@ -70,39 +67,22 @@ class HeldState:
 
 def _is_same(before: Mapping[str, tuple[Any, bytes]], name: str, value: Any, digest: bytes) -> bool:
     old, old_digest = before.get(name, (_MISSING, b""))
-    return (old is value or (name == _REGISTERED and old == value)) and old_digest == digest
+    return (old is value or (name == REGISTERED and old == value)) and old_digest == digest
 
 
-def _held_by(definition: Any) -> dict[str, Any]:
-    """The attributes of a class that are not Python's own; the attributes and defaults of a function."""
-    if isinstance(definition, enum.EnumMeta):
-        return {}
-    if isinstance(definition, type):
-        descriptors = types.MemberDescriptorType | types.GetSetDescriptorType
-        own = vars(definition).items()
-        held = {n: v for n, v in own if not n.startswith(("__", "_abc_")) and not isinstance(v, descriptors)}
-        return held | _registered_with(definition) if isinstance(definition, abc.ABCMeta) else held
-    defaults = {name: value for name in _OF_FUNCTIONS if (value := getattr(definition, name, None))}
-    return {**vars(definition), **defaults}
-
-
-def _registered_with(definition: Any) -> dict[str, Any]:
-    """The classes that were registered with an abstract one."""
-    registry = abc._get_dump(definition)[0]  # type: ignore[attr-defined]
-    return {_REGISTERED: frozenset(found for each in registry if (found := each()) is not None)}
+def entry_of(definition: Any, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """All that a definition holds, as :func:`put_back` takes it, beside names that share it; and its other changes."""
+    held = {place: value for place, value in held_by(definition).items() if is_object(value)}
+    given = changes or {"set": {}, "removed": []}
+    return {"definition": definition, "set": {**held, **given["set"]}, "removed": given["removed"]}
 
 
 def put_back(name: str, changes: Mapping[str, Any]) -> None:
     """Make the changes in the live definition; nothing where it is gone."""
-    definition = registry.find(name.removeprefix(HELD))
+    definition = changes.get("definition") or registry.find(name.removeprefix(HELD))
     if definition is None:
         return
-    # Past what a metaclass of the notebook would do about it: that has been done in the step.
-    put, remove = (type.__setattr__, type.__delattr__) if isinstance(definition, type) else (setattr, delattr)
-    for each in changes["set"].pop(_REGISTERED, ()):
-        definition.register(each)
-    for attribute, value in changes["set"].items():
-        put(definition, attribute, value)
-    for attribute in changes["removed"]:
-        if attribute in vars(definition):
-            remove(definition, attribute)
+    for place, value in changes["set"].items():
+        put(definition, place, value)
+    for place in changes["removed"]:
+        remove(definition, place)

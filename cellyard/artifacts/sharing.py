@@ -25,6 +25,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from cellyard.artifacts.definitions import is_definition, registry
+from cellyard.artifacts.holding import held_by, is_object
+from cellyard.artifacts.reference import HELD, is_held
+
 __all__ = ["Sharing", "alias_groups", "find_sharing", "owner_of", "shared_bases"]
 
 #: Types whose values never change and hold nothing that does.
@@ -53,37 +57,56 @@ class Sharing:
     ``groups`` are the names joined by common objects, each sorted as given; ``bases`` the ids of arrays whose memory
     several arrays of one group show, or None where nobody has looked (see :func:`shared_bases`). ``is_shared_outside``
     is False only when nothing but these values holds any of their mutable objects; True where that was not asked.
+    A group may also have held names, of functions and classes of the notebook that hold what the names share;
+    ``definitions`` are these by that name.
     """
 
     def __init__(
-        self, groups: tuple[tuple[str, ...], ...], bases: frozenset[int] | None, *, is_shared_outside: bool = True
+        self,
+        groups: tuple[tuple[str, ...], ...],
+        bases: frozenset[int] | None,
+        *,
+        is_shared_outside: bool = True,
+        definitions: Mapping[str, Any] | None = None,
     ) -> None:
         self.groups = groups
         self.bases = bases
         self.is_shared_outside = is_shared_outside
+        self.definitions = definitions or {}
 
 
 def alias_groups(values: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     """The names of ``values`` in groups; names of one group reach a common mutable object."""
-    return find_sharing(values).groups
+    groups = (tuple(name for name in group if not is_held(name)) for group in find_sharing(values).groups)
+    return tuple(group for group in groups if group)
 
 
-def find_sharing(values: Mapping[str, Any], *, holders: int | None = None) -> Sharing:
-    """Alias groups and shared array memory of ``values``.
+def find_sharing(
+    values: Mapping[str, Any], *, holders: int | None = None, of_held: int = 0, thorough: bool = False
+) -> Sharing:
+    """Alias groups and shared array memory of ``values``, and of what definitions hold that they reach.
 
     With ``holders`` it is also found whether others hold any of it: that is how many dictionaries hold these very
-    values on behalf of the caller, ``values`` included, whose references do not count.
+    values on behalf of the caller, ``values`` included, whose references do not count; nor do ``of_held`` to what
+    definitions hold. Without it, a single value is not looked into, unless asked to be ``thorough``.
     """
-    if holders is None and sum(type(value) not in _ATOMS for value in values.values()) <= 1:
+    if holders is None and not thorough and sum(map(_may_lead_on, values.values())) <= 1:
         return Sharing(tuple((name,) for name in values), None)
     walker = _walked(values)
+    walker.walk_definitions()
+    is_shared = holders is None or walker.is_shared_outside(holders, of_held)
+    groups = tuple(g for g in walker.groups([*values, *walker.held]) if len(g) > 1 or g[0] in values)
     bases = frozenset(walker.shared_bases())
-    return Sharing(walker.groups(values), bases, is_shared_outside=holders is None or walker.is_shared_outside(holders))
+    return Sharing(groups, bases, is_shared_outside=is_shared, definitions=walker.held)
 
 
 def shared_bases(values: Mapping[str, Any]) -> frozenset[int]:
     """The ids of arrays whose memory several arrays of ``values`` show."""
     return frozenset(_walked(values).shared_bases())
+
+
+def _may_lead_on(value: Any) -> bool:
+    return type(value) not in _ATOMS or type(value) is type
 
 
 def _walked(values: Mapping[str, Any]) -> _Walker:
@@ -111,15 +134,37 @@ class _Walker:
         self._in_pandas: set[int] = set()
         self._met: Counter[int] = Counter()
         self._unchanging: dict[int, bool] = {}
+        self._held_roots: Counter[int] = Counter()
+        self._met_definitions: dict[int, Any] = {}
+        self.held: dict[str, Any] = {}
+        """The definitions that were walked, by their held names."""
 
     def walk(self, name: str, value: Any) -> None:
         """Visit everything that ``value`` reaches, on behalf of ``name``: a level at a time, because a level of a
         million objects is quick only in a few calls for all of them."""
-        self._parents.setdefault(name, name)
         self._roots[id(value)] += 1
-        level = [value] if type(value) not in _ATOMS else []
+        self._walk_all(name, [value])
+
+    def walk_definitions(self) -> None:
+        """Visit what the definitions hold that have been met, as far as it can be shared, on behalf of each."""
+        while self._met_definitions:
+            _, definition = self._met_definitions.popitem()
+            name = HELD + registry.token(definition)
+            if name in self.held:
+                continue
+            values = [value for value in held_by(definition).values() if is_object(value)]
+            if values:
+                self.held[name] = definition
+                self._held_roots.update(map(id, values))
+                self._walk_all(name, values)
+
+    def _walk_all(self, name: str, values: list[Any]) -> None:
+        self._parents.setdefault(name, name)
+        self._meet_classes(values)
+        level = [value for value in values if type(value) not in _ATOMS]
         while level:
             following = self._children(self._enter(level, name))
+            self._meet_classes(following)
             level = [item for item in following if type(item) not in _ATOMS]
 
     def _enter(self, level: list[Any], name: str) -> list[Any]:
@@ -140,22 +185,19 @@ class _Walker:
     def _children(self, items: list[Any]) -> list[Any]:
         if all(_children_rule(kind) is None for kind in set(map(type, items))):
             return gc.get_referents(*items)
+        special = {kind for kind in set(map(type, items)) if _children_rule(kind) is not None}
         following: list[Any] = []
-        plain: list[Any] = []
-        for item in items:
+        for item in [item for item in items if type(item) in special]:
             rule = _children_rule(type(item))
-            if rule is None:
-                plain.append(item)
-            else:
-                following.extend(rule(self, item))
-        return following + gc.get_referents(*plain)
+            following.extend(rule(self, item) if rule is not None else ())
+        return following + gc.get_referents(*[item for item in items if type(item) not in special])
 
-    def is_shared_outside(self, holders: int) -> bool:
+    def is_shared_outside(self, holders: int, of_held: int) -> bool:
         """Whether an object has more references than this walk has met. To be asked when the walk is over."""
         own = 3  # the list of visited objects, the loop's variable, the argument of getrefcount
-        met, roots, more = self._met, self._roots, holders - 1
+        met, roots, held, more = self._met, self._roots, self._held_roots, holders - 1
         return any(
-            sys.getrefcount(item) > met[id(item)] + roots[id(item)] * more + own
+            sys.getrefcount(item) > met[id(item)] + roots[id(item)] * more + held[id(item)] * of_held + own
             for item in self._alive
             if not self._is_unchanging(item, type(item))
         )
@@ -186,6 +228,23 @@ class _Walker:
     def shared_bases(self) -> Iterable[int]:
         return (base for base, arrays in self._arrays_on.items() if len(arrays) > 1)
 
+    def _meet_classes(self, items: Iterable[Any]) -> None:
+        """Also the classes of instances: every instance refers to its own."""
+        for each in {item for item in items if type(item) is type}:
+            self.meet_class(each)
+
+    def meet_class(self, item: Any) -> Iterable[Any]:
+        """A class is not entered on behalf of its instances: what it holds is a matter of its own."""
+        if item.__module__ == "__main__":
+            self._met_definitions[id(item)] = item
+        return ()
+
+    def enter_function(self, item: types.FunctionType) -> Iterable[Any]:
+        """A function's globals are the namespace: names, not contents."""
+        if is_definition(item):
+            self._met_definitions[id(item)] = item
+        return [x for x in (item.__closure__, item.__defaults__, item.__kwdefaults__, item.__dict__ or None) if x]
+
     def enter_array(self, item: Any) -> Iterable[Any]:
         """An array leads to its owner; an array of objects also to its elements."""
         owner = owner_of(item)
@@ -203,11 +262,6 @@ class _Walker:
             self._in_pandas.add(id(values))
             return list(values.ravel())
         return ()
-
-
-def _enter_function(_: _Walker, item: types.FunctionType) -> Iterable[Any]:
-    """A function's globals are the namespace: names, not contents."""
-    return [x for x in (item.__closure__, item.__defaults__, item.__kwdefaults__, item.__dict__ or None) if x]
 
 
 def _enter_cell(_: _Walker, item: types.CellType) -> Iterable[Any]:
@@ -228,9 +282,8 @@ def _enter_whole(_: _Walker, item: Any) -> Iterable[Any]:
 
 _Rule = Callable[[_Walker, Any], Iterable[Any]]
 _RULES: dict[type, _Rule | None] = {
-    types.FunctionType: _enter_function,
+    types.FunctionType: _Walker.enter_function,
     types.CellType: _enter_cell,
-    type: _enter_nothing,
     array_module.array: _enter_nothing,
     bytearray: _enter_nothing,
     # An exception's way here does not travel with it; through its frames it would reach the whole notebook.
@@ -248,19 +301,22 @@ def _children_rule(kind: type) -> _Rule | None:
 
 
 def _rule_for(kind: type) -> _Rule | None:
-    if issubclass(kind, type | enum.Enum | types.ModuleType) or kind.__module__ in _SINGLETON_MODULES:
+    if issubclass(kind, type):
+        return _Walker.meet_class
+    if issubclass(kind, enum.Enum | types.ModuleType) or kind.__module__ in _SINGLETON_MODULES:
         return _enter_nothing
-    root = (kind.__module__ or "").partition(".")[0]
-    if root == "numpy":
-        return _rule_for_numpy(kind)
-    if root == "pandas":
-        if "Block" in kind.__name__ and kind.__module__.startswith("pandas.core.internals.blocks"):
-            return _Walker.enter_pandas_block
-        if any(base.__name__ in _UNCHANGING_OF_PANDAS for base in kind.__mro__):
-            return _enter_nothing
-    if root == "polars":
-        return _enter_whole if kind.__name__ in {"DataFrame", "Series"} else _enter_nothing
-    return _enter_nothing if root == "pyarrow" else None
+    rule = _OF_LIBRARIES.get((kind.__module__ or "").partition(".")[0])
+    return None if rule is None else rule(kind)
+
+
+def _rule_for_pandas(kind: type) -> _Rule | None:
+    if "Block" in kind.__name__ and kind.__module__.startswith("pandas.core.internals.blocks"):
+        return _Walker.enter_pandas_block
+    return _enter_nothing if any(base.__name__ in _UNCHANGING_OF_PANDAS for base in kind.__mro__) else None
+
+
+def _rule_for_polars(kind: type) -> _Rule | None:
+    return _enter_whole if kind.__name__ in {"DataFrame", "Series"} else _enter_nothing
 
 
 def _rule_for_numpy(kind: type) -> _Rule | None:
@@ -270,9 +326,19 @@ def _rule_for_numpy(kind: type) -> _Rule | None:
     return _enter_nothing if names & {"dtype", "generic", "ufunc"} else None
 
 
+_OF_LIBRARIES: dict[str, Callable[[type], _Rule | None]] = {
+    "numpy": _rule_for_numpy,
+    "pandas": _rule_for_pandas,
+    "polars": _rule_for_polars,
+    "pyarrow": lambda _: _enter_nothing,
+}
+
+
 def _is_constant(item: Any, kind: type) -> bool:
     """True for objects through which no change can show: classes, enum members, dtypes, plain functions."""
     rule = _children_rule(kind)
+    if rule is _Walker.meet_class:
+        return True
     if rule is _enter_nothing:
         return kind not in {bytearray, array_module.array}
     return kind is types.FunctionType and not item.__closure__ and not _is_nameless(item)

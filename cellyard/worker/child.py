@@ -21,12 +21,15 @@ from typing import Any
 
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
-from cellyard.artifacts.held import HeldState
+from cellyard.artifacts.held import HeldState, put_back
+from cellyard.artifacts.reference import is_held
 from cellyard.artifacts.store import OBJECTS, Store, open_store
 from cellyard.environment.elsewhere import Sojourn
 from cellyard.errors import CellyardError, StepKilled
 from cellyard.worker import process_state
+from cellyard.worker.asking import Asking
 from cellyard.worker.collecting import collect_outputs, describe_error
+from cellyard.worker.comms import forward_comms
 from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
@@ -108,6 +111,8 @@ class _Step:
             warnings.simplefilter("ignore")  # in a kernel nothing would be unpickled
             self._load_inputs()
         self._shell.connect(self._channel)
+        Asking(self._channel, self._private.get("no_input", "nobody waits for it who could be asked")).install()
+        forward_comms(self._channel)
         self._shell.colors = self._private.get("colors", "neutral")
         self._shell.step_source = self.request["source"]
         self._shell.line_offset = self._private.get("line_offset", 1)
@@ -161,7 +166,9 @@ class _Step:
         prefetch(self._store, self.request["inputs"])
         for reference in self.request["inputs"]:
             values = load(self._store, reference, namespace)
-            bound = reference.get("bind") or values
+            for name in filter(is_held, values):
+                put_back(name, values[name])
+            bound = reference.get("bind") or [name for name in values if not is_held(name)]
             namespace.update({name: values[name] for name in bound})
             is_watched = not pure.issuperset(values)
             self._groups.append(LoadedGroup(reference, values, self._store, namespace, is_watched=is_watched))

@@ -7,7 +7,11 @@ from typing import Any
 
 from cellyard.artifacts.artifact import Packed, pack_group, store_packed, writing
 from cellyard.artifacts.changes import LoadedGroup
+from cellyard.artifacts.definitions import registry
+from cellyard.artifacts.held import entry_of
+from cellyard.artifacts.holding import holds_objects
 from cellyard.artifacts.previews import preview_of
+from cellyard.artifacts.reference import is_held
 from cellyard.artifacts.sharing import Sharing, find_sharing
 from cellyard.artifacts.store import Store
 from cellyard.errors import CannotTravel
@@ -81,16 +85,41 @@ def _store_all(
     wanted: set[str],
 ) -> list[dict[str, Any]]:
     everything, sharing = _sharing_of(candidates, inputs)
-    stored: list[dict[str, Any]] = []
-    packed: list[tuple[Packed, dict[str, Any]]] = []
-    for names in sharing.groups:
-        if candidates.keys().isdisjoint(names):
-            continue
-        group = {name: everything[name] for name in names}
-        _pack_or_explain(group, namespace, sharing.bases, wanted, packed, stored)
+    stored, packed = _pack_all(candidates, everything, sharing, namespace, wanted)
+    if sharing.bases is None and any(holds_objects(d) for one, _ in packed for d in one.definitions.values()):
+        sharing = find_sharing(everything, thorough=True)
+        stored, packed = _pack_all(candidates, everything, sharing, namespace, wanted)
     with writing(store, namespace) as (batch, definitions):
         stored.extend(store_packed(one, group, batch, definitions).to_dict() for one, group in packed)
     return stored
+
+
+def _pack_all(
+    candidates: dict[str, Any],
+    everything: dict[str, Any],
+    sharing: Sharing,
+    namespace: dict[str, Any],
+    wanted: set[str],
+) -> tuple[list[dict[str, Any]], list[tuple[Packed, dict[str, Any]]]]:
+    """The references of what cannot travel, and all that can, packed."""
+    stored: list[dict[str, Any]] = []
+    packed: list[tuple[Packed, dict[str, Any]]] = []
+    for names in sharing.groups:
+        if candidates.keys().isdisjoint(names) and not _are_new(names):
+            continue
+        group = {
+            name: entry_of(sharing.definitions[name], candidates.get(name))
+            if name in sharing.definitions and len(names) > 1
+            else everything[name]
+            for name in names
+        }
+        _pack_or_explain(group, namespace, sharing.bases, wanted, packed, stored)
+    return stored, packed
+
+
+def _are_new(names: Sequence[str]) -> bool:
+    """Whether all of it is held by definitions, one of which was made here: each of them travels by itself."""
+    return all(map(is_held, names)) and bool(registry.origin) and any(registry.origin in name for name in names)
 
 
 def _sharing_of(candidates: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[str, Any], Sharing]:
@@ -98,11 +127,12 @@ def _sharing_of(candidates: dict[str, Any], inputs: dict[str, Any]) -> tuple[dic
     changing = {name: value for name, value in candidates.items() if type(value) not in _CONSTANT}
     if not changing or not inputs:
         return candidates, find_sharing(candidates)
-    # held by the step's namespace, by the candidates and by this dictionary
-    sharing = find_sharing(changing, holders=3)
+    # held by the step's namespace, by the candidates and by this dictionary; by what watches the definitions
+    sharing = find_sharing(changing, holders=3, of_held=1)
     if not sharing.is_shared_outside:
         constant = tuple((name,) for name in candidates if name not in changing)
-        return candidates, Sharing(sharing.groups + constant, sharing.bases)
+        groups = sharing.groups + constant
+        return candidates, Sharing(groups, sharing.bases, definitions=sharing.definitions)
     everything = {**candidates, **inputs}
     return everything, find_sharing(everything)
 

@@ -6,6 +6,8 @@ import builtins
 import contextlib
 import linecache
 import os
+import sys
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -176,6 +178,11 @@ def make_shell() -> StepShell:
     """The process's shell, made on the first call."""
     shell: StepShell = StepShell.instance(colors="nocolor")
     shell.user_ns["__name__"] = "__main__"
+    # By these, too, libraries tell a notebook from a terminal.
+    shell.config.IPKernelApp.update({})
+    known = types.ModuleType("ipykernel.zmqshell", "The shell of a kernel, here that of a step.")
+    known.__dict__["ZMQInteractiveShell"] = StepShell
+    sys.modules.setdefault(known.__name__, known)
     # Also outside of cells: a package imported ahead, or with an input, asks at its import whether it is in a notebook.
     builtins.__dict__["get_ipython"] = shell.get_ipython
     return shell

@@ -72,7 +72,7 @@ class Kernel:
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager = manager
         self.client = client
-        [self.pid] = [int(self.look("__import__('os').getpid()"))]
+        self.pid, self.folder = self.look("(__import__('os').getpid(), __import__('os').getcwd())")
 
     def run(self, code: str, *, timeout: float = 60.0) -> Ran:
         """Run a cell to its end; it must succeed."""

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import enum
+import functools
+import logging
+import pathlib
+import re
 import types
-from collections.abc import Iterable, Mapping
+import typing
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 __all__ = ["likeness"]
 
 #: What Python itself puts into a class, partly when the first instance is pickled.
-_OF_PYTHON = {"__dict__", "__weakref__", "__module__", "__doc__", "__slotnames__"}
+_OF_PYTHON = {"__dict__", "__weakref__", "__module__", "__doc__", "__slotnames__", "_abc_impl", "__firstlineno__"}
+_OF_LIBRARIES = ("__pydantic_", "__attrs_", "__dataclass_", "__annotations__")
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 
 def likeness(namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """What each name is bound to. Every object that can change has a number, given where it is first met: so two
     names, or an element and a name, have the same number exactly where they are one object."""
-    return _Reader(namespace).read({name: namespace[name] for name in sorted(names) if name in namespace})
+    wanted = {name: namespace[name] for name in sorted(names) if name in namespace}
+    for value in [*wanted.values(), *namespace.get("Out", {}).values()]:
+        if type(value).__name__ == "StandIn":
+            _ = value.__wrapped__  # fetched, it takes the place of every name of its group
+    return _Reader(namespace).read({name: namespace[name] for name in wanted})
 
 
 class _Reader:
@@ -34,11 +49,14 @@ class _Reader:
         if kind in _PLAIN:
             return (kind.__name__, repr(value))
         if kind in (tuple, frozenset):
-            return (kind.__name__, [self._of(each) for each in value])
+            parts = [self._of(each) for each in value]
+            return (kind.__name__, parts if kind is tuple else sorted(parts, key=repr))
         if kind is types.ModuleType:
             return ("module", value.__name__)
         if isinstance(value, type) and value.__module__ != "__main__":
             return ("class", value.__module__, value.__qualname__)
+        if _is_unchanging(value):
+            return (kind.__module__, kind.__qualname__, _text(value))
         if id(value) in self._numbers:
             return ("again", self._numbers[id(value)])
         self._numbers[id(value)] = len(self._numbers)
@@ -47,24 +65,62 @@ class _Reader:
 
     def _content(self, value: Any) -> tuple[Any, ...]:
         kind = type(value)
-        if kind is list:
-            return ("list", [self._of(each) for each in value])
-        if kind is dict:
-            return ("dict", [(self._of(key), self._of(each)) for key, each in value.items()])
-        if kind is set:
-            return ("set", sorted(map(repr, value)))
-        if isinstance(value, types.FunctionType):
-            return self._function(value)
+        if kind in _BY_TYPE:
+            return _BY_TYPE[kind](self, value)
         if isinstance(value, type):
-            own = {name: each for name, each in vars(value).items() if name not in _OF_PYTHON}
+            own = {name: each for name, each in vars(value).items() if not _is_of_python(name)}
+            if hasattr(value, "__attrs_attrs__"):  # its methods hold what attrs has made of the class
+                own = {name: type(each).__name__ for name, each in own.items()}
             return ("class", value.__qualname__, [self._of(base) for base in value.__bases__], self._ordered(own))
-        if kind.__module__ == "numpy":
-            return ("array", str(value.dtype), value.tolist(), *self._memory(value))
+        if isinstance(value, enum.Enum):
+            return ("member", self._of(kind), value._name_)
+        root = kind.__module__.partition(".")[0]
+        if root in _OF_LIBRARY:
+            return _OF_LIBRARY[root](self, value)
         if isinstance(value, BaseException):
-            return ("exception", kind.__qualname__, repr(value.args))
-        if kind is types.CellType:
+            more = self._ordered({key: each for key, each in vars(value).items() if not key.startswith("_render")})
+            return ("exception", self._of(kind), self._of(value.args), more)
+        return self._instance(value)
+
+    def _instance(self, value: Any) -> tuple[Any, ...]:
+        kind = type(value)
+        inside = [self._of(each) for each in value] if isinstance(value, list | tuple) else ()
+        if isinstance(value, dict):
+            inside = [(self._of(key), self._of(each)) for key, each in value.items()]
+        slots = [name for base in kind.__mro__ for name in _slots_of(base) if hasattr(value, name)]
+        slots = [name for name in slots if name not in _OF_PYTHON]
+        held = {**{name: getattr(value, name) for name in slots}, **getattr(value, "__dict__", {})}
+        text = "" if held or inside else _text(value)
+        return ("instance", self._of(kind), inside, self._ordered(held), text)
+
+    def _list(self, value: list[Any]) -> tuple[Any, ...]:
+        return ("list", [self._of(each) for each in value])
+
+    def _dict(self, value: dict[Any, Any]) -> tuple[Any, ...]:
+        return ("dict", [(self._of(key), self._of(each)) for key, each in value.items()])
+
+    def _set(self, value: set[Any]) -> tuple[Any, ...]:
+        return ("set", sorted(_text(each) for each in value))
+
+    def _cell(self, value: Any) -> tuple[Any, ...]:
+        try:
             return ("cell", self._of(value.cell_contents))
-        return ("instance", self._of(kind), self._ordered(vars(value)) if hasattr(value, "__dict__") else repr(value))
+        except ValueError:
+            return ("cell",)
+
+    def _wrapper(self, value: Any) -> tuple[Any, ...]:
+        names = ("__func__", "fget", "fset", "fdel", "func", "args", "keywords", "__wrapped__", "__self__")
+        parts = [self._of(getattr(value, name)) for name in names if getattr(value, name, None) is not None]
+        return (type(value).__name__, parts)
+
+    def _numpy(self, value: Any) -> tuple[Any, ...]:
+        if not hasattr(value, "dtype") or not hasattr(value, "tolist"):
+            return ("of numpy", type(value).__name__, _text(value))
+        if not hasattr(value, "ctypes"):
+            return ("scalar", str(value.dtype), repr(value))
+        flags = (value.flags.writeable, value.flags.c_contiguous, value.flags.f_contiguous)
+        elements = [self._of(each) for each in value.ravel()] if value.dtype.hasobject else repr(value.tolist())
+        return ("array", type(value).__name__, str(value.dtype), value.shape, elements, flags, *self._memory(value))
 
     def _memory(self, array: Any) -> tuple[int, int]:
         """The number of the memory that an array shows, and how far in it begins."""
@@ -74,12 +130,90 @@ class _Reader:
         self._kept.append(owner)
         return self._memories.setdefault(owner.ctypes.data, len(self._memories)), array.ctypes.data - owner.ctypes.data
 
+    def _pandas(self, value: Any) -> tuple[Any, ...]:
+        kind = type(value).__qualname__
+        if kind == "DataFrame":
+            columns = [self._pandas(value.iloc[:, at]) for at in range(value.shape[1])]
+            return (kind, self._pandas(value.columns), self._pandas(value.index), columns, repr(value.attrs))
+        if kind == "Series":
+            held = [self._of(each) for each in value] if value.dtype == object else repr(value.tolist())
+            return (kind, repr(value.name), str(value.dtype), self._pandas(value.index), held, repr(value.attrs))
+        if hasattr(value, "names") and hasattr(value, "dtype"):
+            return (kind, repr(list(value.names)), str(value.dtype), repr(value.tolist()))
+        return (kind, _text(value))
+
+    def _opaque(self, value: Any) -> tuple[Any, ...]:
+        """Of libraries whose insides hold caches and ids: what it is and what it shows."""
+        return (type(value).__module__, type(value).__qualname__, _text(value))
+
     def _function(self, value: types.FunctionType) -> tuple[Any, ...]:
         code = value.__code__
         closure = [self._of(cell) for cell in value.__closure__ or ()]
         home = "notebook" if value.__globals__ is self._namespace else "elsewhere"
         parts = (code.co_code.hex(), code.co_names, code.co_varnames, value.__qualname__, value.__module__, home)
-        return ("function", *parts, self._of(value.__defaults__), closure, self._ordered(value.__dict__))
+        defaults = (self._of(value.__defaults__), self._of(value.__kwdefaults__))
+        notes = [(name, self._of(each)) for name, each in value.__annotations__.items()], repr(value.__doc__)
+        return ("function", *parts, *defaults, closure, self._ordered(value.__dict__), *notes)
 
     def _ordered(self, values: Mapping[str, Any]) -> list[Any]:
         return [(name, self._of(values[name])) for name in sorted(values)]
+
+
+def _is_unchanging(value: Any) -> bool:
+    """Objects of libraries that never change: which of two equal ones a name has, nobody can see from a change."""
+    kind = type(value)
+    root = kind.__module__.partition(".")[0]
+    if root in {"pyarrow", "typing"} or kind is types.GenericAlias:
+        return not isinstance(value, typing.TypeVar)
+    if isinstance(value, datetime.date | datetime.timedelta | decimal.Decimal | pathlib.PurePath):
+        return True
+    names = {base.__name__ for base in kind.__mro__}
+    unchanging = {"generic", "dtype", "Index", "ExtensionDtype", "Expr"}
+    return root in {"numpy", "pandas", "polars"} and bool(names & unchanging)
+
+
+def _text(value: Any) -> str:
+    try:
+        return _ADDRESS.sub("0x", repr(value))
+    except Exception as error:  # noqa: BLE001 - a cell's own class may do anything
+        return f"shows {type(error).__name__}"
+
+
+def _is_of_python(name: str) -> bool:
+    return name in _OF_PYTHON or name.startswith(_OF_LIBRARIES)
+
+
+def _slots_of(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    named = (slots,) if isinstance(slots, str) else tuple(slots)
+    own = kind.__name__.lstrip("_")
+    return tuple(f"_{own}{name}" if name.startswith("__") and not name.endswith("__") else name for name in named)
+
+
+_Rule = Callable[[_Reader, Any], tuple[Any, ...]]
+_BY_TYPE: dict[type, _Rule] = {
+    list: _Reader._list,
+    dict: _Reader._dict,
+    set: _Reader._set,
+    types.FunctionType: _Reader._function,
+    types.CellType: _Reader._cell,
+    weakref.WeakKeyDictionary: _Reader._opaque,
+    logging.Logger: _Reader._opaque,
+    re.Match: _Reader._opaque,
+    property: _Reader._wrapper,
+    staticmethod: _Reader._wrapper,
+    classmethod: _Reader._wrapper,
+    types.MethodType: _Reader._wrapper,
+    functools.partial: _Reader._wrapper,
+    functools.cached_property: _Reader._wrapper,
+    functools._lru_cache_wrapper: _Reader._wrapper,
+}
+_OF_LIBRARY: dict[str, _Rule] = {
+    "numpy": _Reader._numpy,
+    "pandas": _Reader._pandas,
+    **dict.fromkeys(
+        ("matplotlib", "polars", "pyarrow", "scipy", "sklearn", "statsmodels", "lightgbm", "sympy", "networkx"),
+        _Reader._opaque,
+    ),
+    **dict.fromkeys(("plotly", "PIL", "IPython", "tqdm", "rich", "ipywidgets", "pydantic"), _Reader._opaque),
+}
