@@ -5,6 +5,7 @@
 - :func:`names_used_by`, :func:`reachable_names`: the same for live functions, classes and instances;
 - :func:`modules_imported_by`, :func:`modules_imported_in`: what live code, or a text, imports when it runs;
 - :func:`token_names`, :func:`nearest_name`: words of a raw cell, and the likeliest spelling;
+- :func:`wants_all_names`: whether a raw cell looks at the namespace as a whole;
 - :func:`hazards`: what cannot work in a step.
 """
 
@@ -16,7 +17,7 @@ from cellyard.analysis.hazards import Hazard, hazards
 from cellyard.analysis.imports import modules_imported_by, modules_imported_in
 from cellyard.analysis.names import analyze
 from cellyard.analysis.needs import MissingName, changed_names, changes_when_read, missing_names, needed_names
-from cellyard.analysis.tokens import nearest_name, token_names
+from cellyard.analysis.tokens import nearest_name, token_names, wants_all_names
 
 __all__ = [
     "Facts",
@@ -37,4 +38,5 @@ __all__ = [
     "parts_of",
     "reachable_names",
     "token_names",
+    "wants_all_names",
 ]

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["nearest_name", "token_names"]
+__all__ = ["nearest_name", "token_names", "wants_all_names"]
 
 _IDENTIFIER = r"[^\W\d]\w*"
 _STRING = r"""[rRbBuUfFtT]{0,2}(?:\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
@@ -57,3 +57,19 @@ def nearest_name(name: str, candidates: Iterable[str]) -> str | None:
     public = names if name.startswith("_") else [one for one in names if not one.startswith("_")]
     close = difflib.get_close_matches(name, public, n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+_WHOLE = re.compile(
+    r"""
+    ^\s*(?:\w+\s*=\s*)?%(?:who|who_ls|whos|reset|reset_selective|xdel|store|pinfo2?)\b
+    | (?<![.\w])(?:globals|locals|vars|dir)\(\s*\)(?!\s*(?:\[|\.(?:get|pop|setdefault)\()\s*["'])
+    | \buser_ns\b(?!\s*(?:\[|\.(?:get|pop|setdefault)\()\s*["'])
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+_ASKED_FOR_ONE = re.compile(r"""["'][^"']*["']\s+(?:not\s+)?in\s+(?:globals|locals|vars|dir)\(\s*\)""")
+
+
+def wants_all_names(source: str) -> bool:
+    """Whether a raw cell may look at all names there are, which its words do not tell."""
+    return _WHOLE.search(_ASKED_FOR_ONE.sub("", source)) is not None
