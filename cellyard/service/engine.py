@@ -78,6 +78,8 @@ class Engine:
             # One that still opens its records may be asked like one that is ready.
             "state": "ready" if self.state == "starting" else self.state,
             "running": len(self.runner.steps),
+            "followers": self.hub.followers,
+            "seq": self.hub.last,
         }
 
     def stop(self, *, drain: bool) -> None:

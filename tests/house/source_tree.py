@@ -12,7 +12,7 @@ from pathlib import Path
 __all__ = ["ROOT", "Import", "dotted", "imports", "modules", "parsed", "room_of", "text_files", "third_party"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("cellyard", "kernel_magics")
+PACKAGES = ("cellyard", "kernel_magics", "jupyter_ext")
 SUFFIXES = {".py", ".md", ".toml", ".yaml", ".yml", ".ipynb", ".cfg", ".txt", ""}
 
 
@@ -80,7 +80,10 @@ def text_files() -> Iterator[Path]:
 
 
 def _left_behind(path: Path) -> bool:
-    return any(part in {"__pycache__", ".ipynb_checkpoints", ".hypothesis"} for part in path.parts)
+    return any(
+        part in {"__pycache__", ".ipynb_checkpoints", ".hypothesis", "node_modules", "labextension"}
+        for part in path.parts
+    )
 
 
 def _imported(node: ast.Import | ast.ImportFrom, path: Path) -> list[str]:

@@ -11,7 +11,7 @@ from tests.house.source_tree import ROOT, dotted, imports, modules, room_of, thi
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WORKER = {"errors", "settings", "machine", "model", "analysis", "artifacts", "environment", "worker"}
 """The rooms that run where only the base dependencies are installed."""
-EXTRAS = ("engine", "kernel", "kubernetes")
+EXTRAS = ("engine", "kernel", "lab", "kubernetes")
 """The lists of what our own modules import, the base apart."""
 UNSEEN = {
     "dask-kubernetes": "the operator, in the worker image, and its definitions",
@@ -23,6 +23,7 @@ UNSEEN = {
     "uv": "installs what workers lack, where these cannot; called as a program",
     "uvloop": "uvicorn's event loop",
     "ipykernel": "the kernel itself",
+    "jupyterlab": "the program that the labextension is part of",
     "ipywidgets": "progress bars of tqdm.auto",
 }
 """Needed without an import of ours, and why."""
