@@ -31,6 +31,10 @@ class Routes:
     def __iter__(self) -> Iterator[Backend]:
         return iter(list(self._started.values()))
 
+    def started(self) -> dict[str, Backend]:
+        """Those that have been started, by name, the default first."""
+        return dict(self._started)
+
     async def start(self, listener: Listener) -> None:
         """Start the default backend, and have all others tell the same listener later."""
         self._listener = listener

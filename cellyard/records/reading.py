@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
@@ -26,6 +27,7 @@ __all__ = [
     "run_by_id",
     "runs_matching",
     "step_by_id",
+    "step_names",
     "step_of_token",
     "steps_of",
 ]
@@ -104,6 +106,21 @@ def step_of_token(connection: Connection, token: str) -> StepRecord:
 def steps_of(connection: Connection, run_id: int) -> list[StepRecord]:
     """In the order of their positions."""
     return [_step(row) for row in connection.execute(_STEPS_OF, {"key": run_id})]
+
+
+def step_names(connection: Connection, wanted: Collection[int]) -> dict[int, list[dict[str, str]]]:
+    """The name and state of each step, in order, by run."""
+    found: dict[int, list[dict[str, str]]] = {}
+    if not wanted:
+        return found
+    # Between the first and the last: a statement cannot name ten thousand of them.
+    between = steps.c.run_id.between(min(wanted), max(wanted))
+    query = select(steps.c.run_id, steps.c.name, steps.c.state).where(between).order_by(steps.c.position, steps.c.id)
+    asked = set(wanted)
+    for run, name, state in connection.execute(query):
+        if run in asked:
+            found.setdefault(run, []).append({"name": name, "state": state})
+    return found
 
 
 def attempts_of(connection: Connection, step_id: int) -> list[AttemptRecord]:

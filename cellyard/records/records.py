@@ -227,6 +227,11 @@ class Records:
         with self._database.read() as connection:
             return reading.steps_of(connection, run_id)
 
+    def step_names(self, runs: Collection[int]) -> dict[int, list[dict[str, str]]]:
+        """By run: the name and state of each of its steps, in order; a run without steps is left out."""
+        with self._database.read() as connection:
+            return reading.step_names(connection, runs)
+
     def attempts(self, step_id: int) -> list[AttemptRecord]:
         """The attempts at a step, the first one first."""
         with self._database.read() as connection:

@@ -21,6 +21,7 @@ from cellyard.errors import (
 )
 from cellyard.service.engine import Engine
 from cellyard.service.routes import router
+from cellyard.service.views import views
 
 __all__ = ["STATUS", "make_app"]
 
@@ -50,6 +51,7 @@ def make_app(engine: Engine) -> FastAPI:
     app.add_exception_handler(RequestValidationError, refuse_shape)
     app.state.engine = engine
     app.include_router(router)
+    app.include_router(views)
     return app
 
 

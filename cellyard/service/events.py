@@ -6,6 +6,7 @@ The live events are subscribed to first, then the records are read up to where t
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -34,11 +35,13 @@ class Reading:
 
     ``is_last`` says which event completes the stream; ``is_over`` whether there will be no such event any more
     (asked once, after the replay). ``live`` False: the stream ends with what has happened. ``private``: the
-    reader is the step's own face, and gets the private part of its end.
+    reader is the step's own face, and gets the private part of its end. ``kinds``: only events of these kinds are
+    sent (None: all).
     """
 
     wanted: EventFilter
     since: int = 0
+    kinds: frozenset[str] | None = None
     live: bool = True
     private: bool = False
     is_last: Callable[[Event], bool] = lambda event: False
@@ -91,21 +94,23 @@ class Follower:
         while not (self._complete or self._stopped) and self._position < end:
             events = await self._journal.events(self._position, self._reading.wanted, limit=_PAGE)
             wanted = [event for event in events if event.seq <= end]
-            data = [self._take(event) for event in wanted]
-            if data:
-                yield b"".join(data)
+            if data := b"".join([self._take(event) for event in wanted]):
+                yield data
             if len(wanted) < len(events) or len(events) < _PAGE:
                 self._position = max(self._position, end)
         if not self._complete:
             self._complete = not self._reading.live or await self._reading.is_over()
 
     async def _follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
+        told = time.monotonic()
         while not self._complete:
-            if not await subscription.wait(PERIOD):
-                yield SIGN_OF_LIFE
-                continue
-            data = self._taken(subscription)
+            waited = await subscription.wait(PERIOD)
+            data = self._taken(subscription) if waited else b""
+            # A reader who asked for few kinds hears nothing of a step that prints all the time.
+            if not data and time.monotonic() - told >= PERIOD:
+                data = SIGN_OF_LIFE
             if data:
+                told = time.monotonic()
                 yield data
             elif subscription.closed:
                 return
@@ -118,6 +123,8 @@ class Follower:
                 continue
             private = self._hub.private(slot.seq) if self._reading.private else ""
             self._note(slot.event)
+            if not self._is_asked_for(slot.event):
+                continue
             data.append(encode(slot.event, private=private) if private else slot.encoded())
         return b"".join(data)
 
@@ -125,7 +132,12 @@ class Follower:
         if self._complete:
             return b""
         self._note(event)
+        if not self._is_asked_for(event):
+            return b""
         return encode(event, private=self._hub.private(event.seq) if self._reading.private else "")
+
+    def _is_asked_for(self, event: Event) -> bool:
+        return self._reading.kinds is None or event.kind in self._reading.kinds
 
     def _note(self, event: Event) -> None:
         self._position = event.seq

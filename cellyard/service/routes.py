@@ -134,9 +134,10 @@ async def runs(
     notebook: str | None = None,
     state: str | None = None,
 ) -> JSONResponse:
-    """The latest runs, newest first."""
+    """The latest runs, newest first, each with the names and states of its steps."""
     found = await engine.runner.journal.read(lambda records: records.runs(limit=limit, notebook=notebook, state=state))
-    return JSONResponse({"runs": [run.to_dict() for run in found]})
+    names = await engine.runner.journal.read(lambda records: records.step_names([run.id for run in found]))
+    return JSONResponse({"runs": [run.to_dict() | {"steps": names.get(run.id, [])} for run in found]})
 
 
 @router.get("/v1/runs/{run}")
@@ -181,9 +182,11 @@ async def run_events(engine: Ready, run: int, since: int = 0, follow: bool = Fal
 
 
 @router.get("/v1/events", response_class=EventResponse, status_code=200)
-async def all_events(engine: Ready, since: int = 0, follow: bool = False) -> EventResponse:
-    """What happened in all runs after number ``since``; with ``follow`` also what is to come."""
-    reading = Reading(wanted=EventFilter(), since=since, live=follow)
+async def all_events(engine: Ready, since: int = 0, follow: bool = False, kinds: str = "") -> EventResponse:
+    """What happened in all runs after number ``since``; with ``follow`` also what is to come, with ``kinds``
+    (``accepted,state,finished``) only that."""
+    wanted = frozenset(kinds.split(",")) if kinds else None
+    reading = Reading(wanted=EventFilter(), since=since, live=follow, kinds=wanted)
     return EventResponse(engine.follow(reading))
 
 

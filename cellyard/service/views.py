@@ -1,0 +1,80 @@
+"""Routes that faces look through, changing nothing: what runs where, attempts, the grammar of the %%step line."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from fastapi.responses import JSONResponse
+
+from cellyard.execution.live import LiveStep
+from cellyard.model.step_line import parse_step_line
+from cellyard.model.step_options import OPTIONS
+from cellyard.service.routes import Ready, Serving
+
+__all__ = ["views"]
+
+views = APIRouter()
+
+
+@views.get("/v1/workers")
+async def workers(engine: Ready) -> JSONResponse:
+    """The places where steps run, what they have, and the steps that are there now; ``began`` is None for one that
+    waits."""
+    live = list(engine.runner.steps)
+    places = [
+        {
+            "name": name,
+            "place": backend.offer.place,
+            "capacity": backend.offer.capacity.to_dict(),
+            "default": name == engine.routes.default,
+            "steps": [_seen(step) for step in live if step.backend is backend],
+        }
+        for name, backend in engine.routes.started().items()
+    ]
+    return JSONResponse({"places": places})
+
+
+@views.get("/v1/runs/{run}/steps/{step_id}/attempts")
+async def attempts(engine: Ready, run: int, step_id: int) -> JSONResponse:
+    """The attempts at a step, the first one first."""
+    found = await engine.runner.journal.read(lambda records: records.attempts(step_id))
+    return JSONResponse({"attempts": [each.to_dict() for each in found]})
+
+
+@views.get("/v1/step-options")
+async def options(engine: Serving) -> JSONResponse:
+    """The options of the %%step line, in the order in which they are explained."""
+    found = [
+        {
+            "flag": each.flag,
+            "metavar": each.metavar,
+            "help": each.help,
+            "example": each.example,
+            "values": list(each.values),
+            "repeats": each.repeats,
+        }
+        for each in OPTIONS
+    ]
+    return JSONResponse({"options": found})
+
+
+@views.post("/v1/step-line")
+async def step_line(engine: Serving, line: Annotated[str, Body(embed=True)]) -> JSONResponse:
+    """A %%step line (without ``%%step``), understood; what is wrong with it is refused as the magic would."""
+    return JSONResponse(parse_step_line(line).to_dict())
+
+
+def _seen(step: LiveStep) -> dict[str, Any]:
+    return {
+        "run": step.run,
+        "step_id": step.step_id,
+        "name": step.name,
+        "notebook": step.request.notebook,
+        "attempt": step.attempt,
+        "token": step.handle,
+        "resources": step.resources.to_dict(),
+        "began": step.began or None,
+        "worker": step.worker,
+        "peak_memory": step.peak_memory,
+    }
