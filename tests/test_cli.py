@@ -294,3 +294,12 @@ def test_in_the_foreground_it_stays_and_logs():
         _, log = process.communicate(timeout=20)
         assert process.returncode == 0
         assert "listens at" in log
+
+
+def test_the_pipeline_is_drawn_without_an_engine(home: Home, tmp_path):
+    path = write_notebook(tmp_path / "drawn.ipynb", LOAD, MAKE, USE, "total")
+    assert "<- make: parts" in cellyard(home, "graph", path).stdout
+    assert '-- "parts" -->' in cellyard(home, "graph", path, "--format", "mermaid").stdout
+    wrong = write_notebook(tmp_path / "wrong.ipynb", LOAD, USE)
+    done = cellyard(home, "graph", wrong)
+    assert (done.returncode, "cell 3, line 2: nobody makes 'parts'" in done.stdout) == (1, True)

@@ -56,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cellyard {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_pipeline(commands)
     _add_looking_back(commands)
     _add_store(commands)
     _add_engine(commands)
@@ -81,6 +82,27 @@ def _add_run(commands: _Commands) -> None:
     )
     run.add_argument("--on", metavar="BACKEND", help="where steps run that do not say: local, kubernetes")
     run.add_argument("--stop-engine", action="store_true", help="stop the engine afterwards, and what it has elsewhere")
+
+
+def _add_pipeline(commands: _Commands) -> None:
+    graph = _add(commands, "graph", "graph:graph", "draw the pipeline that a notebook is")
+    _add_notebook(graph)
+    graph.add_argument(
+        "--format", choices=("text", "mermaid", "json"), default="text", help="how it is drawn (default: text)"
+    )
+
+
+def _add_notebook(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebook", type=Path, help="the .ipynb file, or a .py file of jupytext")
+    parser.add_argument(
+        "-p",
+        dest="parameter",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="NAME VALUE",
+        help="a parameter's value, as NAME VALUE or NAME=VALUE; may be repeated",
+    )
 
 
 def _add_export(commands: _Commands) -> None:

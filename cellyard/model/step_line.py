@@ -50,6 +50,7 @@ class StepLine:
     node: tuple[tuple[str, str], ...] = ()
     spot: bool = False
     priority: int = 0
+    after: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON."""
@@ -71,6 +72,7 @@ class StepLine:
             "node": [list(pair) for pair in self.node],
             "spot": self.spot,
             "priority": self.priority,
+            "after": list(self.after),
         }
 
     @classmethod
@@ -80,6 +82,7 @@ class StepLine:
         known["resources"] = Resources.from_dict(data.get("resources") or {})
         for key in ("inputs", "outputs"):
             known[key] = None if data.get(key) is None else tuple(data[key])
+        known["after"] = tuple(data.get("after") or ())
         for key in ("env", "node"):
             known[key] = tuple((str(name), str(value)) for name, value in data.get(key) or ())
         return cls(**known)
@@ -116,6 +119,7 @@ def parse_step_line(line: str) -> StepLine:
         node=given.get("--node", ()),
         spot="--spot" in given,
         priority=given.get("--priority", 0),
+        after=given.get("--after", ()),
     )
 
 

@@ -26,6 +26,13 @@ def _read_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def _read_steps(text: str) -> tuple[str, ...]:
+    names = tuple(each.strip() for each in text.split(",") if each.strip())
+    if not names:
+        raise ValueError("no step is named")
+    return names
+
+
 def _read_env(text: str) -> tuple[tuple[str, str], ...]:
     key, equals, value = text.partition("=")
     if not equals or not _ENV_KEY.fullmatch(key):
@@ -164,6 +171,15 @@ OPTIONS: tuple[StepOption, ...] = (
         "--out model",
         (),
         _read_names,
+        repeats=True,
+    ),
+    StepOption(
+        "--after",
+        "STEPS",
+        "Steps that come first when the notebook is run as a pipeline, though it takes nothing from them.",
+        "--after load,clean",
+        (),
+        _read_steps,
         repeats=True,
     ),
     StepOption(

@@ -20,6 +20,7 @@ from cellyard.errors import (
     UsageError,
 )
 from cellyard.service.engine import Engine
+from cellyard.service.pipeline_routes import router as pipelines
 from cellyard.service.routes import router
 from cellyard.service.views import views
 
@@ -52,6 +53,7 @@ def make_app(engine: Engine) -> FastAPI:
     app.state.engine = engine
     app.include_router(router)
     app.include_router(views)
+    app.include_router(pipelines)
     return app
 
 

@@ -152,6 +152,20 @@ class EngineClient:
         found: list[Json] = self._call("GET", "/v1/notebooks/steps" + _query({"notebook": notebook}))["steps"]
         return found
 
+    # -- pipelines
+
+    def pipeline(
+        self,
+        *,
+        path: str | None = None,
+        notebook: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Json:
+        """The pipeline of a notebook, by its path or as a document of nbformat. Raises UsageError for what is none."""
+        body = {"path": path, "notebook": notebook and dict(notebook), "parameters": dict(parameters or {})}
+        found: Json = self._call("POST", "/v1/pipelines", body)
+        return found
+
     # -- events
 
     def events(self, since: int = 0, *, run: int | None = None, follow: bool = False) -> EventStream:

@@ -13,6 +13,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "machine": ({"model", "settings"}, set()),
     "model": (set(), set()),
     "analysis": ({"model"}, {"IPython"}),
+    "notebook": ({"model", "analysis"}, {"IPython"}),
     "artifacts": (
         {"model"},
         {
@@ -51,7 +52,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "execution": ({"model", "settings", "records", "backends"}, set()),
     "service": (
-        {"model", "settings", "machine", "records", "backends", "execution"},
+        {"model", "settings", "machine", "notebook", "records", "backends", "execution"},
         {"fastapi", "pydantic", "starlette", "uvicorn", "uvloop"},
     ),
     "kubernetes": ({"model", "settings", "artifacts", "environment", "backends"}, {"kopf", "yaml"}),
@@ -62,6 +63,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "model",
             "settings",
             "machine",
+            "notebook",
             "artifacts",
             "records",
             "backends",
