@@ -42,9 +42,10 @@ class History:
         # Nobody closes what is asked in passing, as in History().run(3).
         weakref.finalize(self._source, client.close)
 
-    def runs(self, *, limit: int = 50, notebook: str | None = None, state: str | None = None) -> RunList:
-        """The latest runs, newest first: all, or those of one notebook or in one state."""
-        found = self._source.client.runs(limit=limit, notebook=notebook, state=state)
+    def runs(self, *, limit: int = 50, **wanted: Any) -> RunList:
+        """The latest runs that fit, newest first: ``notebook``, ``state``, ``tag`` (one or several), ``where`` (as in
+        ``metrics.auc > 0.9``), ``search`` (a text), ``before`` (a run's number, for the page after it)."""
+        found = self._source.client.runs(limit=limit, **wanted)
         return RunList(Run(each, self._source) for each in found)
 
     def run(self, id: int) -> Run:
@@ -83,7 +84,27 @@ class Run:
         self.created: float = facts["created"]
         self.seconds: float | None = facts["seconds"]
         self.error: Json | None = facts["error"]
+        self.name: str | None = facts["name"]
+        self.owner: str | None = facts["owner"]
+        self.commit: str | None = facts["commit"]
+        self.tags: list[str] = list(facts["tags"])
+        self.parameters: Json = facts["parameters"]
+        self.metrics: Mapping[str, float] = {key: float(value) for key, value in facts["metrics"].items()}
         self._source = source
+
+    def label(self, *, add: Sequence[str] = (), remove: Sequence[str] = (), name: str | None = None) -> Run:
+        """Add tags, remove tags, give a name; the run as it is then."""
+        return Run(self._source.client.label_run(self.id, add=add, remove=remove, name=name), self._source)
+
+    def curve(self, metric: str) -> list[tuple[float, float]]:
+        """All values of a metric, each with its place on the curve: its number, where nobody said. Raises NotFound."""
+        points = self._source.client.logged(self.id)["metrics"]
+        if metric not in points:
+            raise NotFound(what=f"metric {metric!r} in run {self.id}", hint=_near(metric, sorted(points)))
+        return [
+            (float(number if each["at"] is None else each["at"]), float(each["value"]))
+            for number, each in enumerate(points[metric])
+        ]
 
     @property
     def steps(self) -> list[Step]:

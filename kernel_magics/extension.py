@@ -22,6 +22,8 @@ def load(shell: Any) -> Session:
     session = Session(shell, Identity.of(shell))
     shell.register_magics(CellyardMagics(session))
     shell.events.register("pre_run_cell", session.before_cell)
+    shell.events.register("post_run_cell", session.log.flush)
+    session.log.install()
     shell.Completer.custom_matchers.append(match_step_line)
     setattr(shell, _ATTRIBUTE, session)
     # In the background: the engine is up before the user has typed the first step.
@@ -35,6 +37,8 @@ def unload(shell: Any) -> None:
     if session is None:
         return
     shell.events.unregister("pre_run_cell", session.before_cell)
+    shell.events.unregister("post_run_cell", session.log.flush)
+    session.log.remove()
     shell.Completer.custom_matchers.remove(match_step_line)
     shell.magics_manager.magics["cell"].pop("step", None)
     shell.magics_manager.magics["line"].pop("steps", None)

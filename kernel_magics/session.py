@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
+from cellyard.origin import Origin, origin_of
 from kernel_magics.identity import Identity
+from kernel_magics.logging_cells import CellLog
 
 if TYPE_CHECKING:
     from cellyard.service.client import EngineClient
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from kernel_magics.reach import Reach
 
 __all__ = ["Session"]
+
+_ORIGIN_HOLDS = 5.0
 
 
 class Session:
@@ -26,6 +31,8 @@ class Session:
         self._namespace: Namespace | None = None
         self._reach: Reach | None = None
         self._checker: Any = None
+        self._origin: tuple[float, str, Origin] | None = None
+        self.log = CellLog(self)
         self._preparing: threading.Thread | None = None
 
     @property
@@ -59,6 +66,13 @@ class Session:
 
                 self._reach = Reach(self.client.settings.store_address)
             return self._reach
+
+    def origin(self) -> Origin:
+        """Who works here, and on which commit; looked at again after some seconds."""
+        now, notebook = time.monotonic(), self.identity.notebook
+        if self._origin is None or now - self._origin[0] > _ORIGIN_HOLDS or self._origin[1] != notebook:
+            self._origin = (now, notebook, origin_of(notebook))
+        return self._origin[2]
 
     def before_cell(self, info: Any) -> None:
         """Fetch what the coming cell uses; nothing, while no step has made anything."""

@@ -65,7 +65,7 @@ class StepCell:
         facts = namespace.facts(name, cell)
         inputs = namespace.pack(name, cell, facts, options.inputs)
         environment = self._environment(options, facts, inputs)
-        identity = self._session.identity
+        identity, origin = self._session.identity, self._session.origin()
         return StepRequest(
             notebook=identity.notebook,
             session=identity.session,
@@ -81,6 +81,8 @@ class StepCell:
             private=self._private(inputs, is_elsewhere=environment is not None),
             packages=inputs.packages,
             environment=environment,
+            owner=origin.owner,
+            commit=origin.commit,
         )
 
     def _environment(self, options: StepLine, facts: Facts, inputs: Inputs) -> dict[str, Any] | None:
@@ -158,6 +160,7 @@ class StepCell:
             except KeyboardInterrupt:
                 interrupts += 1
                 (stream.interrupt if interrupts == 1 else stream.cancel)()
+        self._session.log.run = stream.run
         return following.finished, following.worker
 
     def _bind(self, finished: Mapping[str, Any], request: StepRequest) -> None:

@@ -80,6 +80,8 @@ def _add_run(commands: _Commands) -> None:
         help="where the executed notebook goes, also after a failure: a file or an s3:// URL "
         "(default: NAME.executed.ipynb beside it)",
     )
+    run.add_argument("--name", help="what the run is called")
+    run.add_argument("--tag", action="append", default=[], help="a tag for the run; may be repeated")
     run.add_argument("--on", metavar="BACKEND", help="where steps run that do not say: local, kubernetes")
     run.add_argument("--stop-engine", action="store_true", help="stop the engine afterwards, and what it has elsewhere")
 
@@ -178,6 +180,19 @@ def _add_looking_back(commands: _Commands) -> None:
     runs.add_argument("-n", "--limit", type=int, default=20, help="how many (default: 20)")
     runs.add_argument("--notebook", help="only those of this notebook")
     runs.add_argument("--state", help="only those in this state (running, failed, ...)")
+    runs.add_argument("--tag", action="append", help="only those with this tag; may be repeated")
+    runs.add_argument(
+        "--where", metavar="QUERY", help="only those that fit, as in 'metrics.auc > 0.9 and params.depth = 3'"
+    )
+    runs.add_argument("--search", metavar="TEXT", help="only those whose name, notebook, owner or a tag contains this")
+    runs.add_argument("--before", type=int, metavar="RUN", help="only those before this run: the next page")
+    label = _add(commands, "label", "runs:label", "name a run, add tags to it or remove them")
+    label.add_argument("run", type=int)
+    label.add_argument("tags", nargs="*", help="tags to add")
+    label.add_argument(
+        "--remove", action="append", default=[], metavar="TAG", help="a tag to take away; may be repeated"
+    )
+    label.add_argument("--name", help="what the run is called ('' for nothing)")
     show = _add(commands, "show", "runs:show", "show one run and its steps")
     show.add_argument("run", type=int)
     logs = _add(commands, "logs", "runs:logs", "print what a run, or one step of it, has printed")

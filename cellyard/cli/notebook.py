@@ -21,6 +21,7 @@ from traitlets.config import Config
 from cellyard.cli.progress import Progress, make_view
 from cellyard.errors import CellyardError, StoreError, UsageError
 from cellyard.model import TERMINAL
+from cellyard.origin import origin_of
 from cellyard.service.client import EngineClient
 
 __all__ = ["run"]
@@ -40,7 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
         with make_view(progress) as view:
             client = EngineClient(notify=view.say)
             client.ensure()
-            progress.run = client.create_run(notebook=str(path))["id"]
+            labels = {"name": arguments.name, "tags": arguments.tag}
+            origin = origin_of(path, compare=True).to_dict()
+            progress.run = client.create_run(notebook=str(path), **labels, **origin)["id"]
             execution = _Execution(notebook, progress, client.settings.runtime, view.refresh, arguments.on)
             with _following(client, progress, view.refresh, execution.stop):
                 try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -14,16 +14,25 @@ from cellyard.errors import NotFound
 from cellyard.model import format_duration
 from cellyard.service.client import EngineClient
 
-__all__ = ["cancel", "logs", "runs", "show"]
+__all__ = ["cancel", "label", "logs", "runs", "show"]
 
 
 def runs(arguments: argparse.Namespace) -> int:
     """List the latest runs."""
-    found = _client().runs(limit=arguments.limit, notebook=arguments.notebook, state=arguments.state)
+    wanted = {key: getattr(arguments, key) for key in ("notebook", "state", "tag", "where", "search", "before")}
+    found = _client().runs(limit=arguments.limit, **wanted)
     if not found:
-        print("nothing has run yet")
+        print("nothing has run yet" if not any(wanted.values()) else "no run fits")
         return 0
     Console().print(runs_table(found))
+    return 0
+
+
+def label(arguments: argparse.Namespace) -> int:
+    """Name a run; add tags to it, or remove them."""
+    run = _client().label_run(arguments.run, add=arguments.tags, remove=arguments.remove, name=arguments.name)
+    name = f" {run['name']!r}" if run["name"] else ""
+    print(f"run {run['id']}{name}: {', '.join(run['tags']) or 'no tags'}")
     return 0
 
 
@@ -34,6 +43,8 @@ def show(arguments: argparse.Namespace) -> int:
     console = Console()
     console.print(f"run {run['id']}  {run['kind']} of {run['notebook']}  ", end="", highlight=False, markup=False)
     console.print(state_text(run["state"]), _lasted(run))
+    for line in _told(run):
+        print(line)
     console.print(steps_table(steps))
     for step in steps:
         if step["error"]:
@@ -76,6 +87,24 @@ def _print_output(message: Mapping[str, Any]) -> None:
         print(message["text"], end="", file=file, flush=True)
     elif "text/plain" in message.get("data", {}):
         print(message["data"]["text/plain"], flush=True)
+
+
+def _told(run: Mapping[str, Any]) -> Iterator[str]:
+    """What is known of the run beside its steps."""
+    changed = {True: " (changed since)", False: "", None: ""}[run["changed"]]
+    facts = {
+        "name": run["name"],
+        "tags": ", ".join(run["tags"]),
+        "owner": run["owner"],
+        "commit": run["commit"] and run["commit"][:12] + changed,
+        "parameters": ", ".join(f"{key}={value}" for key, value in run["parameters"].items()),
+        "metrics": ", ".join(f"{key}={_short(value)}" for key, value in run["metrics"].items()),
+    }
+    yield from (f"{key}: {value}" for key, value in facts.items() if value)
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _lasted(run: Mapping[str, Any]) -> str:

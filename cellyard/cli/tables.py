@@ -32,12 +32,25 @@ def state_text(state: str) -> Text:
 
 def runs_table(runs: Iterable[Json]) -> Table:
     """One line per run."""
-    table = _table("run", "kind", "state", "when", "seconds", "notebook")
+    table = _table("run", "kind", "state", "when", "seconds", "notebook", "tags")
     for run in runs:
         when = format_duration(max(0.0, round(time.time() - run["created"]))) + " ago"
         seconds = _seconds(run["seconds"])
-        table.add_row(str(run["id"]), run["kind"], state_text(run["state"]), when, seconds, run["notebook"])
+        table.add_row(
+            str(run["id"]),
+            run["kind"],
+            state_text(run["state"]),
+            when,
+            seconds,
+            _called(run),
+            ", ".join(run.get("tags", ())),
+        )
     return table
+
+
+def _called(run: Json) -> str:
+    """The notebook, after the name that somebody gave the run."""
+    return f"{run['name']} ({run['notebook']})" if run.get("name") else str(run["notebook"])
 
 
 def steps_table(steps: Iterable[Json]) -> Table:

@@ -19,6 +19,7 @@ from cellyard.execution.admission import Admission, admit
 from cellyard.execution.hub import EventFilter, Hub, Subscription
 from cellyard.execution.journal import PERIOD, Journal
 from cellyard.execution.live import LiveStep, LiveSteps
+from cellyard.execution.packages import PackageVersions
 from cellyard.execution.recovery import Survivor, recover
 from cellyard.execution.routing import Routes
 from cellyard.execution.runs import OpenRuns
@@ -53,6 +54,7 @@ class Runner:
         self._tell = Teller(hub, journal)
         self.runs = OpenRuns(self._tell, self.steps, self._spawn)
         self._routes = routes
+        self._packages = PackageVersions()
         self._opening: dict[str, asyncio.Future[LiveStep]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -190,9 +192,12 @@ class Runner:
     # -- from request to submission
 
     async def _open(self, request: StepRequest, admission: Admission, handle: str, backend: Backend) -> LiveStep:
+        packages = self._packages.known(request)
         opened = await self.journal.write(
-            lambda records: records.open_step(request, resources=admission.resources, token=handle)
+            lambda records: records.open_step(request, resources=admission.resources, token=handle, packages=packages)
         )
+        if packages is None:
+            self._spawn(self._packages.note(self.journal, opened.step_id, request.packages))
         return LiveStep(
             handle=handle,
             request=request,
@@ -238,6 +243,8 @@ class Runner:
         number = {"number": message["number"]} if "number" in message else {}
         if kind == "output":
             self._tell.step(live, "output", {**message["message"], **number})
+        elif kind == "logged":
+            self._tell.step(live, "logged", {"entries": message["entries"], **number})
         elif kind == "note":
             self._tell.note(live, str(message["text"]))
         elif kind == "memory":

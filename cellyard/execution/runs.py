@@ -36,10 +36,23 @@ class OpenRuns:
     def __contains__(self, run: object) -> bool:
         return run in self._open
 
-    async def create(self, *, kind: str, notebook: str, session: str, owner_pid: int | None) -> int:
-        """Open a run. Raises RecordsLocked."""
+    async def create(
+        self,
+        *,
+        kind: str,
+        notebook: str,
+        session: str,
+        owner_pid: int | None,
+        origin: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Open a run; ``origin`` are the fields of a RunOrigin. Raises RecordsLocked."""
+        from cellyard.records import RunOrigin
+
+        known = RunOrigin(**origin) if origin else None
         run = await self._teller.journal.write(
-            lambda records: records.create_run(kind=kind, notebook=notebook, session=session, owner_pid=owner_pid)
+            lambda records: records.create_run(
+                kind=kind, notebook=notebook, session=session, owner_pid=owner_pid, origin=known
+            )
         )
         self.adopt(run, owner_pid)
         self._teller.run(run, {"state": "running"})

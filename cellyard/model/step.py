@@ -22,6 +22,8 @@ class StepRequest:
     to the engine. ``packages`` are the top-level modules that the notebook has imported.
     ``environment`` is what the step needs where the kernel's machine is out of reach (opaque here, see
     ``cellyard.environment``); None: it runs on the kernel's machine.
+    ``owner`` is who asks for it and ``commit`` what is checked out where the notebook is; a run that is opened for the
+    step has them.
     ``private`` (base64) is process state with the user's environment: it is handed to the worker and shown
     in no record, log or repr.
     """
@@ -40,6 +42,8 @@ class StepRequest:
     private: str = field(default="", repr=False)
     packages: tuple[str, ...] = ()
     environment: dict[str, Any] | None = None
+    owner: str | None = None
+    commit: str | None = None
 
     @property
     def resources(self) -> Resources:

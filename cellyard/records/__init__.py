@@ -4,6 +4,8 @@ Records        everything known of runs, steps, attempts and events; :func:`open
 RunRecord, StepRecord, AttemptRecord, Event    what reading gives
 EventRow, AttemptEnd    what writing takes; EventLike is the shape of anything that can be written as an event
 OpenedStep, LostWork    what some writing answers
+RunFilter      which runs are wanted
+RunOrigin, MetricPoint    who started a run and from what; one value that a run has logged
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ from cellyard.records.rows import (
     EventLike,
     EventRow,
     LostWork,
+    MetricPoint,
     OpenedStep,
+    RunOrigin,
     RunRecord,
     StepRecord,
 )
+from cellyard.records.search import RunFilter
 
 __all__ = [
     "AttemptEnd",
@@ -28,8 +33,11 @@ __all__ = [
     "EventLike",
     "EventRow",
     "LostWork",
+    "MetricPoint",
     "OpenedStep",
     "Records",
+    "RunFilter",
+    "RunOrigin",
     "RunRecord",
     "StepRecord",
     "open_records",

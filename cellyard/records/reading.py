@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
@@ -11,6 +11,8 @@ from cellyard.errors import NotFound
 from cellyard.model import TERMINAL, Resources, RunState, StepLine, StepState
 from cellyard.records.rows import AttemptRecord, Event, RunRecord, StepRecord
 from cellyard.records.schema import attempts, events, runs, steps
+from cellyard.records.search import RunFilter, matching
+from cellyard.records.tracking import metrics_of, parameters_of, tags_of
 
 if TYPE_CHECKING:
     # SQLAlchemy 2.1 types each column of a row; 2.0 could not even evaluate this.
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "attempts_of",
     "events_since",
+    "figures_of",
     "last_seq",
     "last_step",
     "latest_steps",
@@ -40,6 +43,11 @@ _STEP_OF_TOKEN = (
 )
 _STEPS_OF = select(steps).where(steps.c.run_id == bindparam("key")).order_by(steps.c.position, steps.c.id)
 _ATTEMPTS_OF = select(attempts).where(attempts.c.step_id == bindparam("key")).order_by(attempts.c.number)
+_LOGGED = (
+    select(events.c.step, events.c.content)
+    .where(events.c.run_id == bindparam("key"), events.c.kind == "logged")
+    .order_by(events.c.seq)
+)
 _LAST_SEQ = select(func.max(events.c.seq))
 _OPEN_RUNS = select(runs).where(runs.c.state.not_in(sorted(TERMINAL))).order_by(runs.c.id)
 _RUN_OF_STEP = select(steps.c.run_id).where(steps.c.id == bindparam("step")).scalar_subquery()
@@ -65,17 +73,12 @@ def run_by_id(connection: Connection, run_id: int) -> RunRecord:
     found = connection.execute(_RUN, {"key": run_id}).one_or_none()
     if found is None:
         raise NotFound(what=f"run {run_id}", hint="`cellyard runs` shows the runs that there are.")
-    return _run(found)
+    return _runs(connection, [found])[0]
 
 
-def runs_matching(connection: Connection, *, limit: int, notebook: str | None, state: str | None) -> list[RunRecord]:
+def runs_matching(connection: Connection, wanted: RunFilter, *, limit: int) -> list[RunRecord]:
     """The newest first."""
-    query = select(runs).order_by(runs.c.id.desc()).limit(limit)
-    if notebook is not None:
-        query = query.where(runs.c.notebook == notebook)
-    if state is not None:
-        query = query.where(runs.c.state == state)
-    return [_run(row) for row in connection.execute(query)]
+    return _runs(connection, connection.execute(matching(wanted, limit)).all())
 
 
 def last_number(connection: Connection, step_id: int, attempt: int) -> int:
@@ -90,7 +93,7 @@ def last_number(connection: Connection, step_id: int, attempt: int) -> int:
 
 def open_runs(connection: Connection) -> list[RunRecord]:
     """Those that have not ended, the oldest first."""
-    return [_run(row) for row in connection.execute(_OPEN_RUNS)]
+    return _runs(connection, connection.execute(_OPEN_RUNS).all())
 
 
 def step_by_id(connection: Connection, step_id: int) -> StepRecord:
@@ -156,6 +159,16 @@ def events_since(
     return [_event(row) for row in connection.execute(query)]
 
 
+def figures_of(connection: Connection, run_id: int) -> list[dict[str, Any]]:
+    """What events of the kind "logged" say of figures, in their order."""
+    return [
+        {"name": entry["name"], "data": entry["data"], "time": entry.get("time"), "step": step}
+        for step, content in connection.execute(_LOGGED, {"key": run_id})
+        for entry in content["entries"]
+        if entry["what"] == "figure"
+    ]
+
+
 def last_seq(connection: Connection) -> int:
     """The highest number of any event; 0 when there are none."""
     return connection.execute(_LAST_SEQ).scalar() or 0
@@ -168,11 +181,26 @@ def _one_step(connection: Connection, query: Select[Any], key: object, what: str
     return _step(found)
 
 
-def _run(row: _Row) -> RunRecord:
+def _runs(connection: Connection, rows: Sequence[_Row]) -> list[RunRecord]:
+    """The records of these rows, with what is kept of them in other tables."""
+    keys = [row.id for row in rows]
+    if not keys:
+        return []
+    tags, parameters, metrics = tags_of(connection, keys), parameters_of(connection, keys), metrics_of(connection, keys)
+    return [
+        _run(row, tuple(tags.get(row.id, ())), parameters=parameters.get(row.id, {}), metrics=metrics.get(row.id, {}))
+        for row in rows
+    ]
+
+
+def _run(
+    row: _Row, tags: tuple[str, ...], *, parameters: Mapping[str, Any], metrics: Mapping[str, float | str]
+) -> RunRecord:
     values = dict(row._mapping)
     values["state"] = RunState(row.state)
     values["history"] = tuple(row.history.split())
-    return RunRecord(**values)
+    values["commit"], values["changed"] = values.pop("git_commit"), values.pop("git_changed")
+    return RunRecord(**values, tags=tags, parameters=parameters, metrics=metrics)
 
 
 def _step(row: _Row) -> StepRecord:

@@ -13,8 +13,9 @@ from typing import Any, Self
 
 from cellyard.errors import WorkerLost
 from cellyard.model import Resources, RunState, StepRequest, StepState
-from cellyard.records import reading, writing
+from cellyard.records import reading, tracking, writing
 from cellyard.records.database import Database
+from cellyard.records.preparing import is_prepared, prepare
 from cellyard.records.rows import (
     AttemptEnd,
     AttemptRecord,
@@ -22,11 +23,13 @@ from cellyard.records.rows import (
     EventLike,
     EventRow,
     LostWork,
+    MetricPoint,
     OpenedStep,
+    RunOrigin,
     RunRecord,
     StepRecord,
 )
-from cellyard.records.schema import is_prepared, prepare
+from cellyard.records.search import RunFilter
 
 __all__ = ["BUSY_TIMEOUT", "Records", "open_records"]
 
@@ -37,7 +40,7 @@ BUSY_TIMEOUT = 5.0
 def open_records(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Records:
     """The records behind an SQLAlchemy URL; a file, its folder and the tables are made where missing.
 
-    Raises RecordsError when the database cannot be used or was written by another schema version, and
+    Raises RecordsError when the database cannot be used or was written by a newer schema version, and
     RecordsLocked when tables have to be made and another process holds the database.
     """
     database = Database(url, busy_timeout=busy_timeout)
@@ -84,14 +87,35 @@ class Records:
         session: str,
         owner_pid: int | None = None,
         state: str | None = None,
+        origin: RunOrigin | None = None,
     ) -> int:
         """A new run's id. ``kind`` is "cell" (queued until its step runs) or "notebook" (running at once, for
         its owner drives it); ``state`` says otherwise."""
         first = RunState(state) if state else RunState.RUNNING if kind == "notebook" else RunState.QUEUED
         with self._database.write() as connection:
             return writing.insert_run(
-                connection, kind=kind, notebook=notebook, session=session, state=first, owner_pid=owner_pid
+                connection,
+                kind=kind,
+                notebook=notebook,
+                session=session,
+                state=first,
+                owner_pid=owner_pid,
+                origin=origin,
             )
+
+    def create_ended_run(self, *, notebook: str, session: str, owner: str | None, commit: str | None) -> int:
+        """The id of a run without steps, which is over: what a plain cell logs has its place there."""
+        with self._database.write() as connection:
+            run_id = writing.insert_run(
+                connection,
+                kind="cell",
+                notebook=notebook,
+                session=session,
+                state=RunState.RUNNING,
+                origin=RunOrigin(owner=owner, commit=commit),
+            )
+            writing.move_run(connection, run_id, RunState.SUCCEEDED, None)
+            return run_id
 
     def create_step(
         self,
@@ -106,10 +130,18 @@ class Records:
         with self._database.write() as connection:
             return writing.insert_step(connection, run_id, request, position=position, resources=resources)
 
-    def open_step(self, request: StepRequest, *, token: str, resources: Resources | None = None) -> OpenedStep:
-        """Run (unless the request joins one), step and first attempt in one commit. Raises NotFound."""
+    def open_step(
+        self,
+        request: StepRequest,
+        *,
+        token: str,
+        resources: Resources | None = None,
+        packages: Mapping[str, str] | None = None,
+    ) -> OpenedStep:
+        """Run (unless the request joins one), step and first attempt in one commit. ``packages``: the versions that it
+        has, where they are known already. Raises NotFound."""
         with self._database.write() as connection:
-            return writing.open_step(connection, request, token=token, resources=resources)
+            return writing.open_step(connection, request, token=token, resources=resources, packages=packages)
 
     def start_attempt(self, step_id: int, token: str) -> int:
         """A further attempt's number; the step is queued, and from now on only this token may commit. An
@@ -185,17 +217,46 @@ class Records:
         with self._database.write() as connection:
             return writing.append_events(connection, events)
 
+    # -- what people say of runs
+
+    def label_run(
+        self, run_id: int, *, add: Collection[str] = (), remove: Collection[str] = (), name: str | None = None
+    ) -> RunRecord:
+        """The run with these tags added and removed, and with that name, if one is given (an empty one takes the name
+        away). Raises NotFound."""
+        with self._database.write() as connection:
+            reading.run_by_id(connection, run_id)
+            tracking.tag(connection, run_id, add=add, remove=remove)
+            if name is not None:
+                tracking.describe(connection, run_id, name or None)
+            return reading.run_by_id(connection, run_id)
+
+    def note_packages(self, step_id: int, packages: Mapping[str, str]) -> None:
+        """The step had these versions of packages."""
+        with self._database.write() as connection:
+            tracking.note_packages(connection, step_id, packages)
+
     # -- reading
+
+    def figures(self, run_id: int) -> list[dict[str, Any]]:
+        """The figures that a run has logged, in order: name, data by type, time, step."""
+        with self._database.read() as connection:
+            return reading.figures_of(connection, run_id)
+
+    def metric_points(self, run_id: int) -> list[MetricPoint]:
+        """All values of all metrics of a run, by name and in the order in which they were logged."""
+        with self._database.read() as connection:
+            return tracking.metric_points_of(connection, run_id)
 
     def run(self, run_id: int) -> RunRecord:
         """Raises NotFound."""
         with self._database.read() as connection:
             return reading.run_by_id(connection, run_id)
 
-    def runs(self, limit: int = 50, *, notebook: str | None = None, state: str | None = None) -> list[RunRecord]:
-        """The newest first."""
+    def runs(self, limit: int = 50, wanted: RunFilter | None = None) -> list[RunRecord]:
+        """Those that fit, the newest first."""
         with self._database.read() as connection:
-            return reading.runs_matching(connection, limit=limit, notebook=notebook, state=state)
+            return reading.runs_matching(connection, wanted or RunFilter(), limit=limit)
 
     def open_runs(self) -> list[RunRecord]:
         """The runs that have not ended, the oldest first."""

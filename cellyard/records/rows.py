@@ -7,7 +7,7 @@ what writing takes. Times are seconds since 1970, memory is bytes. Every ``to_di
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, Self
 
 from cellyard.model import Resources, RunState, StepLine, StepState, is_terminal
@@ -19,7 +19,9 @@ __all__ = [
     "EventLike",
     "EventRow",
     "LostWork",
+    "MetricPoint",
     "OpenedStep",
+    "RunOrigin",
     "RunRecord",
     "StepRecord",
 ]
@@ -47,11 +49,40 @@ class _Lasting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunOrigin:
+    """Who started a run, from which state of the code, and what it is called."""
+
+    name: str | None = None
+    owner: str | None = None
+    commit: str | None = None
+    changed: bool | None = None
+    tags: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricPoint:
+    """One value of a metric, as it was logged. ``at`` is where on its curve, if that was said."""
+
+    name: str
+    value: float | str
+    at: float | None
+    time: float
+    step_id: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The point as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord(_Lasting):
     """One run: of a single cell (``kind`` "cell") or of a notebook ("notebook").
 
     ``history`` is every state it has had, the present one last. ``owner_pid`` is the process that drives a
-    notebook's run. ``error`` is None or at least {"type", "message"}.
+    notebook's run. ``error`` is None or at least {"type", "message"}. ``name`` is what somebody called it, ``owner``
+    who started it, ``commit`` what was checked out where its notebook is, and ``changed`` whether the notebook differed
+    from that. ``metrics`` have their last values; what is no finite number is told in a word ("nan").
     """
 
     id: int
@@ -65,12 +96,20 @@ class RunRecord(_Lasting):
     finished: float | None = None
     owner_pid: int | None = None
     error: dict[str, Any] | None = None
+    name: str | None = None
+    owner: str | None = None
+    commit: str | None = None
+    changed: bool | None = None
+    tags: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float | str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON, with ``seconds``."""
         return asdict(self) | {
             "state": str(self.state),
             "history": list(self.history),
+            "tags": list(self.tags),
             "seconds": self.seconds,
         }
 
@@ -80,6 +119,7 @@ class RunRecord(_Lasting):
         known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
         known["state"] = RunState(data["state"])
         known["history"] = tuple(data["history"])
+        known["tags"] = tuple(data.get("tags") or ())
         return cls(**known)
 
 
@@ -89,6 +129,7 @@ class StepRecord(_Lasting):
 
     ``resources`` is what it was given (after capping), ``options`` what its line asked for. ``attempt`` is the
     newest attempt's number (0: none yet) and ``token`` its token. ``peak_memory`` is the most of any attempt.
+    ``packages`` are the versions of what the notebook had imported, and Python's own.
     """
 
     id: int
@@ -116,6 +157,7 @@ class StepRecord(_Lasting):
     cpu_seconds: float | None = None
     pid: int | None = None
     worker: str | None = None
+    packages: dict[str, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The step as JSON, with ``seconds``."""

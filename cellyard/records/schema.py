@@ -1,12 +1,12 @@
-"""The schema: tables, indexes and their version. Imports SQLAlchemy Core; executes only :func:`prepare`."""
+"""The schema: tables, indexes and their version. Imports SQLAlchemy Core; executes nothing."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
-    Connection,
     Float,
     ForeignKey,
     Index,
@@ -16,16 +16,25 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    func,
-    inspect,
-    select,
 )
 
-from cellyard.errors import RecordsError
+__all__ = [
+    "SCHEMA_VERSION",
+    "artifact_links",
+    "attempts",
+    "events",
+    "metadata",
+    "metric_points",
+    "run_metrics",
+    "run_parameters",
+    "run_tags",
+    "runs",
+    "schema_version",
+    "steps",
+]
 
-__all__ = ["SCHEMA_VERSION", "attempts", "events", "is_prepared", "metadata", "prepare", "runs", "steps"]
-
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Changes with every table, column or index that is added here; ``preparing`` adds them to older records."""
 
 metadata = MetaData()
 
@@ -48,8 +57,14 @@ runs = Table(
     Column("finished", Float(53)),
     Column("owner_pid", Integer),
     Column("error", _JSON),
+    Column("name", Text),
+    Column("owner", Text),
+    Column("git_commit", String(64)),
+    Column("git_changed", Boolean),
     Index("runs_by_notebook", "notebook", "id"),
     Index("runs_by_state", "state"),
+    Index("runs_by_name", "name", "id"),
+    Index("runs_by_session", "session", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -81,6 +96,7 @@ steps = Table(
     Column("cpu_seconds", Float(53)),
     Column("pid", Integer),
     Column("worker", Text),
+    Column("packages", _JSON),
     Index("steps_by_run", "run_id", "position"),
     Index("steps_by_name", "name", "id"),
     Index("steps_by_state", "state"),
@@ -125,40 +141,57 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
-_PREPARING = 0x63656C6C
-"""The key of the lock under which tables are made: any number that others are unlikely to use."""
+run_tags = Table(
+    "run_tags",
+    metadata,
+    Column("tag", String(200), primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    Index("run_tags_by_run", "run_id"),
+)
 
+# A parameter is kept as it is, and beside it in the two forms by which runs are looked for.
+run_parameters = Table(
+    "run_parameters",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    Column("name", String(200), primary_key=True),
+    Column("value", _JSON),
+    Column("text", Text, nullable=False),
+    Column("number", Float(53)),
+)
 
-def is_prepared(connection: Connection) -> bool:
-    """Whether the database has this version of the tables; nothing is written.
+# The last value of each metric; ``metric_points`` has all of them. What is no finite number is told in words.
+run_metrics = Table(
+    "run_metrics",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    Column("name", String(200), primary_key=True),
+    Column("value", Float(53)),
+    Column("word", String(8)),
+)
 
-    Raises RecordsError for the tables of a version that is not this one.
-    """
-    if not inspect(connection).has_table(schema_version.name):
-        return False
-    found = connection.execute(schema_version.select()).scalar()
-    if found is None:
-        return False
-    if found != SCHEMA_VERSION:
-        raise RecordsError(_mismatch(found))
-    return True
+metric_points = Table(
+    "metric_points",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("step_id", Integer),
+    Column("position", Float(53)),
+    Column("value", Float(53)),
+    Column("word", String(8)),
+    Column("time", Float(53), nullable=False),
+    Index("metric_points_by_run", "run_id", "name", "id"),
+)
 
-
-def prepare(connection: Connection) -> None:
-    """Make the tables where they are missing. To be called in a transaction that writes, so that of two
-    processes that open new records at once, the second finds them made."""
-    if connection.dialect.name == "postgresql":
-        # SQLite's transactions wait for each other when they begin; here two would both find nothing.
-        connection.execute(select(func.pg_advisory_xact_lock(_PREPARING)))
-    if is_prepared(connection):
-        return
-    metadata.create_all(connection)
-    connection.execute(schema_version.insert(), {"version": SCHEMA_VERSION})
-
-
-def _mismatch(found: int) -> str:
-    age = "a newer" if found > SCHEMA_VERSION else "an older"
-    return (
-        f"the records were written by {age} cellyard (schema {found}; this one reads {SCHEMA_VERSION}). "
-        "Use that cellyard, or set CELLYARD_RECORDS to another database."
-    )
+# Which step read or made which artifact, and under which name.
+artifact_links = Table(
+    "artifact_links",
+    metadata,
+    Column("step_id", ForeignKey("steps.id"), primary_key=True, autoincrement=False),
+    Column("role", String(4), primary_key=True),
+    Column("artifact", String(80), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Index("artifact_links_by_artifact", "artifact", "role", "step_id"),
+    Index("artifact_links_by_name", "name", "role", "step_id"),
+)

@@ -7,15 +7,18 @@ transaction is undone.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from cellyard.errors import NotFound
 from cellyard.model import Resources, RunState, StepRequest, StepState, check_move, is_terminal
-from cellyard.records.rows import AttemptEnd, EventLike, OpenedStep
-from cellyard.records.schema import attempts, events, runs, steps
+from cellyard.records.event_rows import append_events
+from cellyard.records.links import link
+from cellyard.records.rows import AttemptEnd, OpenedStep, RunOrigin
+from cellyard.records.schema import attempts, runs, steps
+from cellyard.records.tracking import write_origin
 
 if TYPE_CHECKING:
     # SQLAlchemy 2.1 types each column of a row; 2.0 could not even evaluate this.
@@ -38,11 +41,6 @@ __all__ = [
 _INSERT_RUN = insert(runs)
 _INSERT_STEP = insert(steps)
 _INSERT_ATTEMPT = insert(attempts)
-_INSERT_EVENTS = insert(events)
-_NUMBERED_EVENTS = insert(events).returning(events.c.seq, sort_by_parameter_order=True)
-_CONTINUE_NUMBERS = select(
-    func.setval(func.pg_get_serial_sequence("events", "seq"), select(func.max(events.c.seq)).scalar_subquery())
-)
 _RUN = select(runs.c.id, runs.c.state, runs.c.history, runs.c.started).where(runs.c.id == bindparam("key"))
 _STEP_COLUMNS = (
     steps.c.id,
@@ -75,10 +73,12 @@ def insert_run(
     session: str,
     state: RunState,
     owner_pid: int | None = None,
+    origin: RunOrigin | None = None,
 ) -> int:
     """A new run's id."""
     check_move((), state)
     now = time.time()
+    origin = origin or RunOrigin()
     values = {
         "kind": kind,
         "notebook": notebook,
@@ -88,8 +88,15 @@ def insert_run(
         "created": now,
         "started": now if state is RunState.RUNNING else None,
         "owner_pid": owner_pid,
+        "name": origin.name,
+        "owner": origin.owner,
+        "git_commit": origin.commit,
+        "git_changed": origin.changed,
     }
-    return _new_id(connection.execute(_INSERT_RUN, values))
+    run_id = _new_id(connection.execute(_INSERT_RUN, values))
+    if origin.tags or origin.parameters:
+        write_origin(connection, run_id, origin)
+    return run_id
 
 
 def insert_step(
@@ -99,6 +106,7 @@ def insert_step(
     *,
     position: int | None = None,
     resources: Resources | None = None,
+    packages: Mapping[str, str] | None = None,
 ) -> int:
     """A new step's id, in a run that is open. ``position`` None: after the run's other steps.
 
@@ -109,15 +117,20 @@ def insert_step(
         check_move(run.history.split(), RunState.RUNNING, what=f"run {run_id}")
     if position is None:
         position = connection.execute(_NEXT_POSITION, {"key": run_id}).scalar_one()
-    return _new_step(connection, run_id, request, position, resources)
+    return _new_step(connection, run_id, request, position, resources, packages)
 
 
 def open_step(
-    connection: Connection, request: StepRequest, *, token: str, resources: Resources | None = None
+    connection: Connection,
+    request: StepRequest,
+    *,
+    token: str,
+    resources: Resources | None = None,
+    packages: Mapping[str, str] | None = None,
 ) -> OpenedStep:
     """A step with its first attempt; with a run of its own unless the request names one."""
     if request.run is not None:
-        step_id = insert_step(connection, request.run, request, resources=resources)
+        step_id = insert_step(connection, request.run, request, resources=resources, packages=packages)
         run_id = request.run
     else:
         run_id = insert_run(
@@ -126,8 +139,9 @@ def open_step(
             notebook=request.notebook,
             session=request.session,
             state=RunState.QUEUED,
+            origin=RunOrigin(owner=request.owner, commit=request.commit),
         )
-        step_id = _new_step(connection, run_id, request, 0, resources)
+        step_id = _new_step(connection, run_id, request, 0, resources, packages)
     _new_attempt(connection, step_id, number=1, token=token)
     return OpenedStep(run_id, step_id)
 
@@ -212,24 +226,6 @@ def move_run(connection: Connection, run_id: int, state: RunState, error: Mappin
     return True
 
 
-def append_events(connection: Connection, rows: Iterable[EventLike]) -> list[int]:
-    """The events' numbers, in their order. Either all of them carry numbers or none does."""
-    given = list(rows)
-    if not given:
-        return []
-    values = [_event_values(row) for row in given]
-    numbers = [row.seq for row in given if row.seq is not None]
-    if numbers:
-        connection.execute(
-            _INSERT_EVENTS, [{**value, "seq": row.seq} for value, row in zip(values, given, strict=True)]
-        )
-        if connection.dialect.name == "postgresql":
-            # Its sequence does not know of numbers that were given; SQLite goes on from the highest by itself.
-            connection.execute(_CONTINUE_NUMBERS)
-        return numbers
-    return list(connection.execute(_NUMBERED_EVENTS, values).scalars())
-
-
 def step_by_id(connection: Connection, step_id: int) -> _Row:
     """The part of a step that changes are made by. Raises NotFound."""
     found = connection.execute(_STEP, {"key": step_id}).one_or_none()
@@ -259,7 +255,12 @@ def _current(connection: Connection, token: str) -> tuple[_Row, _Row] | None:
 
 
 def _new_step(
-    connection: Connection, run_id: int, request: StepRequest, position: int, resources: Resources | None
+    connection: Connection,
+    run_id: int,
+    request: StepRequest,
+    position: int,
+    resources: Resources | None,
+    packages: Mapping[str, str] | None,
 ) -> int:
     values = {
         "run_id": run_id,
@@ -278,8 +279,11 @@ def _new_step(
         "outputs": [],
         "created": time.time(),
         "attempt": 0,
+        "packages": packages and dict(packages),
     }
-    return _new_id(connection.execute(_INSERT_STEP, values))
+    step_id = _new_id(connection.execute(_INSERT_STEP, values))
+    link(connection, step_id, "in", request.inputs)
+    return step_id
 
 
 def _new_attempt(connection: Connection, step_id: int, *, number: int, token: str) -> None:
@@ -316,6 +320,7 @@ def _end_step_row(
     peaks = [peak for peak in (step.peak_memory, end.peak_memory) if peak is not None]
     whole = {**facts, "outputs": [dict(each) for each in end.outputs], "peak_memory": max(peaks, default=None)}
     _change_step(connection, step, through, whole)
+    link(connection, step.id, "out", end.outputs)
     run = _run_by_id(connection, step.run_id) if end.ends_run or len(through) > 1 else None
     if run is None:
         return
@@ -350,19 +355,6 @@ def _moved(history: str, states: Sequence[RunState | StepState], what: str) -> V
         check_move(path, state, what=what)
         path.append(str(state))
     return {"state": path[-1], "history": " ".join(path)}
-
-
-def _event_values(row: EventLike) -> Values:
-    # The private part of an end is process state with the user's environment: for the wire alone.
-    return {
-        "run_id": row.run,
-        "step": row.step,
-        "step_id": row.step_id,
-        "attempt": row.attempt,
-        "time": row.time,
-        "kind": row.kind,
-        "content": {key: value for key, value in row.content.items() if key != "private"},
-    }
 
 
 def _new_id(result: Any) -> int:

@@ -19,9 +19,9 @@ from cellyard.errors import (
     StepCancelled,
     UsageError,
 )
+from cellyard.service import routes, routes_finding
 from cellyard.service.engine import Engine
 from cellyard.service.pipeline_routes import router as pipelines
-from cellyard.service.routes import router
 from cellyard.service.views import views
 
 __all__ = ["STATUS", "make_app"]
@@ -51,9 +51,8 @@ def make_app(engine: Engine) -> FastAPI:
     app.add_exception_handler(CellyardError, refuse)
     app.add_exception_handler(RequestValidationError, refuse_shape)
     app.state.engine = engine
-    app.include_router(router)
-    app.include_router(views)
-    app.include_router(pipelines)
+    for family in (routes.router, routes_finding.router, views, pipelines):
+        app.include_router(family)
     return app
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -112,12 +112,18 @@ class EngineClient:
     # -- runs
 
     def create_run(
-        self, *, kind: str = "notebook", notebook: str, session: str = "", owner_pid: int | None = None
+        self,
+        *,
+        kind: str = "notebook",
+        notebook: str,
+        session: str = "",
+        owner_pid: int | None = None,
+        **origin: Any,
     ) -> Json:
         """Open a run that later steps join. It is lost when the process ``owner_pid`` (default: this one) ends
-        without finishing it."""
+        without finishing it. ``origin``: name, owner, commit, changed, tags, parameters."""
         owner = os.getpid() if owner_pid is None else owner_pid
-        body = {"kind": kind, "notebook": notebook, "session": session, "owner_pid": owner}
+        body = {"kind": kind, "notebook": notebook, "session": session, "owner_pid": owner, **origin}
         run: Json = self._call("POST", "/v1/runs", body)
         return run
 
@@ -131,11 +137,30 @@ class EngineClient:
         found: Json = self._call("POST", f"/v1/runs/{run}/cancel")
         return found
 
-    def runs(self, *, limit: int = 50, notebook: str | None = None, state: str | None = None) -> list[Json]:
-        """The latest runs, newest first."""
-        wanted = {"limit": limit, "notebook": notebook, "state": state}
-        found: list[Json] = self._call("GET", "/v1/runs" + _query(wanted))["runs"]
+    def runs(self, *, limit: int = 50, **wanted: Any) -> list[Json]:
+        """The latest runs that fit, newest first. ``wanted``: notebook, state, tag (one or several), where, search, and
+        before (a run's number) for the page after that run. Raises UsageError for a query that is not understood."""
+        found: list[Json] = self._call("GET", "/v1/runs" + _query({"limit": limit, **wanted}))["runs"]
         return found
+
+    def label_run(
+        self, run: int, *, add: Sequence[str] = (), remove: Sequence[str] = (), name: str | None = None
+    ) -> Json:
+        """Add tags, remove tags, give a name (an empty one takes it away); the run as it is then. Raises NotFound."""
+        body = {"add": list(add), "remove": list(remove), "name": name}
+        found: Json = self._call("PATCH", f"/v1/runs/{run}", body)
+        return found
+
+    def logged(self, run: int) -> Json:
+        """What a run has logged: parameters, metrics (all their points), figures. Raises NotFound."""
+        found: Json = self._call("GET", f"/v1/runs/{run}/logged")
+        return found
+
+    def log(self, entries: Sequence[Mapping[str, Any]], *, run: int | None = None, **origin: Any) -> int:
+        """Add to what a run has logged. Without a run one is opened, of ``origin`` (notebook, session, owner, commit),
+        which is over at once. Returns the run."""
+        body = {"entries": list(entries), "run": run, **origin}
+        return int(self._call("POST", "/v1/logged", body)["run"])
 
     def run(self, run: int) -> Json:
         """One run. Raises NotFound."""
@@ -283,4 +308,4 @@ class StepStream(EventStream):
 
 
 def _query(wanted: Mapping[str, Any]) -> str:
-    return "?" + urlencode({key: value for key, value in wanted.items() if value is not None})
+    return "?" + urlencode({key: value for key, value in wanted.items() if value is not None}, doseq=True)

@@ -65,6 +65,10 @@ class Engine:
         if self.state in ("draining", "stopping"):
             raise EngineLeaving(running=len(self.runner.steps))
 
+    def tell_logged(self, run: int, entries: list[dict[str, Any]]) -> None:
+        """A run says of itself, in a plain cell; followers hear it now, and the records have it soon."""
+        self.journal.note(self.hub.publish("logged", {"entries": entries}, run=run))
+
     def facts(self) -> dict[str, Any]:
         """What the engine says of itself."""
         return {

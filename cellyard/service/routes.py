@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from cellyard.errors import UsageError
 from cellyard.execution.hub import Event, EventFilter
 from cellyard.model import TERMINAL, StepRequest
+from cellyard.service.asked import Json, Ready, Serving
 from cellyard.service.engine import Engine
 from cellyard.service.events import EventResponse, Reading
 
 __all__ = ["router"]
 
-Json = dict[str, Any]
 router = APIRouter()
-
-
-async def engine_of(request: Request) -> Engine:
-    """The engine that this application serves."""
-    engine: Engine = request.app.state.engine
-    return engine
-
-
-async def ready_engine(request: Request) -> Engine:
-    """The engine, once its records are open."""
-    engine = await engine_of(request)
-    await engine.ready()
-    return engine
-
-
-Serving = Annotated[Engine, Depends(engine_of)]
-Ready = Annotated[Engine, Depends(ready_engine)]
 
 
 class StopRequest(BaseModel):
@@ -52,6 +35,12 @@ class RunRequest(BaseModel):
     notebook: str
     session: str = ""
     owner_pid: int | None = None
+    name: str | None = None
+    owner: str | None = None
+    commit: str | None = None
+    changed: bool | None = None
+    tags: list[str] = Field(default_factory=list)
+    parameters: Json = Field(default_factory=dict)
 
 
 class FinishRequest(BaseModel):
@@ -123,21 +112,10 @@ async def notebook_steps(engine: Ready, notebook: str) -> JSONResponse:
 async def create(engine: Ready, wanted: RunRequest) -> JSONResponse:
     """Open a run that steps join."""
     engine.check_taking()
-    run = await engine.runner.runs.create(**wanted.model_dump())
+    facts = wanted.model_dump()
+    own = {key: facts.pop(key) for key in ("kind", "notebook", "session", "owner_pid")}
+    run = await engine.runner.runs.create(**own, origin=facts)
     return JSONResponse(await _run(engine, run))
-
-
-@router.get("/v1/runs")
-async def runs(
-    engine: Ready,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
-    notebook: str | None = None,
-    state: str | None = None,
-) -> JSONResponse:
-    """The latest runs, newest first, each with the names and states of its steps."""
-    found = await engine.runner.journal.read(lambda records: records.runs(limit=limit, notebook=notebook, state=state))
-    names = await engine.runner.journal.read(lambda records: records.step_names([run.id for run in found]))
-    return JSONResponse({"runs": [run.to_dict() | {"steps": names.get(run.id, [])} for run in found]})
 
 
 @router.get("/v1/runs/{run}")

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from cellyard.execution.live import LiveStep
 from cellyard.model.step_line import parse_step_line
 from cellyard.model.step_options import OPTIONS
-from cellyard.service.routes import Ready, Serving
+from cellyard.service.asked import Ready, Serving
 
 __all__ = ["views"]
 

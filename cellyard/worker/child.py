@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from cellyard import logged
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.held import HeldState, put_back
@@ -113,6 +114,7 @@ class _Step:
         self._shell.connect(self._channel)
         Asking(self._channel, self._private.get("no_input", "nobody waits for it who could be asked")).install()
         forward_comms(self._channel)
+        logged.use(self._channel.log)
         self._shell.colors = self._private.get("colors", "neutral")
         self._shell.step_source = self.request["source"]
         self._shell.line_offset = self._private.get("line_offset", 1)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cellyard.errors import UsageError
 from cellyard.worker.bundles import as_json
 from cellyard.worker.link import send_blocking
 
@@ -25,6 +26,7 @@ __all__ = ["Channel", "DescriptorCapture", "StreamWriter"]
 
 GATHER_SECONDS = 0.02
 LARGE_TEXT = 64 << 10
+MOST_LOGGED = 500
 _PIPE_BYTES = 256 << 10
 
 
@@ -36,6 +38,7 @@ class Channel:
         self._lock = threading.RLock()
         self._pending: list[tuple[str, str]] = []
         self._pending_size = 0
+        self._logged: list[dict[str, Any]] = []
         self._last_sent = 0.0
         self._wake = threading.Event()
         self._flusher: threading.Thread | None = None
@@ -82,12 +85,29 @@ class Channel:
                 self._start_flusher()
                 self._wake.set()
 
+    def log(self, entry: dict[str, Any]) -> None:
+        """Something that the run says of itself; sent with others, within the time in which text is gathered."""
+        if os.getpid() != self._owner:
+            raise UsageError(
+                "what a run says of itself is logged in the step's own process, not in one that it started."
+            )
+        with self._lock:
+            self._logged.append(entry)
+            if len(self._logged) >= MOST_LOGGED:
+                self._flush()
+            else:
+                self._start_flusher()
+                self._wake.set()
+
     def flush(self) -> None:
         """Send all text written so far."""
         with self._lock:
             self._flush()
 
     def _flush(self) -> None:
+        if self._logged:
+            logged, self._logged = self._logged, []
+            send_blocking(self._socket, ["logged", {"entries": logged}])
         if not self._pending:
             return
         pending, self._pending, self._pending_size = self._pending, [], 0

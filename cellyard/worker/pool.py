@@ -200,8 +200,8 @@ class _Running:
 
     def _on_frame(self, frame: list[Any]) -> None:
         kind, content = frame
-        if kind == "output":
-            self._emit([{"kind": "output", **content}])
+        if kind in ("output", "logged"):
+            self._emit([{"kind": kind, **content}])
         elif kind == "finished" and self._verdict is None:
             self._finished = True
             self._emit([self._complete(content)])

@@ -9,7 +9,7 @@ from importlib.metadata import packages_distributions
 from tests.house.source_tree import ROOT, dotted, imports, modules, room_of, third_party
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-WORKER = {"errors", "settings", "machine", "model", "analysis", "artifacts", "environment", "worker"}
+WORKER = {"errors", "settings", "machine", "model", "analysis", "artifacts", "environment", "worker", "logged"}
 """The rooms that run where only the base dependencies are installed."""
 EXTRAS = ("engine", "kernel", "lab", "kubernetes")
 """The lists of what our own modules import, the base apart."""

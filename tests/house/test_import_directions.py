@@ -10,6 +10,8 @@ from tests.house.source_tree import dotted, imports, modules, room_of, third_par
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "settings": ({"model"}, {"platformdirs"}),
+    "logged": (set(), set()),
+    "origin": (set(), set()),
     "machine": ({"model", "settings"}, set()),
     "model": (set(), set()),
     "analysis": ({"model"}, {"IPython"}),
@@ -32,7 +34,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "environment": ({"analysis", "artifacts"}, {"packaging"}),
     "records": ({"model"}, {"sqlalchemy"}),
     "worker": (
-        {"model", "artifacts", "analysis", "environment"},
+        {"model", "logged", "artifacts", "analysis", "environment"},
         {
             "IPython",
             "cloudpickle",
@@ -50,7 +52,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"model", "settings", "machine", "worker"},
         {"dask", "distributed", "httpx", "httpx_ws", "kr8s", "msgpack", "tlz", "tornado", "uvloop"},
     ),
-    "execution": ({"model", "settings", "records", "backends"}, set()),
+    "execution": ({"model", "settings", "environment", "records", "backends"}, set()),
     "service": (
         {"model", "settings", "machine", "notebook", "records", "backends", "execution"},
         {"fastapi", "pydantic", "starlette", "uvicorn", "uvloop"},
@@ -71,12 +73,24 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "kubernetes",
             "exporters",
             "history",
+            "origin",
         },
         {"fsspec", "jupyter_client", "nbclient", "nbformat", "rich", "traitlets"},
     ),
     "__main__": ({"cli"}, set()),
     "kernel_magics": (
-        {"model", "settings", "analysis", "artifacts", "environment", "worker", "service", "history"},
+        {
+            "model",
+            "logged",
+            "origin",
+            "settings",
+            "analysis",
+            "artifacts",
+            "environment",
+            "worker",
+            "service",
+            "history",
+        },
         {
             "IPython",
             "cloudpickle",
@@ -89,7 +103,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "jupyter_ext": ({"settings", "service"}, {"httpx", "jupyter_server", "tornado"}),
-    "cellyard": ({"history", "kernel_magics"}, {"IPython"}),
+    "cellyard": ({"history", "logged", "kernel_magics"}, {"IPython"}),
 }
 EVERYWHERE = {"errors", "cellyard"}
 """The tree of errors, and the package itself (its version)."""

@@ -170,7 +170,7 @@ def test_a_newer_schema_is_refused_and_left_alone(url, path):
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("UPDATE schema_version SET version = 99")
     assert database.execute("SELECT version FROM schema_version").fetchall() == [(99,)]
-    with pytest.raises(RecordsError, match="a newer cellyard \\(schema 99; this one reads 1\\)"):
+    with pytest.raises(RecordsError, match=r"a newer cellyard \(schema 99; this one reads up to \d+\)"):
         open_records(url)
     assert database.execute("SELECT version FROM schema_version").fetchall() == [(99,)]
     database.close()

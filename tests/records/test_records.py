@@ -14,6 +14,7 @@ from cellyard.records import (
     AttemptRecord,
     Event,
     EventRow,
+    RunFilter,
     RunRecord,
     StepRecord,
 )
@@ -289,8 +290,8 @@ def test_runs_are_listed_the_newest_first_by_notebook_and_state(records):
     records.finish_run(ids[0], "failed")
     assert [run.id for run in records.runs()] == ids[::-1]
     assert [run.id for run in records.runs(1)] == [ids[2]]
-    assert [run.id for run in records.runs(notebook="a.ipynb")] == [ids[2], ids[0]]
-    assert [run.id for run in records.runs(notebook="a.ipynb", state="failed")] == [ids[0]]
+    assert [run.id for run in records.runs(wanted=RunFilter(notebook="a.ipynb"))] == [ids[2], ids[0]]
+    assert [run.id for run in records.runs(wanted=RunFilter(notebook="a.ipynb", state="failed"))] == [ids[0]]
     assert [run.id for run in records.open_runs()] == ids[1:]
 
 

@@ -1,0 +1,32 @@
+"""Asked: what every route is given of the engine. Shared by the families of routes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from cellyard.service.engine import Engine
+
+__all__ = ["Json", "Ready", "Serving"]
+
+Json = dict[str, Any]
+
+
+async def _engine_of(request: Request) -> Engine:
+    """The engine that this application serves."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+async def _ready_engine(request: Request) -> Engine:
+    """The engine, once its records are open."""
+    engine = await _engine_of(request)
+    await engine.ready()
+    return engine
+
+
+Serving = Annotated[Engine, Depends(_engine_of)]
+"""The engine, in whatever state."""
+Ready = Annotated[Engine, Depends(_ready_engine)]
+"""The engine, once its records are open."""

@@ -1,0 +1,115 @@
+"""The routes of runs that can be found: lists, labels, and what runs say of themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from cellyard.errors import UsageError
+from cellyard.model.query import parse_query
+from cellyard.service.asked import Json, Ready
+
+__all__ = ["router"]
+
+router = APIRouter()
+_MOST_ENTRIES = 10_000
+_WHAT = frozenset({"metric", "parameter", "figure"})
+
+
+class LabelRequest(BaseModel):
+    """Tags to add and to remove; a name, or an empty one to take it away."""
+
+    add: list[str] = Field(default_factory=list)
+    remove: list[str] = Field(default_factory=list)
+    name: str | None = None
+
+
+class LogRequest(BaseModel):
+    """What a plain cell logs. ``run`` None: a run is opened for it, which is over at once."""
+
+    entries: list[Json] = Field(max_length=_MOST_ENTRIES)
+    run: int | None = None
+    notebook: str = ""
+    session: str = ""
+    owner: str | None = None
+    commit: str | None = None
+
+
+@router.get("/v1/runs")
+async def runs(
+    engine: Ready,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
+    notebook: str | None = None,
+    state: str | None = None,
+    tag: Annotated[list[str] | None, Query()] = None,
+    where: str | None = None,
+    search: str | None = None,
+    before: int | None = None,
+) -> JSONResponse:
+    """The newest runs that fit, newest first, each with the names and states of its steps; ``before`` the last one's
+    number gives the next page."""
+    from cellyard.records import RunFilter
+
+    wanted = RunFilter(
+        notebook=notebook,
+        state=state,
+        tags=tuple(tag or ()),
+        where=parse_query(where) if where else None,
+        search=search,
+        before=before,
+    )
+    found = await engine.journal.read(lambda records: records.runs(limit, wanted))
+    names = await engine.journal.read(lambda records: records.step_names([run.id for run in found]))
+    return JSONResponse({"runs": [run.to_dict() | {"steps": names.get(run.id, [])} for run in found]})
+
+
+@router.patch("/v1/runs/{run}")
+async def label(engine: Ready, run: int, wanted: LabelRequest) -> JSONResponse:
+    """Name a run, add tags and remove them."""
+    found = await engine.journal.write(
+        lambda records: records.label_run(run, add=wanted.add, remove=wanted.remove, name=wanted.name)
+    )
+    return JSONResponse(found.to_dict())
+
+
+@router.get("/v1/runs/{run}/logged")
+async def logged(engine: Ready, run: int) -> JSONResponse:
+    """What a run has logged: parameters, all points of its metrics, and its figures in order."""
+    await engine.journal.flush()
+
+    def read(records: Any) -> Json:
+        found = records.run(run)
+        points: dict[str, list[Json]] = {}
+        for point in records.metric_points(run):
+            points.setdefault(point.name, []).append(point.to_dict())
+        return {"parameters": found.parameters, "metrics": points, "figures": records.figures(run)}
+
+    return JSONResponse(await engine.journal.read(read))
+
+
+@router.post("/v1/logged")
+async def log(engine: Ready, wanted: LogRequest) -> JSONResponse:
+    """Add to what a run has logged; the answer names the run."""
+    _check(wanted.entries)
+    run = wanted.run
+    if run is None:
+        run = await engine.journal.write(
+            lambda records: records.create_ended_run(
+                notebook=wanted.notebook, session=wanted.session, owner=wanted.owner, commit=wanted.commit
+            )
+        )
+    else:
+        await engine.journal.read(lambda records: records.run(run))
+    engine.tell_logged(run, wanted.entries)
+    return JSONResponse({"run": run})
+
+
+def _check(entries: list[Json]) -> None:
+    for each in entries:
+        if each.get("what") not in _WHAT or not isinstance(each.get("name"), str):
+            raise UsageError(f"an entry needs `what` (one of {', '.join(sorted(_WHAT))}) and a `name`.")
+        if each["what"] == "metric" and not isinstance(each.get("value"), int | float | str):
+            raise UsageError(f"the metric {each['name']!r} needs a value.")
