@@ -11,7 +11,7 @@ from typing import Any
 
 from cellyard.worker.asking import ANSWER
 
-__all__ = ["LiveOutput"]
+__all__ = ["LiveOutput", "send_comm"]
 
 
 class LiveOutput:
@@ -59,6 +59,10 @@ class LiveOutput:
         hook.write_format_data(message["data"], message["metadata"])
         hook.finish_displayhook()
 
+    def error(self, name: str, value: str, traceback: list[str]) -> None:
+        """An error that is not raised here."""
+        self._error({"ename": name, "evalue": value, "traceback": traceback})
+
     def _error(self, message: Mapping[str, Any]) -> None:
         """Of a value that could not be shown; the cell has gone on."""
         kind = type(message["ename"], (Exception,), {})
@@ -83,18 +87,22 @@ class LiveOutput:
     def _comm(self, message: Mapping[str, Any]) -> None:
         """A widget's message, as if its widget were here."""
         kernel = getattr(self._shell, "kernel", None)
-        if kernel is None:
-            return
-        content = message["content"]
-        kernel.session.send(
-            kernel.iopub_socket,
-            message["message"],
-            content,
-            metadata=message["metadata"],
-            parent=kernel.get_parent(),
-            ident=f"comm-{content['comm_id']}".encode(),
-            buffers=[binascii.a2b_base64(each) for each in message["buffers"]],
-        )
+        if kernel is not None:
+            send_comm(kernel, message, kernel.get_parent())
 
     def _clear(self, message: Mapping[str, Any]) -> None:
         self._shell.display_pub.clear_output(wait=message["wait"])
+
+
+def send_comm(kernel: Any, message: Mapping[str, Any], parent: Any) -> None:
+    """Send a widget's message to the front end, as an answer to the request ``parent``."""
+    content = message["content"]
+    kernel.session.send(
+        kernel.iopub_socket,
+        message["message"],
+        content,
+        metadata=message["metadata"],
+        parent=parent,
+        ident=f"comm-{content['comm_id']}".encode(),
+        buffers=[binascii.a2b_base64(each) for each in message["buffers"]],
+    )

@@ -35,8 +35,9 @@ class CellyardMagics(Magics):
         """Show or steer this notebook's steps.
 
         %steps                   a table: state, size, time, peak memory, outputs
-        %steps logs NAME         what the step's last run has shown
+        %steps logs NAME [N]     what the step's last run has shown; of several attempts all, or the Nth
         %steps cancel NAME       stop the step
+        %steps wait [NAMES]      wait for steps that were begun with --async (all), and raise what failed
         %steps notebook [PATH]   say which notebook this is, where no front end does
         """
         self._session.prepared()

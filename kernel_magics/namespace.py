@@ -6,7 +6,8 @@ import __future__
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from cellyard.analysis import analyze, names_used_by, nearest_name, reachable_names, token_names, wants_all_names
@@ -53,6 +54,11 @@ class Namespace:
         self._store.accept(objects)
 
     @property
+    def names(self) -> dict[str, Any]:
+        """The notebook's names, live."""
+        return self._names
+
+    @property
     def _names(self) -> dict[str, Any]:
         names: dict[str, Any] = self._shell.user_ns
         return names
@@ -60,7 +66,7 @@ class Namespace:
     def facts(self, step: str, source: str) -> Facts:
         """What the cell does to names. Raises InvalidCell and UnknownName, naming the step and the line of the cell."""
         try:
-            facts = self._analyze(source, self._shadowed(), self._shell.compile.flags & _LAZY != 0)
+            facts = self.analyze(source)
         except InvalidCell as error:
             raise InvalidCell(**{**error.fields, "step": step, "line": error.line + 1}) from None
         for name in sorted(facts.required, key=lambda n: facts.reads_at.get(n, 0)):
@@ -78,7 +84,12 @@ class Namespace:
     def _shadowed(self) -> frozenset[str]:
         """The builtins whose names the notebook has bound itself."""
         found = BUILTINS & self._names.keys()
-        return frozenset(n for n in found if not n.startswith("__") and self._names[n] != self._own.get(n, _NOTHING))
+        return frozenset(n for n in found if not n.startswith("__") and not self._is_own(n))
+
+    def _is_own(self, name: str) -> bool:
+        """Whether the name has what IPython bound it to. A stand-in is not compared: that would fetch its value."""
+        own, value = self._own.get(name, _NOTHING), self._names.get(name)
+        return value is own or (not is_stand_in(value) and type(value) is type(own) and bool(value == own))
 
     def _check_known(self, name: str, step: str, line: int) -> None:
         if name not in self._names:
@@ -116,18 +127,25 @@ class Namespace:
     def _wanted(self, source: str, used: set[str]) -> set[str]:
         """Those of the names that are to travel, and what was shown and is meant."""
         wanted = used - SHELL_NAMES | self._displayed.meant(source, used)
-        wanted |= {name for name in used & set(_OWN) if self._names.get(name, self._own[name]) != self._own[name]}
+        wanted |= {name for name in used & set(_OWN) & self._names.keys() if not self._is_own(name)}
         return {name for name in wanted if name in self._names}
 
     def bind(
-        self, outputs: Iterable[Mapping[str, Any]], deleted: Iterable[str], inputs: Iterable[Mapping[str, Any]]
+        self,
+        outputs: Iterable[Mapping[str, Any]],
+        deleted: Iterable[str],
+        inputs: Iterable[Mapping[str, Any]],
+        *,
+        keep: Collection[str] = (),
     ) -> None:
-        """Bind what a step made of its inputs: small values at once, others as stand-ins."""
+        """Bind what a step made of its inputs: small values at once, others as stand-ins; names to ``keep`` stay."""
         known = {name for each in inputs for name in each["names"]}
         for output in outputs:
             values = self.values(output)
             for name in filter(is_held, list(values)):
                 self._change_definition(name, values.pop(name))
+            for name in keep:
+                values.pop(name, None)
             self._names.update(values)
             self._displayed.rebound(values, known.__contains__)
         for name in deleted:
@@ -138,6 +156,23 @@ class Namespace:
         name = f"_{number}"
         is_bound = any(output["id"] == result["id"] and name in output["names"] for output in outputs)
         self._displayed.show(self._names[name] if is_bound else self.values(result)[name])
+
+    def keep_shown(self, number: int, result: Mapping[str, Any], outputs: Iterable[Mapping[str, Any]]) -> None:
+        """The same for a cell that is not the latest: ``_5`` and ``Out[5]``, and not ``_``."""
+        name = f"_{number}"
+        values = {name: self.values(result)[name]} if name not in self._names else {name: self._names[name]}
+        self._names.update(values)
+        self._displayed.replaced(values)
+
+    def analyze(self, source: str) -> Facts:
+        """What a cell does to names. Raises InvalidCell."""
+        return self._analyze(source, self._shadowed(), self._shell.compile.flags & _LAZY != 0)
+
+    def reached(self, names: AbstractSet[str]) -> set[str]:
+        """The names, and those that the notebook's own functions among them use."""
+        real = {name: value for name, value in self._names.items() if not is_stand_in(value)}
+        reached = reachable_names(names & real.keys(), real)
+        return set(names) | {n for r in reached for n in names_used_by(real[r], self._names)}
 
     def _change_definition(self, name: str, changes: Any) -> None:
         if not is_stand_in(changes):  # what cannot travel stays as it was here
@@ -170,11 +205,9 @@ class Namespace:
             return
         occurring = token_names(source) & self._names.keys()
         occurring |= self._displayed.meant(source, occurring) & self._names.keys()
-        real = {name: value for name, value in self._names.items() if not is_stand_in(value)}
-        reached = reachable_names(occurring & real.keys(), real)
-        for name in occurring | {n for r in reached for n in names_used_by(real[r], self._names)}:
+        for name in self.reached(occurring):
             value = self._names.get(name)
-            if is_stand_in(value):
+            if is_stand_in(value) and not group_of(value).is_pending:
                 try:
                     group_of(value).fetch()
                 except CellyardError:

@@ -16,7 +16,7 @@ from cellyard.artifacts.sharing import Sharing, find_sharing
 from cellyard.artifacts.store import Store
 from cellyard.errors import CannotTravel
 from kernel_magics.displayed import is_shown_name
-from kernel_magics.stand_ins import group_of, is_stand_in
+from kernel_magics.stand_ins import LazyGroup, group_of, is_stand_in
 
 __all__ = ["SHELL_NAMES", "Inputs", "Packing"]
 
@@ -47,7 +47,7 @@ class Packing:
         self._all = names
         self._store = store
         self._facts = facts
-        self._real = {n: v for n, v in names.items() if not is_stand_in(v)}
+        self._real = _real(names)
         self._references: list[dict[str, Any]] = []
         self._done: set[str] = set()
         self._pure: set[str] = set()
@@ -83,6 +83,8 @@ class Packing:
         """A value that is still in the store goes as its reference; returns the names that its classes need."""
         value = self._all[name]
         group = group_of(value)
+        if group.is_pending:
+            return self._awaited(name, group)
         if group.unavailable is not None and name in self._optional:
             self._done.add(name)
             return set()
@@ -97,6 +99,18 @@ class Packing:
         self._note(bound, reference.modules, reference.tokens)
         self._references.append({**reference.to_dict(), "bind": bound})
         return self._names_of_definitions(reference.tokens)
+
+    def _awaited(self, name: str, group: LazyGroup) -> set[str]:
+        """Wait for the step that makes the value; the name is then bound to it."""
+        try:
+            group.check_available()
+        except Exception:  # of the step's own
+            if name not in self._optional:
+                raise
+            self._done.add(name)
+            return set()
+        self._real = _real(self._all)
+        return {name}
 
     def _pack_real(self, names: set[str]) -> set[str]:
         """Pack the groups that hold these names; returns further names that their definitions need."""
@@ -161,3 +175,7 @@ class Packing:
         live = [found for token in tokens if (found := registry.find(token)) is not None]
         self._files.update(file for each in live for file in files_of(each))
         return {name for each in live for name in names_used_by(each, self._all)}
+
+
+def _real(names: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in names.items() if not is_stand_in(value)}

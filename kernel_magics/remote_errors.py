@@ -7,7 +7,7 @@ from typing import Any
 
 from cellyard.errors import CellyardError, StepError, error_from_dict
 
-__all__ = ["exception_of", "shown_plainly"]
+__all__ = ["exception_of", "shown_lines", "shown_plainly"]
 
 
 class RemoteError(StepError):
@@ -26,11 +26,26 @@ def exception_of(
     if error.get("cellyard"):
         return shown_plainly(error_from_dict(error["cellyard"]), below=error["traceback"])
     found = _own(error, load)
-    note = f"in step {step!r} on worker {worker}"
+    note = _place(step, worker)
     found.add_note(note)
     if error["traceback"]:
         _show_as(found, [*error["traceback"], note])
     return found
+
+
+def shown_lines(error: Mapping[str, Any], *, step: str, worker: str) -> list[str]:
+    """The same error as the lines of a traceback."""
+    if error.get("cellyard"):
+        return _lines(error_from_dict(error["cellyard"]), error["traceback"])
+    return [*error["traceback"], _place(step, worker)]
+
+
+def _place(step: str, worker: str) -> str:
+    return f"in step {step!r} on worker {worker}"
+
+
+def _lines(error: CellyardError, below: Sequence[str]) -> list[str]:
+    return [*below, f"\x1b[31m{type(error).__name__}\x1b[39m: {error}"]
 
 
 def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str, Any]]) -> BaseException:
@@ -50,7 +65,7 @@ def shown_plainly(error: CellyardError, *, below: Sequence[str] = ()) -> Cellyar
 
     ``below`` is the traceback of the user's own code, where it was stopped.
     """
-    _show_as(error, [*below, f"\x1b[31m{type(error).__name__}\x1b[39m: {error}"])
+    _show_as(error, _lines(error, below))
     return error
 
 

@@ -13,6 +13,7 @@ from kernel_magics.logging_cells import CellLog
 if TYPE_CHECKING:
     from cellyard.service.client import EngineClient
     from kernel_magics.namespace import Namespace
+    from kernel_magics.pending import PendingSteps
     from kernel_magics.reach import Reach
 
 __all__ = ["Session"]
@@ -30,6 +31,7 @@ class Session:
         self._client: EngineClient | None = None
         self._namespace: Namespace | None = None
         self._reach: Reach | None = None
+        self._pending: PendingSteps | None = None
         self._checker: Any = None
         self._origin: tuple[float, str, Origin] | None = None
         self.log = CellLog(self)
@@ -58,6 +60,17 @@ class Session:
             return self._namespace
 
     @property
+    def pending(self) -> PendingSteps:
+        """The steps of this kernel that nobody waits for yet."""
+        with self._lock:
+            if self._pending is None:
+                from kernel_magics.pending import PendingSteps
+
+                self._pending = PendingSteps(lambda: self.namespace, self.shell.ast_transformers)
+                self.shell.events.register("post_run_cell", self._after_cell)
+            return self._pending
+
+    @property
     def reach(self) -> Reach:
         """What steps need that run on other machines."""
         with self._lock:
@@ -75,9 +88,14 @@ class Session:
         return self._origin[2]
 
     def before_cell(self, info: Any) -> None:
-        """Fetch what the coming cell uses; nothing, while no step has made anything."""
+        """Wait for, and fetch, what the coming cell uses; nothing, while no step has made anything."""
+        if self._pending:
+            self._pending.before_cell(info.raw_cell or "")
         if self._namespace is not None:
             self._namespace.before_cell(info)
+
+    def _after_cell(self, result: Any) -> None:
+        self.pending.after_cell()
 
     def prepare(self) -> None:
         """Start the engine, and meanwhile import what the first step needs; in the background."""
@@ -102,6 +120,8 @@ class Session:
         """Close the connections; running steps go on. Stand-ins go on fetching themselves when they are used."""
         if self._checker is not None:
             self.shell.prefilter_manager.unregister_checker(self._checker)
+        if self._pending is not None:
+            self.shell.events.unregister("post_run_cell", self._after_cell)
         if self._client is not None:
             self._client.close()
 

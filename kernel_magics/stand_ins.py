@@ -45,6 +45,16 @@ class LazyGroup:
     def is_fetched(self) -> bool:
         return self._values is not None
 
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether asking for a value, now and from here, can only fail."""
+        return self.unavailable is not None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the step that makes the values may still run."""
+        return False
+
     def fetch(self) -> dict[str, Any]:
         """The values, loaded once; names that are still bound to this group's stand-ins get them.
 
@@ -56,6 +66,14 @@ class LazyGroup:
                 self._values = self._load(self.reference)
                 self._replace(self._values)
             return self._values
+
+    def fetch_one(self, name: str) -> Any:
+        """The value of one name."""
+        return self.fetch()[name]
+
+    def words(self, name: str) -> str:
+        """What to say of a name whose value nobody knows yet; nothing where there is a preview."""
+        return ""
 
     def check_available(self) -> None:
         """Raise the reason, where the value could not travel at all."""
@@ -86,14 +104,14 @@ class StandIn(wrapt.LazyObjectProxy[Any]):
         return made
 
     def __init__(self, group: LazyGroup, name: str) -> None:
-        super().__init__(lambda: group.fetch()[name])
+        super().__init__(lambda: group.fetch_one(name))
         self._self_group = group
         self._self_name = name
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         # IPython asks for it before it shows anything; where there will never be a value, that must not raise.
-        return type(self) if self._self_group.unavailable is not None else self.__wrapped__.__class__
+        return type(self) if self._self_group.is_out_of_reach else self.__wrapped__.__class__
 
     def __getattr__(self, name: str) -> Any:
         # IPython asks any object for these when it displays it; they must not fetch.
@@ -146,6 +164,8 @@ def group_of(value: Any) -> LazyGroup:
 
 def describe(group: LazyGroup, name: str) -> str:
     """A stand-in in words and lines."""
+    if words := group.words(name):
+        return words
     preview = group.preview(name)
     if group.unavailable is not None:
         return f"<{name}: {preview.type}, not available here: {group.unavailable}>"

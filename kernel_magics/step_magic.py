@@ -13,11 +13,15 @@ from typing import Any
 
 from cellyard.analysis.facts import Facts
 from cellyard.artifacts.store import OBJECTS
-from cellyard.environment.elsewhere import depart, first_variables, returned
-from cellyard.errors import CellyardError
+from cellyard.environment.elsewhere import depart, first_variables
+from cellyard.errors import CellyardError, StepCancelled
 from cellyard.model.step import StepRequest
 from cellyard.model.step_line import StepLine, expand, parse_step_line
 from cellyard.worker import process_state
+from kernel_magics.binding import bind_all
+from kernel_magics.cell_output import output_of_cell
+from kernel_magics.expected import expected_names
+from kernel_magics.following import Following
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.packing import Inputs
 from kernel_magics.remote_errors import exception_of, shown_plainly
@@ -46,17 +50,42 @@ class StepCell:
         """
         with _plain_errors():
             self._know_source(line, cell)
-            request = self._request(line, cell)
+            request, facts = self._request(line, cell)
+            if request.options.is_async and request.run is None:
+                self._begin(request, facts)
+                return
             finished, worker = self._run(request)
             for _ in range(_SUPPLIES):
                 if request.environment is None or not self._supplied(finished, request.environment):
                     break
                 finished, worker = self._run(request)
-            self._bind(finished, request)
-        if finished["error"] is not None:
-            raise exception_of(finished["error"], step=request.name, worker=worker, load=self._session.namespace.load)
+            bind_all(self._session.namespace, finished, request)
+        self._end(finished["error"], request, worker)
 
-    def _request(self, line: str, cell: str) -> StepRequest:
+    def _end(self, error: Mapping[str, Any] | None, request: StepRequest, worker: str) -> None:
+        """Raise the step's exception, or keep it where the line says so."""
+        found = None
+        if error is not None:
+            found = exception_of(error, step=request.name, worker=worker, load=self._session.namespace.load)
+        catch = request.options.catch
+        if found is not None and (catch is None or _was_stopped(found)):
+            raise found
+        if catch is not None:
+            self._session.namespace.names[catch] = found
+        if found is not None:
+            _note(f"step {request.name!r} has failed, with {type(found).__name__}: {found}; it is kept as {catch!r}")
+
+    def _begin(self, request: StepRequest, facts: Facts) -> None:
+        """Start a step that nobody waits for yet."""
+        output = output_of_cell(self.shell, request.execution_count)
+        following = Following(self._session.client.submit_step(request.to_dict()), output)
+        following.begin()
+        self._session.log.run = following.run
+        names = self._session.namespace.names
+        makes = expected_names(request.source, facts, request.options, names)
+        self._session.pending.add(request, following, makes)
+
+    def _request(self, line: str, cell: str) -> tuple[StepRequest, Facts]:
         """Everything is checked and stored here, before anything is queued."""
         expanded = expand(line, self.shell.user_ns)
         options = self._session.identity.placed(parse_step_line(expanded))
@@ -66,7 +95,7 @@ class StepCell:
         inputs = namespace.pack(name, cell, facts, options.inputs)
         environment = self._environment(options, facts, inputs)
         identity, origin = self._session.identity, self._session.origin()
-        return StepRequest(
+        request = StepRequest(
             notebook=identity.notebook,
             session=identity.session,
             run=identity.run,
@@ -78,12 +107,13 @@ class StepCell:
             options=options,
             execution_count=self._execution_count(),
             inputs=inputs.references,
-            private=self._private(inputs, is_elsewhere=environment is not None),
+            private=self._private(inputs, options, is_elsewhere=environment is not None),
             packages=inputs.packages,
             environment=environment,
             owner=origin.owner,
             commit=origin.commit,
         )
+        return request, facts
 
     def _environment(self, options: StepLine, facts: Facts, inputs: Inputs) -> dict[str, Any] | None:
         """What the step needs on another machine; nothing where it runs on this one."""
@@ -106,8 +136,10 @@ class StepCell:
     def _supplied(self, finished: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
         return self._session.reach.supply(finished["error"], environment, _note)
 
-    def _why_no_input(self, *, is_elsewhere: bool) -> str:
+    def _why_no_input(self, options: StepLine, *, is_elsewhere: bool) -> str:
         """Why nobody can be asked for input while the step runs; empty where the user can be."""
+        if options.is_async:
+            return "it runs with --async, and nobody waits under its cell"
         if is_elsewhere:
             return "it runs on another machine, where nobody can be asked"
         kernel = getattr(self.shell, "kernel", None)
@@ -134,7 +166,7 @@ class StepCell:
         name = self._file()
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
 
-    def _private(self, inputs: Inputs, *, is_elsewhere: bool) -> str:
+    def _private(self, inputs: Inputs, options: StepLine, *, is_elsewhere: bool) -> str:
         state = process_state.portable(process_state.capture())
         content = {
             "state": depart(state, first_variables()) if is_elsewhere else state,
@@ -145,61 +177,28 @@ class StepCell:
             "file": self._file(),
             "files": self._texts(inputs.files),
             "sources": inputs.sources,
-            "no_input": self._why_no_input(is_elsewhere=is_elsewhere),
+            "no_input": self._why_no_input(options, is_elsewhere=is_elsewhere),
         }
         return base64.b64encode(pickle.dumps(content)).decode()
 
     def _run(self, request: StepRequest) -> tuple[Mapping[str, Any], str]:
         """Run the step, showing what it shows; returns its finished content and the worker's name."""
-        following = _Following(LiveOutput(self.shell))
         stream = self._session.client.submit_step(request.to_dict())
+        following = Following(stream, LiveOutput(self.shell))
         interrupts = 0
         while following.finished is None:
             try:
-                following.follow(stream)
+                following.follow()
             except KeyboardInterrupt:
                 interrupts += 1
                 (stream.interrupt if interrupts == 1 else stream.cancel)()
         self._session.log.run = stream.run
         return following.finished, following.worker
 
-    def _bind(self, finished: Mapping[str, Any], request: StepRequest) -> None:
-        namespace = self._session.namespace
-        private = pickle.loads(base64.b64decode(finished["private"])) if finished.get("private") else {}
-        namespace.accept(private.pop(OBJECTS, {}))
-        namespace.bind(finished["outputs"], finished["deleted"], request.inputs)
-        if private:
-            self._take_over(private, request)
-        if finished["result"]:
-            namespace.show(request.execution_count, finished["result"], finished["outputs"])
 
-    def _take_over(self, state: Mapping[str, Any], request: StepRequest) -> None:
-        """What the step has changed in the listed process state."""
-        if request.environment is not None:
-            state = returned(state, process_state.capture(("environment", "path")))
-        process_state.apply(state)
-
-
-class _Following:
-    """What is known of a step from its events so far."""
-
-    def __init__(self, output: LiveOutput) -> None:
-        self.finished: Mapping[str, Any] | None = None
-        self.worker = "?"
-        self._output = output
-
-    def follow(self, stream: Iterator[Mapping[str, Any]]) -> None:
-        """Show what comes, to the end of the stream; KeyboardInterrupt at any point loses nothing but that event."""
-        for event in stream:
-            kind, content = event["kind"], event["content"]
-            if kind == "output":
-                self._output.show(content)
-            elif kind == "state":
-                self.worker = content.get("worker") or self.worker
-            elif kind == "finished":
-                self.finished = content
-        if self.finished is None:
-            raise CellyardError("the engine ended the step's events without its end")
+def _was_stopped(error: BaseException) -> bool:
+    """By its user, who does not want the cells after it to go on."""
+    return isinstance(error, KeyboardInterrupt | StepCancelled)
 
 
 def _note(text: str) -> None:

@@ -10,6 +10,7 @@ from cellyard.artifacts.previews import size_in_words
 from cellyard.artifacts.reference import is_held
 from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model.resources import Resources, format_duration
+from cellyard.model.states import is_terminal
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.remote_errors import shown_plainly
 from kernel_magics.session import Session
@@ -71,6 +72,7 @@ class StepsCommand:
             "logs": self._logs,
             "cancel": self._cancel,
             "notebook": self._notebook,
+            "wait": self._wait,
         }
         try:
             if not words:
@@ -93,17 +95,41 @@ class StepsCommand:
         return known[name]
 
     def _logs(self, words: list[str]) -> None:
+        """What the step's attempts have shown: all of them, each under a line of its own, or the one of that number."""
         step = self._find(words)
+        only = _attempt(words, step)
         output = LiveOutput(self.shell, replays=True)
+        told = 0
         for event in self._session.client.events(0, run=step["run_id"]):
-            if event["kind"] == "output" and event["step_id"] == step["id"]:
-                output.show(event["content"])
+            if event["kind"] != "output" or event["step_id"] != step["id"] or only not in (None, event["attempt"]):
+                continue
+            if only is None and step["attempt"] > 1 and event["attempt"] != told:
+                told = event["attempt"]
+                print(f"--- attempt {told} of {step['attempt']}")
+            output.show(event["content"])
 
     def _cancel(self, words: list[str]) -> None:
         step = self._find(words)
-        self._session.client.cancel_run(step["run_id"])
+        if step["token"] is None or is_terminal(step["state"]):
+            raise UsageError(f"step {step['name']!r} does not run: it has {step['state']} (run {step['run_id']}).")
+        # The token of its first attempt names the step for good.
+        self._session.client.cancel(step["token"].partition(".")[0])
+
+    def _wait(self, words: list[str]) -> None:
+        self._session.pending.wait(words)
 
     def _notebook(self, words: list[str]) -> str:
         if words:
             self._session.identity = self._session.identity.at(" ".join(words))
         return self._session.identity.notebook
+
+
+def _attempt(words: Sequence[str], step: Mapping[str, Any]) -> int | None:
+    """The number of the attempt that is asked for, if one is."""
+    if len(words) < 2:
+        return None
+    if not words[1].isdigit() or not 1 <= int(words[1]) <= step["attempt"]:
+        raise UsageError(
+            f"step {step['name']!r} has had {step['attempt']} attempt(s), and none is called {words[1]!r}."
+        )
+    return int(words[1])

@@ -30,7 +30,8 @@ class StepLine:
 
     ``cpu_given`` and ``memory_given`` tell a size that was written from a default. ``inputs`` and
     ``outputs`` are None where they are to be detected. ``timeout`` and ``retry_delay`` are seconds, ``disk``
-    bytes. An empty ``backend`` is that of the settings.
+    bytes. An empty ``backend`` is that of the settings. ``catch`` is the name that is bound to the exception of a step
+    that failed, and to None after one that did not; ``is_async``: its cell does not wait for it.
     """
 
     name: str | None = None
@@ -51,6 +52,8 @@ class StepLine:
     spot: bool = False
     priority: int = 0
     after: tuple[str, ...] = ()
+    catch: str | None = None
+    is_async: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON."""
@@ -73,6 +76,8 @@ class StepLine:
             "spot": self.spot,
             "priority": self.priority,
             "after": list(self.after),
+            "catch": self.catch,
+            "is_async": self.is_async,
         }
 
     @classmethod
@@ -120,6 +125,8 @@ def parse_step_line(line: str) -> StepLine:
         spot="--spot" in given,
         priority=given.get("--priority", 0),
         after=given.get("--after", ()),
+        catch=given.get("--catch"),
+        is_async="--async" in given,
     )
 
 

@@ -33,6 +33,13 @@ def _read_steps(text: str) -> tuple[str, ...]:
     return names
 
 
+def _read_name(text: str) -> str:
+    (name, *others) = _read_names(text) or ("",)
+    if not name or others:
+        raise ValueError(f"{text!r} is not one Python name")
+    return name
+
+
 def _read_env(text: str) -> tuple[tuple[str, str], ...]:
     key, equals, value = text.partition("=")
     if not equals or not _ENV_KEY.fullmatch(key):
@@ -199,6 +206,15 @@ OPTIONS: tuple[StepOption, ...] = (
         ("5s", "30s", "1m"),
         _read_delay,
     ),
+    StepOption(
+        "--catch",
+        "NAME",
+        "Go on when it fails: NAME is then bound to its exception, otherwise to None.",
+        "--catch error",
+        ("error",),
+        _read_name,
+    ),
+    StepOption("--async", None, "Return at once; whoever uses a value that it makes waits for it.", "--async"),
     StepOption(
         "--env",
         "KEY=VALUE",

@@ -282,9 +282,11 @@ class StepStream(EventStream):
         self._body = body
         self._sent = False
 
-    def __next__(self) -> Json:
-        event = super().__next__()
-        self.run, self.step_id = event["run"], event["step_id"]
+    def poll(self, seconds: float | None) -> Json | None:
+        """The next event, as of any stream; the first one says which run and step these are."""
+        event = super().poll(seconds)
+        if event is not None:
+            self.run, self.step_id = event["run"], event["step_id"]
         return event
 
     def interrupt(self) -> None:

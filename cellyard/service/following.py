@@ -37,15 +37,37 @@ class EventStream(Iterator[dict[str, Any]]):
         self._breaks = 0
 
     def __next__(self) -> dict[str, Any]:
+        event = self.poll(None)
+        if event is None:
+            raise StopIteration
+        return event
+
+    def poll(self, seconds: float | None) -> dict[str, Any] | None:
+        """The next event. None at the end of the stream (``ended``), or when nothing came for that many seconds; with
+        None there is no such limit. Connecting, at the beginning and after a break, takes the time that it takes."""
         while not self._ended:
             event = self._take()
             if event is not None:
                 self._breaks = 0
                 self.seq = event["seq"]
                 return event
-            if not self._ended:
-                self._read()
-        raise StopIteration
+            if self._ended or not self._has_more(seconds):
+                return None
+            self._read()
+        return None
+
+    @property
+    def ended(self) -> bool:
+        """Whether no event will come any more."""
+        return self._ended
+
+    def fileno(self) -> int:
+        """The socket that tells when there may be something to :meth:`poll`; another one after each break. -1: there is
+        none now, and the next poll connects."""
+        try:
+            return -1 if self._opened is None else self._opened[0].fileno()
+        except Broken:
+            return -1
 
     def __enter__(self) -> EventStream:
         return self
@@ -60,10 +82,23 @@ class EventStream(Iterator[dict[str, Any]]):
         if opened is not None:
             opened[0].close()
 
+    def _has_more(self, seconds: float | None) -> bool:
+        """Whether reading would find something within that time. Connects."""
+        if seconds is None:
+            return True
+        try:
+            return self._connected()[0].wait(seconds)
+        except Broken as error:
+            self._start_over(error)
+            return True
+
+    def _connected(self) -> Opened:
+        self._opened = self._opened or self._open_at(self.seq)
+        return self._opened
+
     def _read(self) -> None:
         try:
-            opened = self._opened = self._opened or self._open_at(self.seq)
-            piece = opened[1].piece()
+            piece = self._connected()[1].piece()
         except Broken as error:
             self._start_over(error)
             return

@@ -72,6 +72,17 @@ class Connection:
         readable, _, _ = select.select([self._socket], [], [], 0)
         return not readable
 
+    def wait(self, seconds: float) -> bool:
+        """Whether something of the answer is there to be read, now or within that time; True also at its end."""
+        if self._buffer or self._socket is None:
+            return True
+        readable, _, _ = select.select([self._socket], [], [], seconds)
+        return bool(readable)
+
+    def fileno(self) -> int:
+        """The socket, for a selector. Raises :class:`Broken` when the connection is closed."""
+        return self._open_socket().fileno()
+
     def peer_pid(self) -> int:
         """The process that listens at the other end; 0 where the system does not tell."""
         if sys.platform != "linux":

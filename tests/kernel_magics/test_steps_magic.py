@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
@@ -85,3 +86,24 @@ def test_help_names_every_word(kernel: Kernel):
     shown = kernel.inspect("%steps")
     for word in ("logs", "cancel", "notebook"):
         assert f"%steps {word}" in shown
+
+
+def test_each_attempt_has_a_log_of_its_own(kernel: Kernel, tmp_path: Path):
+    count = tmp_path / "count"
+    ran = kernel.run(
+        "%%step again --retries 2 --retry-delay 10ms\nfrom pathlib import Path\n"
+        f"count = Path({str(count)!r})\nnumber = len(count.read_text()) if count.exists() else 0\n"
+        "count.write_text('x' * (number + 1))\nprint('this is try', number)\nassert number == 2"
+    )
+    assert [f"this is try {n}" in ran.stdout for n in range(3)] == [True] * 3
+    assert kernel.run("%steps logs again 2").stdout == "this is try 1\n"
+    whole = kernel.run("%steps logs again").stdout
+    assert whole.index("attempt 1 of 3") < whole.index("try 0") < whole.index("attempt 2 of 3") < whole.index("try 1")
+    assert "has had 3 attempt(s)" in kernel.fail("%steps logs again 4").error["evalue"]
+
+
+def test_a_timeout_has_an_error_of_its_own_and_shows_where_it_struck(kernel: Kernel):
+    failed = kernel.fail("%%step too_slow --timeout 300ms\nimport time\ntime.sleep(60)")
+    assert failed.error["ename"] == "StepTimeout"
+    assert failed.seconds < 10
+    assert "time.sleep(60)" in failed.words

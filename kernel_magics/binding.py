@@ -1,0 +1,55 @@
+"""Binding what a step has made: to the names of the notebook, and to what IPython keeps of shown values."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cellyard.artifacts.store import OBJECTS
+from cellyard.environment.elsewhere import returned
+from cellyard.model.step import StepRequest
+from cellyard.worker import process_state
+
+if TYPE_CHECKING:
+    from kernel_magics.namespace import Namespace
+
+__all__ = ["bind_all", "bind_rest"]
+
+
+def bind_all(namespace: Namespace, finished: Mapping[str, Any], request: StepRequest) -> None:
+    """Bind what a step made for which its cell has waited, and take over what it changed in the process state."""
+    state = _accepted(namespace, finished)
+    namespace.bind(finished["outputs"], finished["deleted"], request.inputs)
+    if state:
+        if request.environment is not None:
+            state = returned(state, process_state.capture(("environment", "path")))
+        process_state.apply(state)
+    if finished["result"]:
+        namespace.show(request.execution_count, finished["result"], finished["outputs"])
+
+
+def bind_rest(
+    namespace: Namespace,
+    finished: Mapping[str, Any],
+    request: StepRequest,
+    *,
+    keep: Collection[str],
+    is_ours: Callable[[str], bool],
+) -> None:
+    """Bind what a step made while others ran: but those to ``keep``. ``is_ours`` says which names it may delete. The
+    process state is that of the cells since."""
+    _accepted(namespace, finished)
+    deleted = [name for name in finished["deleted"] if is_ours(name)]
+    namespace.bind(finished["outputs"], deleted, request.inputs, keep=keep)
+    if finished["result"]:
+        namespace.keep_shown(request.execution_count, finished["result"], finished["outputs"])
+
+
+def _accepted(namespace: Namespace, finished: Mapping[str, Any]) -> dict[str, Any]:
+    """What came beside the events, for this kernel alone: small objects go to the store, the process state is left."""
+    private = finished.get("private")
+    found: dict[str, Any] = pickle.loads(base64.b64decode(private)) if private else {}
+    namespace.accept(found.pop(OBJECTS, {}))
+    return found

@@ -1,0 +1,63 @@
+"""Following: what is known of a step from its events so far, and showing what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cellyard.errors import CellyardError
+from kernel_magics.live_output import LiveOutput
+
+if TYPE_CHECKING:
+    from cellyard.service.client import StepStream
+
+__all__ = ["TICK", "Following"]
+
+TICK = 0.5
+"""Seconds after which something is done although nothing has happened."""
+
+
+class Following:
+    """One step; ``finished`` is its end, once it has come."""
+
+    def __init__(self, stream: StepStream, output: LiveOutput) -> None:
+        self.stream = stream
+        self.output = output
+        self.finished: Mapping[str, Any] | None = None
+        self.worker = "?"
+
+    @property
+    def run(self) -> int | None:
+        """The run, once the step has been accepted."""
+        return self.stream.run
+
+    def begin(self) -> None:
+        """Return when the step has been accepted. Raises what the engine refuses."""
+        self._take(self.stream.poll(None))
+
+    def follow(self) -> None:
+        """Show what comes, to the end; KeyboardInterrupt at any point loses nothing but that event."""
+        while self.finished is None:
+            self._take(self.stream.poll(TICK))
+
+    def advance(self, most: int) -> bool:
+        """Show what has come, at most that many events; True when there may be more. Waits for nothing."""
+        for _ in range(most):
+            event = self.stream.poll(0)
+            self._take(event)
+            if event is None or self.finished is not None:
+                return False
+        return True
+
+    def _take(self, event: Mapping[str, Any] | None) -> None:
+        if event is None:
+            if self.stream.ended:
+                raise CellyardError("the engine ended the step's events without its end")
+            return
+        kind, content = event["kind"], event["content"]
+        if kind == "output":
+            self.output.show(content)
+        elif kind == "state":
+            self.worker = content.get("worker") or self.worker
+        elif kind == "finished":
+            self.finished = content

@@ -1,0 +1,305 @@
+"""Steps that nobody waits for yet: ``%%step --async``. Using a value that one of them makes waits for it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cellyard.artifacts.reference import Preview, Reference
+from cellyard.errors import CellyardError
+from cellyard.model.step import StepRequest
+from kernel_magics.binding import bind_rest
+from kernel_magics.expected import names_read
+from kernel_magics.following import Following
+from kernel_magics.reader import Reader
+from kernel_magics.remote_errors import exception_of, shown_lines
+from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
+
+if TYPE_CHECKING:
+    from kernel_magics.namespace import Namespace
+
+__all__ = ["PendingStep", "PendingSteps"]
+
+_METHODS = ("__call__", "__iter__", "__next__", "__aiter__", "__anext__", "__length_hint__", "__fspath__")
+_WAIT = 0.2
+_MISSING = object()
+
+
+class PendingStep:
+    """One step, from its start to the moment when what it made is bound. Read by the reader's thread; all else happens
+    on the thread of the notebook's cells."""
+
+    def __init__(self, request: StepRequest, following: Following, makes: Collection[str], names: dict[str, Any]):
+        self.request = request
+        self.following = following
+        self.is_bound = False
+        self.failure: Callable[[], BaseException] | None = None
+        self._names = names
+        self._before = dict(names)
+        self._ended = threading.Event()
+        self.group = _PendingGroup(self, tuple(sorted(makes)), names)
+        names.update({name: StandIn(self.group, name) for name in makes})
+
+    @property
+    def name(self) -> str:
+        return self.request.name
+
+    @property
+    def shown_as(self) -> tuple[str, ...]:
+        """The names by which cells may mean the value that it shows."""
+        return (f"_{self.request.execution_count}", "Out", "_oh")
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended.is_set()
+
+    # -- what the reader calls
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing left to read."""
+        return self.has_ended
+
+    def fileno(self) -> int:
+        return self.following.stream.fileno()
+
+    def advance(self, most: int) -> bool:
+        """Show what has come; True when there may be more."""
+        try:
+            more = self.following.advance(most)
+        except (CellyardError, OSError, ValueError) as error:
+            problem = error if isinstance(error, CellyardError) else CellyardError(f"{type(error).__name__}: {error}")
+            self.following.finished = _unknown_end(problem)
+            more = False
+        finished = self.following.finished
+        if finished is not None:
+            if finished["error"] is not None and not self.request.options.catch:
+                self._show(finished["error"])
+            self._ended.set()
+        return more
+
+    def _show(self, error: Mapping[str, Any]) -> None:
+        lines = shown_lines(error, step=self.name, worker=self.following.worker)
+        self.following.output.error(error["type"], error["message"], lines)
+
+    # -- what cells call
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Return when the step has ended, or after that time; False when it has not. May be interrupted."""
+        return self._ended.wait(seconds)
+
+    def waits_for(self, name: str) -> bool:
+        """Whether the name is still bound to what this step will make."""
+        value = self._names.get(name)
+        return is_stand_in(value) and group_of(value) is self.group
+
+    def is_ours(self, name: str) -> bool:
+        """Whether the name may be bound to what the step made: nobody has bound it anew since the step began."""
+        return self.waits_for(name) or self._names.get(name, _MISSING) is self._before.get(name, _MISSING)
+
+    def changed(self, name: str) -> bool:
+        """Whether the name was bound, to something that the step was not expected to change."""
+        return name in self._before and not self.waits_for(name)
+
+    def left(self) -> list[str]:
+        """The names that still wait, after all that the step made has been bound."""
+        return [name for name in self.group.reference.names if self.waits_for(name)]
+
+    def restore(self, names: Collection[str]) -> None:
+        """The step has not touched these after all."""
+        for name in names:
+            if name in self._before:
+                self._names[name] = self._before[name]
+            else:
+                self._names.pop(name, None)
+
+    def settled(self) -> None:
+        """Whoever kept a stand-in aside gets what its name is bound to now, also when that is bound anew later. What
+        was there before is needed no more."""
+        self.group.made = {name: self._names[name] for name in self.group.reference.names if name in self._names}
+        self._before = {}
+
+
+class PendingSteps:
+    """All such steps of one kernel. ``namespace`` gives the notebook's names; ``transformers`` are what the shell puts
+    the code of each cell through."""
+
+    def __init__(self, namespace: Callable[[], Namespace], transformers: list[Any]) -> None:
+        self._namespace = namespace
+        self._transformers = transformers
+        self._reader = Reader()
+        self._steps: list[PendingStep] = []
+        self._failed: list[PendingStep] = []
+        self._lock = threading.RLock()
+        self._in_cell = False
+
+    def __bool__(self) -> bool:
+        return bool(self._steps)
+
+    def __iter__(self) -> Any:
+        return iter(list(self._steps))
+
+    def before_cell(self, source: str) -> None:
+        """Bind what has been made, and wait for what the coming cell uses."""
+        self._in_cell = True
+        self.bind_ended()
+        if not self._steps or source.startswith(("%steps", "%%step")):
+            return
+        used = names_read(source, self._namespace())
+        try:
+            for step in self:
+                for name in sorted(used):
+                    if step.waits_for(name) or name in step.shown_as:
+                        self.settle(step, name)
+        except KeyboardInterrupt:
+            # IPython would show it as an error of ours, and run the cell all the same.
+            self._transformers.append(_Stop(self._transformers))
+
+    def after_cell(self) -> None:
+        """No cell runs now."""
+        self._in_cell = False
+
+    def add(self, request: StepRequest, following: Following, makes: Collection[str]) -> None:
+        """The step has been accepted; its names are bound to stand-ins that wait."""
+        step = PendingStep(request, following, makes, self._namespace().names)
+        step.group.settle = lambda name: self.settle(step, name)
+        step.group.may_wait = self.may_wait
+        self._in_cell = True  # the one that began it
+        self._steps.append(step)
+        self._reader.add(step)
+
+    def bind_ended(self) -> None:
+        """Bind what those steps have made that have ended."""
+        for step in self:
+            if step.has_ended:
+                self._bind(step)
+
+    def wait(self, names: Collection[str]) -> None:
+        """Wait for the steps of these names (none: all) and bind what they made. Raises the first failure of any since
+        it was last asked."""
+        for step in self:
+            if not names or step.name in names:
+                self.settle(step, "")
+        failed = [step for step in self._failed if not names or step.name in names]
+        self._failed = [step for step in self._failed if step not in failed]
+        for step in failed:
+            assert step.failure is not None
+            raise step.failure()
+
+    def settle(self, step: PendingStep, name: str) -> None:
+        """Return when the step has ended and what it made is bound; says for what it waits.
+
+        Outside of cells nobody may be kept waiting: Tab would stop the kernel. Whoever inspects objects then finds one
+        without attributes (AttributeError).
+        """
+        if not step.has_ended:
+            if not self.may_wait():
+                raise AttributeError(f"step {step.name!r}, which makes {name!r}, is still running")
+            what = f", which makes {name!r}" if name else ""
+            print(f"waiting for step {step.name!r} (run {step.following.run}){what}", file=sys.stderr)
+            while not step.wait(_WAIT):
+                continue
+        self._bind(step)
+
+    def may_wait(self) -> bool:
+        """Whether whoever asks may be kept waiting: a cell, or a thread of the user's."""
+        return self._in_cell or threading.current_thread() is not threading.main_thread()
+
+    def _bind(self, step: PendingStep) -> None:
+        with self._lock:
+            if not step.is_bound:
+                step.is_bound = True
+                self._steps.remove(step)
+                self._take(step)
+                step.settled()
+                self._failed += [step] if step.failure is not None else []
+
+    def _take(self, step: PendingStep) -> None:
+        finished, namespace = step.following.finished, self._namespace()
+        assert finished is not None
+        made = [name for output in finished["outputs"] for name in output["names"]]
+        keep = {name for name in made if not step.is_ours(name)}
+        changed = [name for name in made if name not in keep and step.changed(name)]
+        bind_rest(namespace, finished, step.request, keep=keep, is_ours=step.is_ours)
+        if changed:
+            print(f"note: step {step.name!r} has changed {', '.join(changed)}", file=sys.stderr)
+        error, catch = finished["error"], step.request.options.catch
+        if error is not None:
+
+            def failure() -> BaseException:
+                return exception_of(error, step=step.name, worker=step.following.worker, load=namespace.load)
+
+            step.failure = failure if not catch else None
+        if catch and step.is_ours(catch):
+            namespace.names[catch] = None if error is None else failure()
+        if error is None or catch:
+            step.restore(step.left())
+
+
+class _Stop:
+    """Ends the cell before its first line, as an interrupt."""
+
+    def __init__(self, transformers: list[Any]) -> None:
+        self._transformers = transformers
+
+    def visit(self, tree: Any) -> Any:
+        self._transformers.remove(self)
+        raise KeyboardInterrupt
+
+
+class _PendingGroup(LazyGroup):
+    """What a step will make: known by name alone."""
+
+    def __init__(self, step: PendingStep, makes: tuple[str, ...], names: dict[str, Any]) -> None:
+        preview = Preview(type="pending", methods=_METHODS)
+        reference = Reference("", makes, 0, (), dict.fromkeys(makes, preview))
+        super().__init__(reference, _nothing, names)
+        self.settle: Callable[[str], None] = lambda name: None
+        self.may_wait: Callable[[], bool] = lambda: True
+        self.made: dict[str, Any] = {}
+        self._step = step
+
+    @property
+    def is_fetched(self) -> bool:
+        return self._step.is_bound and self._step.failure is None
+
+    @property
+    def is_pending(self) -> bool:
+        return True
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        return not self._step.has_ended and not self.may_wait()
+
+    def words(self, name: str) -> str:
+        step = self._step
+        state = "has failed" if step.failure else "has ended" if step.has_ended else "is running"
+        return f"<{name}: made by step {step.name!r}, which {state}>"
+
+    def fetch_one(self, name: str) -> Any:
+        """The value, once there is one. Raises the step's exception, and NameError when the step has not made it."""
+        self.check_available(name)
+        if name not in self.made:
+            raise NameError(f"name {name!r} is not defined: step {self._step.name!r} did not make it")
+        value = self.made[name]
+        return group_of(value).fetch_one(value._self_name) if is_stand_in(value) else value
+
+    def fetch(self) -> dict[str, Any]:
+        return {name: self.fetch_one(name) for name in self.reference.names}
+
+    def check_available(self, name: str = "") -> None:
+        """Return when the step has ended, with what it made bound. Raises the step's exception."""
+        self.settle(name or next(iter(self.reference.names), ""))
+        if self._step.failure is not None:
+            raise self._step.failure()
+
+
+def _nothing(reference: Reference) -> dict[str, Any]:
+    return {}
+
+
+def _unknown_end(error: CellyardError) -> dict[str, Any]:
+    """The end of a step whose events cannot be had."""
+    return {"state": "lost", "outputs": [], "deleted": [], "result": None, "error": error.to_step_error()}

@@ -1,0 +1,186 @@
+"""%%step --async frees the kernel; whoever uses what it makes waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.notebooks.kernels import Kernel
+from tests.service.engines import Home
+
+WAITS = "import time, os\nwhile not os.path.exists({path!r}):\n    time.sleep(0.02)\n"
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A step that waits for this file goes on when it is there."""
+    return tmp_path / "go"
+
+
+class Begun:
+    """A cell that has ended and may show more, with all that it has shown so far."""
+
+    def __init__(self, kernel: Kernel, cell: str) -> None:
+        self._kernel = kernel
+        self._id = kernel.begin(cell)
+        self.seen = list(kernel.messages(self._id))
+
+    def has(self, kind: str) -> bool:
+        return any(each["msg_type"] == kind for each in self.seen)
+
+    def until(self, enough: Callable[[], bool]) -> None:
+        """Return when it has shown enough."""
+        deadline = time.monotonic() + 30
+        while not enough():
+            message = self._kernel.client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
+            if message["parent_header"].get("msg_id") == self._id:
+                self.seen.append(message)
+
+    @property
+    def text(self) -> str:
+        return text(self.seen)
+
+
+def text(messages: list[dict[str, Any]]) -> str:
+    return "".join(each["content"]["text"] for each in messages if each["msg_type"] == "stream")
+
+
+def test_the_kernel_is_free_and_the_value_is_waited_for(kernel: Kernel, gate: Path):
+    kernel.run(f"%%step slow --async\n{WAITS.format(path=str(gate))}\nmade = [1, 2]\nother = len(made)")
+    assert kernel.run("1 + 1").result == "2"
+    waiting = kernel.begin("sum(made) + other")
+    kernel.until_output(waiting, "waiting for step 'slow'")
+    gate.touch()
+    ran = kernel.finish(waiting)
+    assert ran.result == "5"
+    assert kernel.look("type(made).__name__, made") == ("list", [1, 2])
+
+
+def test_what_it_shows_appears_under_its_own_cell_while_others_run(kernel: Kernel, gate: Path):
+    cell = Begun(
+        kernel,
+        f"%%step talks --async\nprint('first')\n{WAITS.format(path=str(gate))}\nprint('second')\n"
+        "from IPython.display import display, HTML\ndisplay(HTML('<b>x</b>'))\n6 * 7",
+    )
+    cell.until(lambda: "first" in cell.text)
+    other = kernel.run("print('plain')")
+    assert (other.stdout, other.outputs[0]["type"]) == ("plain\n", "stream")
+    gate.touch()
+    cell.until(lambda: cell.has("execute_result"))
+    shown = [m["msg_type"] for m in cell.seen if m["msg_type"] not in {"status", "execute_input"}]
+    assert shown == ["stream", "stream", "display_data", "execute_result"]
+    assert cell.text == "first\nsecond\n"
+    assert cell.seen[-1]["content"]["data"]["text/plain"] == "42"
+    number = cell.seen[-1]["content"]["execution_count"]
+    assert kernel.run(f"Out[{number}]").result == "42"
+
+
+def test_its_failure_is_shown_there_and_raised_where_its_values_are_used(kernel: Kernel):
+    cell = Begun(kernel, "%%step fails --async\nearly = 1\nlate_one = {}['missing']")
+    cell.until(lambda: cell.has("error"))
+    assert cell.seen[-1]["content"]["ename"] == "KeyError"
+    failed = kernel.fail("late_one")
+    assert failed.error["ename"] == "KeyError"
+    assert "in step 'fails'" in failed.words
+    assert kernel.run("early").result == "1"
+    assert kernel.fail("%%step takes\nlate_one + 1").error["ename"] == "KeyError"
+    kernel.run("late_one = 5")
+    assert kernel.run("late_one").result == "5"
+
+
+def test_names_bound_anew_meanwhile_stay_and_changed_inputs_come_back(kernel: Kernel, gate: Path):
+    kernel.run("items, kept, handed = [1], 'before', [1]\ndef change(x):\n    x.append(9)")
+    kernel.run(
+        f"%%step changes --async\n{WAITS.format(path=str(gate))}\nitems.append(2)\nkept = 'step'\nchange(handed)\n"
+        "if False:\n    never = 1"
+    )
+    kernel.run("kept = 'after'")
+    assert kernel.run("handed").result == "[1]"
+    gate.touch()
+    assert kernel.run("items").result == "[1, 2]"
+    assert kernel.look("kept") == "after"
+    assert kernel.look("handed") == [1, 9]
+    assert kernel.fail("never").error["ename"] == "NameError"
+
+
+def test_a_further_step_takes_what_an_earlier_one_makes(kernel: Kernel, gate: Path):
+    kernel.run(f"%%step one --async\n{WAITS.format(path=str(gate))}\nbase = list(range(10))")
+    waiting = kernel.begin("%%step two\ntotal = sum(base)\ntotal")
+    kernel.until_output(waiting, "waiting for step 'one'")
+    gate.touch()
+    assert kernel.finish(waiting).result == "45"
+
+
+def test_waiting_may_be_interrupted_and_the_step_goes_on(kernel: Kernel, gate: Path):
+    kernel.run(f"%%step patient --async\n{WAITS.format(path=str(gate))}\nlater_value = 7")
+    waiting = kernel.begin("print('not reached', later_value)")
+    kernel.until_output(waiting, "waiting for step 'patient'")
+    kernel.interrupt()
+    ran = kernel.finish(waiting)
+    assert ran.error is not None
+    assert ran.error["ename"] == "KeyboardInterrupt"
+    assert "not reached" not in ran.stdout
+    gate.touch()
+    assert kernel.run("later_value").result == "7"
+
+
+def test_looking_at_a_value_from_outside_of_cells_does_not_hold_the_kernel(kernel: Kernel, gate: Path):
+    kernel.run(f"%%step looked_at --async\n{WAITS.format(path=str(gate))}\npending_text = 'abc'")
+    began = time.monotonic()
+    kernel.complete("pending_text.up")
+    kernel.inspect("pending_text")
+    assert time.monotonic() - began < 10
+    gate.touch()
+    assert kernel.run("%steps wait looked_at\npending_text.upper()").result == "'ABC'"
+
+
+def test_many_at_once_are_read_by_one_thread(kernel: Kernel, gate: Path):
+    for number in range(4):
+        kernel.run(f"%%step par{number} --cpu 0.1 --async\n{WAITS.format(path=str(gate))}\npar{number} = {number}")
+    names = kernel.look("[t.name for t in __import__('threading').enumerate()]")
+    assert names.count("cellyard-reader") == 1
+    gate.touch()
+    kernel.run("%steps wait par0 par1 par2 par3")
+    assert kernel.look("[par0, par1, par2, par3]") == [0, 1, 2, 3]
+    deadline = time.monotonic() + 20
+    while "cellyard-reader" in kernel.look("[t.name for t in __import__('threading').enumerate()]"):
+        assert time.monotonic() < deadline
+
+
+def test_cancel_ends_it_and_its_values_say_so(kernel: Kernel, home: Home):
+    cell = Begun(kernel, "%%step endless_one --async\nimport time\nprint('up')\ntime.sleep(300)\nunmade = 1")
+    cell.until(lambda: "up" in cell.text)
+    kernel.run("%steps cancel endless_one")
+    cell.until(lambda: cell.has("error"))
+    assert cell.seen[-1]["content"]["ename"] == "StepCancelled"
+    assert kernel.fail("unmade").error["ename"] == "StepCancelled"
+    refused = kernel.fail("%steps cancel endless_one")
+    assert "does not run" in refused.error["evalue"]
+
+
+def test_wait_raises_what_failed(kernel: Kernel):
+    kernel.try_run("%%step breaks --async\nunbound = 1/0")  # its error may be shown at once
+    assert kernel.fail("%steps wait breaks").error["ename"] == "ZeroDivisionError"
+
+
+def test_catch_binds_the_exception_and_the_cell_goes_on(kernel: Kernel):
+    ran = kernel.run("%%step risky --catch problem\nwhole = 1\nbroken = 1/0")
+    assert "kept as 'problem'" in ran.stderr
+    assert kernel.run("type(problem).__name__, whole").result == "('ZeroDivisionError', 1)"
+    kernel.run("%%step risky --catch problem\nwhole = 2")
+    assert kernel.look("problem is None") is True
+    kernel.run("%%step risky --catch problem --async\nbroken = 1/0")
+    assert kernel.run("type(problem).__name__").result == "'ZeroDivisionError'"
+
+
+def test_the_stop_button_is_not_caught(kernel: Kernel):
+    id = kernel.begin("%%step stopped_one --catch problem\nimport time\nprint('up', flush=True)\ntime.sleep(60)")
+    kernel.until_output(id, "up")
+    kernel.interrupt()
+    ran = kernel.finish(id)
+    assert ran.error is not None
+    assert ran.error["ename"] == "KeyboardInterrupt"
