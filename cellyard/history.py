@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from cellyard.artifacts import Store, load, open_store
@@ -55,6 +56,11 @@ class History:
     def steps(self, notebook: str) -> list[Step]:
         """The latest step of each name that a notebook has run."""
         return [Step(each, self._source) for each in self._source.client.notebook_steps(notebook)]
+
+    def lineage(self, artifact: str, *, up: bool = True, down: bool = True) -> dict[str, Any]:
+        """What led to an artifact, and what it led to: steps, artifacts, and the links between them. It is named by
+        (the beginning of) its id, by RUN:NAME or RUN:STEP:NAME."""
+        return self._source.client.lineage(artifact, up=up, down=down)
 
     def __getitem__(self, id: int) -> Run:
         return self.run(id)
@@ -105,6 +111,17 @@ class Run:
             (float(number if each["at"] is None else each["at"]), float(each["value"]))
             for number, each in enumerate(points[metric])
         ]
+
+    def compare(self, other: int | Run) -> dict[str, Any]:
+        """What differs between this run and another: parameters, metrics, packages, and step by step code, states,
+        times and what came out."""
+        return self._source.client.compare_runs(self.id, other.id if isinstance(other, Run) else other)
+
+    def report(self, path: str | Path) -> Path:
+        """Write the run as one page of HTML, which needs nothing else; returns where it is."""
+        written = Path(path)
+        written.write_text(self._source.client.report(self.id), encoding="utf-8")
+        return written
 
     @property
     def steps(self) -> list[Step]:

@@ -15,6 +15,7 @@ __all__ = ["preview_of", "size_in_words"]
 TEXT_CHARACTERS = 1_500
 HTML_CHARACTERS = 20_000
 ROWS, COLUMNS = 5, 12
+SCHEMA = 100
 _ASKED_FOR = (
     "__call__", "__iter__", "__next__", "__aiter__", "__anext__", "__await__", "__length_hint__", "__fspath__",
     "__get__", "__set__", "__delete__", "__set_name__",
@@ -65,7 +66,9 @@ def _type_name(value: Any) -> str:
 def _of_frame(value: Any) -> Preview:
     head = value.iloc[:ROWS, :COLUMNS]
     shape = f"{value.shape[0]:,} rows × {value.shape[1]:,} columns"
-    return Preview("pandas.DataFrame", shape, _cut(head.to_string()), _bounded(head._repr_html_() or ""))
+    columns = zip(value.columns[:SCHEMA], value.dtypes.iloc[:SCHEMA], strict=True)
+    schema = tuple(f"{name}: {kind}" for name, kind in columns)
+    return Preview("pandas.DataFrame", shape, _cut(head.to_string()), _bounded(head._repr_html_() or ""), (), schema)
 
 
 def _of_series(value: Any) -> Preview:
@@ -81,7 +84,9 @@ def _of_array(value: Any) -> Preview:
 
 
 def _of_polars(value: Any) -> Preview:
-    return Preview("polars.DataFrame", f"{value.height:,} rows × {value.width:,} columns", _cut(str(value.head(ROWS))))
+    shape = f"{value.height:,} rows × {value.width:,} columns"
+    schema = tuple(f"{name}: {kind}" for name, kind in list(value.schema.items())[:SCHEMA])
+    return Preview("polars.DataFrame", shape, _cut(str(value.head(ROWS))), schema=schema)
 
 
 def _of_container(value: Any) -> Preview:

@@ -22,7 +22,7 @@ class Preview:
     """What a value looks like: its type, its shape or length in words, a text of a few lines, perhaps HTML.
 
     ``methods`` are those special methods of its type that Python asks a type for before it calls them: who stands
-    for the value must have the same, no more and no fewer.
+    for the value must have the same, no more and no fewer. ``schema``: a table's first columns, "name: type".
     """
 
     type: str
@@ -30,6 +30,7 @@ class Preview:
     text: str = ""
     html: str = ""
     methods: tuple[str, ...] = ()
+    schema: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -38,12 +39,13 @@ class Preview:
             "text": self.text,
             "html": self.html,
             "methods": list(self.methods),
+            **({"schema": list(self.schema)} if self.schema else {}),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Preview:
         shape, text, html = (data.get(key, "") for key in ("shape", "text", "html"))
-        return cls(data["type"], shape, text, html, tuple(data.get("methods", ())))
+        return cls(data["type"], shape, text, html, tuple(data.get("methods", ())), tuple(data.get("schema", ())))
 
 
 @dataclass(frozen=True, slots=True)

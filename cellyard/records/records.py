@@ -15,6 +15,7 @@ from cellyard.errors import WorkerLost
 from cellyard.model import Resources, RunState, StepRequest, StepState
 from cellyard.records import reading, tracking, writing
 from cellyard.records.database import Database
+from cellyard.records.lineage import lineage, resolve
 from cellyard.records.preparing import is_prepared, prepare
 from cellyard.records.rows import (
     AttemptEnd,
@@ -237,6 +238,13 @@ class Records:
             tracking.note_packages(connection, step_id, packages)
 
     # -- reading
+
+    def lineage(self, artifact: str, *, upward: bool = True, downward: bool = True) -> dict[str, Any]:
+        """What led to an artifact and what it led to; it is named as ``lineage.resolve`` takes it. Raises NotFound, and
+        UsageError where several are meant."""
+        with self._database.read() as connection:
+            found = resolve(connection, artifact)
+            return lineage(connection, found, upward=upward, downward=downward).to_dict()
 
     def figures(self, run_id: int) -> list[dict[str, Any]]:
         """The figures that a run has logged, in order: name, data by type, time, step."""

@@ -156,6 +156,22 @@ class EngineClient:
         found: Json = self._call("GET", f"/v1/runs/{run}/logged")
         return found
 
+    def compare_runs(self, run: int, other: int) -> Json:
+        """What differs between two runs. Raises NotFound."""
+        found: Json = self._call("GET", f"/v1/runs/{run}/compare/{other}")
+        return found
+
+    def report(self, run: int) -> str:
+        """The run as one page of HTML. Raises NotFound."""
+        found: str = self._exchange("GET", f"/v1/runs/{run}/report", b"", parse=bytes.decode)
+        return found
+
+    def lineage(self, artifact: str, *, up: bool = True, down: bool = True) -> Json:
+        """What led to an artifact, and what it led to. Raises NotFound, and UsageError where several are meant."""
+        target = f"/v1/lineage/{quote(artifact, safe='')}" + _query({"up": int(up), "down": int(down)})
+        found: Json = self._call("GET", target)
+        return found
+
     def log(self, entries: Sequence[Mapping[str, Any]], *, run: int | None = None, **origin: Any) -> int:
         """Add to what a run has logged. Without a run one is opened, of ``origin`` (notebook, session, owner, commit),
         which is over at once. Returns the run."""
@@ -213,7 +229,7 @@ class EngineClient:
             # The engine ended at this very moment; these requests do no harm when they are carried out twice.
             return self._exchange(method, target, data)
 
-    def _exchange(self, method: str, target: str, data: bytes) -> Any:
+    def _exchange(self, method: str, target: str, data: bytes, parse: Callable[[bytes], Any] = json.loads) -> Any:
         connection = self._connection()
         try:
             response = connection.request(method, target, data)
@@ -224,7 +240,7 @@ class EngineClient:
         self._release(connection)
         if response.status >= 400:
             raise self._error(response, answer)
-        return json.loads(answer)
+        return parse(answer)
 
     def _stream(self, method: str, target: str, data: bytes = b"") -> Opened:
         """An answer whose body is still to be read. Raises what the engine refused, and Broken."""

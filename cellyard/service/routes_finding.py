@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 
 from cellyard.errors import UsageError
 from cellyard.model.query import parse_query
+from cellyard.reports import compare_runs, run_report
 from cellyard.service.asked import Json, Ready
+
+if TYPE_CHECKING:
+    from cellyard.records import Records
 
 __all__ = ["router"]
 
@@ -79,15 +84,33 @@ async def label(engine: Ready, run: int, wanted: LabelRequest) -> JSONResponse:
 async def logged(engine: Ready, run: int) -> JSONResponse:
     """What a run has logged: parameters, all points of its metrics, and its figures in order."""
     await engine.journal.flush()
+    return JSONResponse(await engine.journal.read(lambda records: _logged(records, run)))
 
-    def read(records: Any) -> Json:
-        found = records.run(run)
-        points: dict[str, list[Json]] = {}
-        for point in records.metric_points(run):
-            points.setdefault(point.name, []).append(point.to_dict())
-        return {"parameters": found.parameters, "metrics": points, "figures": records.figures(run)}
 
-    return JSONResponse(await engine.journal.read(read))
+@router.get("/v1/runs/{run}/compare/{other}")
+async def compare(engine: Ready, run: int, other: int) -> JSONResponse:
+    """What differs between two runs: code, parameters, packages, schemas, metrics, times."""
+    first, second = await engine.journal.read(lambda records: (_whole(records, run), _whole(records, other)))
+    return JSONResponse(compare_runs(first, second))
+
+
+@router.get("/v1/runs/{run}/report")
+async def report(engine: Ready, run: int) -> HTMLResponse:
+    """The run as one page of HTML, which needs nothing else."""
+    await engine.journal.flush()
+
+    def write(records: Records) -> str:
+        return run_report(*_whole(records, run), _logged(records, run), _all_events(records, run))
+
+    return HTMLResponse(await engine.journal.read(write))
+
+
+@router.get("/v1/lineage/{artifact:path}")
+async def lineage(engine: Ready, artifact: str, up: bool = True, down: bool = True) -> JSONResponse:
+    """What led to an artifact, and what it led to. It is named by (the beginning of) its id, RUN:NAME or
+    RUN:STEP:NAME."""
+    found = await engine.journal.read(lambda records: records.lineage(artifact, upward=up, downward=down))
+    return JSONResponse(found)
 
 
 @router.post("/v1/logged")
@@ -105,6 +128,24 @@ async def log(engine: Ready, wanted: LogRequest) -> JSONResponse:
         await engine.journal.read(lambda records: records.run(run))
     engine.tell_logged(run, wanted.entries)
     return JSONResponse({"run": run})
+
+
+def _logged(records: Records, run: int) -> Json:
+    points: dict[str, list[Json]] = {}
+    for point in records.metric_points(run):
+        points.setdefault(point.name, []).append(point.to_dict())
+    return {"parameters": records.run(run).parameters, "metrics": points, "figures": records.figures(run)}
+
+
+def _whole(records: Records, run: int) -> tuple[Json, list[Json]]:
+    return records.run(run).to_dict(), [step.to_dict() for step in records.steps(run)]
+
+
+def _all_events(records: Records, run: int) -> Iterator[Json]:
+    since = 0
+    while found := records.events_since(since, run_id=run):
+        yield from (each.to_dict() for each in found)
+        since = found[-1].seq
 
 
 def _check(entries: list[Json]) -> None:

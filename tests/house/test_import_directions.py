@@ -54,9 +54,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "execution": ({"model", "settings", "environment", "records", "backends"}, set()),
     "service": (
-        {"model", "settings", "machine", "notebook", "records", "backends", "execution"},
+        {"reports", "model", "settings", "machine", "notebook", "records", "backends", "execution"},
         {"fastapi", "pydantic", "starlette", "uvicorn", "uvloop"},
     ),
+    "reports": ({"model"}, set()),
     "kubernetes": ({"model", "settings", "artifacts", "environment", "backends"}, {"kopf", "yaml"}),
     "exporters": ({"model", "settings", "backends", "kubernetes"}, {"cronsim"}),
     "history": ({"model", "settings", "artifacts", "records", "service"}, set()),

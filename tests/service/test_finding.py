@@ -94,3 +94,24 @@ def test_what_is_logged_without_a_run_opens_one_that_is_over(client: EngineClien
         client.log([entry], run=999_999)
     with pytest.raises(UsageError, match="an entry needs"):
         client.log([{"what": "thing"}], run=run)
+
+
+def test_runs_are_compared_values_followed_and_a_run_is_a_page(client: EngineClient, shared: Home, tmp_path):
+    first = run_step(client, "df = [1, 2]", name="load", notebook="line.ipynb")
+    run = first[0]["run"]
+    given = finished(first)["outputs"]
+    second = run_step(
+        client, "total = sum(df)\nprint('total', total)", name="sum", notebook="line.ipynb", inputs=tuple(given)
+    )
+    history = cellyard.History(shared.settings)
+    found = history.lineage(f"{run}:df")
+    assert [each["name"] for each in found["steps"]] == ["load", "sum"]
+    assert history.lineage(found["artifact"][:10], down=False)["steps"][0]["run_id"] == run
+    compared = history.run(run).compare(second[0]["run"])
+    assert [each["name"] for each in compared["steps"]] == ["sum", "load"]
+    page = history.run(second[0]["run"]).report(tmp_path / "run.html").read_text()
+    assert "total 3" in page
+    with pytest.raises(NotFound):
+        client.report(999_999)
+    with pytest.raises(UsageError, match="names no artifact"):
+        client.lineage("?/x")
