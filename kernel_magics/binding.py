@@ -21,13 +21,13 @@ __all__ = ["bind_all", "bind_rest"]
 def bind_all(namespace: Namespace, finished: Mapping[str, Any], request: StepRequest) -> None:
     """Bind what a step made for which its cell has waited, and take over what it changed in the process state."""
     state = _accepted(namespace, finished)
-    namespace.bind(finished["outputs"], finished["deleted"], request.inputs)
+    earlier = namespace.bind(finished["outputs"], finished["deleted"], request.inputs)
     if state:
         if request.environment is not None:
             state = returned(state, process_state.capture(("environment", "path")))
         process_state.apply(state)
     if finished["result"]:
-        namespace.show(request.execution_count, finished["result"], finished["outputs"])
+        namespace.show(request.execution_count, finished["result"], finished["outputs"], earlier)
 
 
 def bind_rest(

@@ -15,6 +15,8 @@ _OUT = {"Out", "_oh"}
 _IN = {"In", "_ih", "_i", "_ii", "_iii"}
 _NUMBERED_INPUT = re.compile(r"_i[1-9][0-9]*\Z")
 _OUT_USE = re.compile(r"\b(?:Out|_oh)\b(?:\s*\[\s*([1-9][0-9]*)\s*\])?")
+_HISTORY = "hist|history|recall|rep|rerun|macro|save|load|loadpy|notebook|logstart|logon|pastebin"
+_HISTORY_USE = re.compile(rf"""%(?:{_HISTORY})\b|magic\(\s*["'](?:{_HISTORY})["']|\bhistory_manager\b""")
 
 
 def is_shown_name(name: str) -> bool:
@@ -38,11 +40,20 @@ class Displayed:
             return {f"_{number}" for number in shown}
         return {f"_{number}" for number in numbers if int(number) in shown}
 
-    def sources(self, used: Iterable[str]) -> list[str] | None:
-        """``In``, for a cell that uses it by any of its names."""
-        if not any(name in _IN or _NUMBERED_INPUT.match(name) for name in used):
+    def sources(self, source: str, used: Iterable[str]) -> dict[str, list[str]] | None:
+        """The cells before this one, as Python and as they were written, for one that uses ``In`` by any of its names
+        or a magic that reads the history."""
+        if not _HISTORY_USE.search(source) and not any(name in _IN or _NUMBERED_INPUT.match(name) for name in used):
             return None
-        return [str(each) for each in self._shell.user_ns.get("_ih", ())]
+        manager = self._shell.history_manager
+        if manager is None:
+            return None
+        parsed, raw = list(manager.input_hist_parsed), list(manager.input_hist_raw)
+        for at, text in enumerate(raw):
+            if text.startswith("%%step"):  # a step knows no steps: for it they are cells
+                raw[at] = text.partition("\n")[2]
+                parsed[at] = self._shell.input_transformer_manager.transform_cell(raw[at])
+        return {"parsed": parsed, "raw": raw}
 
     def rebound(self, values: Mapping[str, Any], known: Callable[[str], bool]) -> None:
         """The namespace has these values now. Those of names that were ``known`` to the step are what was shown, as

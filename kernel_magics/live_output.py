@@ -31,7 +31,7 @@ class LiveOutput:
             "error": self._error,
         }
         if not replays:
-            self._rules |= {"input_request": self._ask, "comm": self._comm}
+            self._rules |= {"input_request": self._ask, "comm": self._comm, "payload": self._pay}
 
     def show(self, message: Mapping[str, Any]) -> None:
         """Show one output message."""
@@ -89,6 +89,10 @@ class LiveOutput:
         kernel = getattr(self._shell, "kernel", None)
         if kernel is not None:
             send_comm(kernel, message, kernel.get_parent())
+
+    def _pay(self, message: Mapping[str, Any]) -> None:
+        """What goes with the reply of the cell: help, or the text of the next cell."""
+        self._shell.payload_manager.write_payload(message["payload"])
 
     def _clear(self, message: Mapping[str, Any]) -> None:
         self._shell.display_pub.clear_output(wait=message["wait"])

@@ -15,7 +15,7 @@ from cellyard.analysis.facts import Facts
 from cellyard.analysis.purity import BUILTINS
 from cellyard.artifacts.artifact import load
 from cellyard.artifacts.held import put_back
-from cellyard.artifacts.reference import Reference, is_held
+from cellyard.artifacts.reference import Reference, is_earlier, is_held
 from cellyard.artifacts.store import open_store
 from cellyard.errors import CellyardError, InvalidCell, UnknownName, error_from_dict
 from kernel_magics.displayed import Displayed
@@ -69,7 +69,10 @@ class Namespace:
             facts = self.analyze(source)
         except InvalidCell as error:
             raise InvalidCell(**{**error.fields, "step": step, "line": error.line + 1}) from None
-        for name in sorted(facts.required, key=lambda n: facts.reads_at.get(n, 0)):
+        missing = facts.required - self._names.keys()
+        if missing and (written := self._without_percent(source)) != source:
+            return self.facts(step, written)
+        for name in sorted(missing, key=lambda n: facts.reads_at.get(n, 0)):
             if not facts.star_imports:
                 self._check_known(name, step, facts.reads_at.get(name, 0) + 1)
         return facts
@@ -78,8 +81,19 @@ class Namespace:
         try:  # a cell that is Python as it stands, and most are, needs no slow transformation
             return analyze(source, shadowed=shadowed, lazy_annotations=lazy)
         except InvalidCell:
-            transform = self._shell.input_transformer_manager.transform_cell
-            return analyze(source, transform=transform, shadowed=shadowed, lazy_annotations=lazy)
+            return analyze(source, transform=self._transform, shadowed=shadowed, lazy_annotations=lazy)
+
+    def _transform(self, source: str) -> str:
+        text: str = self._shell.input_transformer_manager.transform_cell(source)
+        return self._without_percent(text)
+
+    def _without_percent(self, source: str) -> str:
+        """A cell of one line may be a magic without its sign, or another thing that only IPython understands."""
+        if len(source.splitlines()) != 1:
+            return source
+        with self._shell.builtin_trap:
+            text: str = self._shell.prefilter_manager.prefilter_lines(source)
+        return text
 
     def _shadowed(self) -> frozenset[str]:
         """The builtins whose names the notebook has bound itself."""
@@ -112,7 +126,7 @@ class Namespace:
         optional = frozenset(self._user_names()) if facts.uses_dynamic and wants_all_names(source) else frozenset()
         packing = Packing(self._names, self._store, facts, optional - wanted)
         wanted |= optional
-        return dataclasses.replace(packing.pack(wanted), sources=self._displayed.sources(used))
+        return dataclasses.replace(packing.pack(wanted), sources=self._displayed.sources(source, used))
 
     def _used(self, source: str, facts: Facts) -> set[str]:
         """Every name that the cell may use."""
@@ -137,25 +151,39 @@ class Namespace:
         inputs: Iterable[Mapping[str, Any]],
         *,
         keep: Collection[str] = (),
-    ) -> None:
-        """Bind what a step made of its inputs: small values at once, others as stand-ins; names to ``keep`` stay."""
+    ) -> dict[str, Any]:
+        """Bind what a step made of its inputs: small values at once, others as stand-ins; names to ``keep`` stay.
+        Returns what is of no name: values that the step has shown before its last."""
         known = {name for each in inputs for name in each["names"]}
+        earlier: dict[str, Any] = {}
         for output in outputs:
             values = self.values(output)
             for name in filter(is_held, list(values)):
                 self._change_definition(name, values.pop(name))
             for name in keep:
                 values.pop(name, None)
+            earlier.update({name: values.pop(name) for name in list(values) if is_earlier(name)})
             self._names.update(values)
             self._displayed.rebound(values, known.__contains__)
         for name in deleted:
             self._names.pop(name, None)
+        return earlier
 
-    def show(self, number: int, result: Mapping[str, Any], outputs: Iterable[Mapping[str, Any]]) -> None:
-        """The value of the last expression of cell ``number`` becomes ``_``; its ``outputs`` are bound already."""
+    def show(
+        self,
+        number: int,
+        result: Mapping[str, Any],
+        outputs: Iterable[Mapping[str, Any]],
+        earlier: Mapping[str, Any],
+    ) -> None:
+        """The value of the last expression of cell ``number`` becomes ``_``; its ``outputs`` are bound already, and
+        ``earlier`` is what that has returned."""
         name = f"_{number}"
         is_bound = any(output["id"] == result["id"] and name in output["names"] for output in outputs)
-        self._displayed.show(self._names[name] if is_bound else self.values(result)[name])
+        values = {name: self._names[name]} if is_bound else self.values(result)
+        for one in sorted({*earlier, *filter(is_earlier, values)}, reverse=True):
+            self._displayed.show(earlier[one] if one in earlier else values[one])
+        self._displayed.show(values[name])
 
     def keep_shown(self, number: int, result: Mapping[str, Any], outputs: Iterable[Mapping[str, Any]]) -> None:
         """The same for a cell that is not the latest: ``_5`` and ``Out[5]``, and not ``_``."""

@@ -34,7 +34,7 @@ class Inputs:
     pure: tuple[str, ...]
     packages: tuple[str, ...]
     files: frozenset[str] = frozenset()
-    sources: list[str] | None = None
+    sources: dict[str, list[str]] | None = None
 
 
 class Packing:

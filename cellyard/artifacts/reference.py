@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["HELD", "Preview", "Reference", "is_held"]
+__all__ = ["HELD", "Preview", "Reference", "earlier_name", "is_earlier", "is_held"]
 
 #: Begins the name under which what a cell has changed in a class or function travels among the values.
 HELD = "@"
@@ -15,6 +15,16 @@ HELD = "@"
 def is_held(name: str) -> bool:
     """Whether a name of an artifact is not one of the notebook, but stands for changes of a definition."""
     return name.startswith(HELD)
+
+
+def earlier_name(name: str, back: int) -> str:
+    """How a value that a cell has shown travels, ``back`` values before its last, whose ``name`` is IPython's."""
+    return f"-{back}{name}" if back else name
+
+
+def is_earlier(name: str) -> bool:
+    """Whether what the name is of was shown before the cell's last value."""
+    return name.startswith("-")
 
 
 @dataclass(frozen=True, slots=True)

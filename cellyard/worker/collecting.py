@@ -11,7 +11,7 @@ from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.held import entry_of
 from cellyard.artifacts.holding import holds_objects
 from cellyard.artifacts.previews import preview_of
-from cellyard.artifacts.reference import is_held
+from cellyard.artifacts.reference import earlier_name, is_held
 from cellyard.artifacts.sharing import Sharing, find_sharing
 from cellyard.artifacts.store import Store
 from cellyard.errors import CannotTravel
@@ -19,7 +19,10 @@ from cellyard.worker.shell import StepShell
 
 __all__ = ["collect_outputs", "describe_error"]
 
-_HIDDEN = {"In", "Out", "_ih", "_oh", "_dh", "_i", "_ii", "_iii", "get_ipython", "exit", "quit", "__warningregistry__"}
+_OF_SHELL = {"In", "Out", "_ih", "_oh", "_dh", "_i", "_ii", "_iii", "get_ipython", "exit", "quit"}
+_HIDDEN = _OF_SHELL | {"__warningregistry__", "__builtins__"}
+#: How many of the values that a cell shows IPython knows afterwards: ``_``, ``__`` and ``___``.
+_KEPT = 3
 _CONSTANT = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -39,6 +42,8 @@ def collect_outputs(
     :class:`~cellyard.errors.CannotTravel` for a name of ``wanted`` that cannot be pickled.
     """
     namespace = shell.user_ns
+    hook = shell.displayhook
+    hook.end()
     touched = _touched(namespace, before)
     for group in groups:
         if group.changed():
@@ -47,17 +52,16 @@ def collect_outputs(
         touched &= set(wanted)
     candidates = {name: namespace[name] for name in namespace if name in touched}
     candidates.update(held if wanted is None else {})
-    hook = shell.displayhook
     number = shell.displayhook.prompt_count
     result = f"_{number}" if number else "_"  # as IPython names it
-    if hook.has_value:
-        candidates[result] = hook.value
+    shown = {earlier_name(result, at): value for at, value in enumerate(reversed(hook.values[-_KEPT:]))}
+    candidates.update(shown)
     outputs = _store_all(candidates, _untouched_inputs(groups, namespace, touched), namespace, store, set(wanted or ()))
     deleted = [name for name in before if name not in namespace and name not in _HIDDEN]
     return {
-        "outputs": [o for o in outputs if not hook.has_value or o["names"] != [result]],
+        "outputs": [o for o in outputs if not shown or o["names"] != [result]],
         "deleted": deleted,
-        "result": next((o for o in outputs if hook.has_value and result in o["names"]), None),
+        "result": next((o for o in outputs if shown and result in o["names"]), None),
     }
 
 

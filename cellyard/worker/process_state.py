@@ -1,9 +1,9 @@
 """The listed process state that travels with a step: captured in one process, applied in the other.
 
 Working directory, environment, ``sys.path``, random states of ``random`` and numpy, warning filters, decimal context,
-logging, the recursion limit, the options of numpy, pandas and matplotlib, and the settings of IPython's shell. A
-section of a library that is not imported yet is applied when it is. Sections are values that pickle; the environment
-may hold secrets, so no section is ever recorded.
+logging, the recursion limit, the options of numpy, pandas and matplotlib, and the settings and magics of IPython's
+shell. A section of a library that is not imported yet is applied when it is. Sections are values that pickle; the
+environment may hold secrets, so no section is ever recorded.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import wrapt
 
 from cellyard.worker.callbacks import Callback
 from cellyard.worker.logging_state import capture_logging, set_logging
+from cellyard.worker.magics_state import capture_magics, set_magics
 from cellyard.worker.shell_state import capture_figures, capture_shell, set_figures, set_shell
 
 __all__ = ["Watcher", "apply", "capture", "portable"]
@@ -88,7 +89,7 @@ def _pickles(value: Any) -> bool:
 
 
 #: Sections that may read differently after they were applied; of the others, what was applied is what is there.
-_INEXACT = {"folder", "numpy_print", "pandas", "matplotlib", "shell", "figures"}
+_INEXACT = {"folder", "numpy_print", "pandas", "matplotlib", "shell", "magics", "figures"}
 
 
 class Watcher:
@@ -338,6 +339,7 @@ _SECTIONS: dict[str, _Section] = {
     "pandas": _Section("pandas", _pandas_options, _set_pandas_options),
     "matplotlib": _Section("matplotlib", _rc_params, _set_rc_params),
     "shell": _Section(None, capture_shell, set_shell),
+    "magics": _Section(None, capture_magics, set_magics),
     "figures": _Section(None, capture_figures, set_figures),
     "recursion": _Section(None, sys.getrecursionlimit, sys.setrecursionlimit),
     "numpy_errors": _Section("numpy", _numpy_errors, _set_numpy_errors),

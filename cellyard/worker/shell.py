@@ -15,9 +15,13 @@ import IPython.core.compilerop
 import IPython.core.displayhook
 import IPython.core.displaypub
 import IPython.core.interactiveshell
+import IPython.core.page
 from traitlets import Any as AnyTrait
 
+from cellyard.worker.earlier_cells import EarlierCells
+from cellyard.worker.magics_state import load_waiting_extensions
 from cellyard.worker.outputs import Channel
+from cellyard.worker.pager_magics import PagerMagics
 
 __all__ = ["StepShell", "make_shell", "warm"]
 
@@ -26,16 +30,40 @@ __all__ = ["StepShell", "make_shell", "warm"]
 _DisplayHook: Any = IPython.core.displayhook.DisplayHook
 _DisplayPublisher: Any = IPython.core.displaypub.DisplayPublisher
 _Compiler: Any = IPython.core.compilerop.CachingCompiler
+_page: Any = IPython.core.page
 _Shell: Any = IPython.core.interactiveshell.InteractiveShell
+
+
+_UNDERS = ("_", "__", "___")
 
 
 class StepDisplayHook(_DisplayHook):  # type: ignore[misc]
     """The value of the last expression, as an ``execute_result`` message."""
 
     channel: Channel | None = None
-    value: Any = None
-    has_value = False
+    values: tuple[Any, ...] = ()
+    """What the cell has shown so, in order."""
+    _before: Mapping[str, Any] = types.MappingProxyType({})
+    _now: Mapping[str, Any] = _before
     _is_active = False
+
+    def begin(self) -> None:
+        """What the names of shown values are bound to now is what earlier cells have shown."""
+        names = self.shell.user_ns
+        self._before = {name: names[name] for name in _UNDERS if name in names}
+        self._now = self._before
+
+    def end(self) -> None:
+        """They are again what they were when the cell began, where nobody but this hook has bound them since: the
+        notebook's own shell goes on from there."""
+        if self._is_untouched():
+            names = self.shell.user_ns
+            for name in self._now:
+                del names[name]
+            names.update(self._before)
+
+    def _is_untouched(self) -> bool:
+        return all(self.shell.user_ns.get(name, self) is value for name, value in self._now.items())
 
     def quiet(self) -> bool:
         return bool(self.semicolon_at_end_of_expression(self.shell.step_source))
@@ -46,9 +74,19 @@ class StepDisplayHook(_DisplayHook):  # type: ignore[misc]
             return
         data, metadata = self.compute_format_data(result)
         self.fill_exec_result(result)
-        self.value, self.has_value = result, True
+        if result is not self.shell.user_ns["_oh"]:  # ``Out`` is not shown in itself
+            self.values += (result,)
+            self._advance(result)
         if self.channel is not None and data:
             self.channel.show({"type": "execute_result", "data": data, "metadata": metadata})
+
+    def _advance(self, result: Any) -> None:
+        """For the rest of the cell it is the last value, where the cell has any use for that."""
+        if self._now and self._is_untouched():
+            last = (result, *(self._now.get(name, "") for name in _UNDERS))
+            self._now = dict(zip(_UNDERS, last, strict=False))
+            self.shell.user_ns.update(self._now)
+            self.shell.user_ns["_oh"][self.prompt_count] = result
 
 
 class StepDisplayPublisher(_DisplayPublisher):  # type: ignore[misc]
@@ -102,14 +140,43 @@ class StepShell(_Shell):  # type: ignore[misc]
     kernel = None
     step_source = ""
     line_offset = 0
-    _is_running = False
+    step_traceback: list[str] = []  # noqa: RUF012 - replaced as a whole
+    #: Not the publisher's: that is another while ``%%capture`` runs.
+    _channel: Channel | None = None
+    #: How many cells run now: this one, one that it runs, …
+    _depth = 0
+    #: Whether what is shown now is the error that ends the cell.
+    _is_ending = False
+
+    def init_magics(self) -> None:
+        super().init_magics()
+        self.register_magics(PagerMagics)
 
     def init_history(self) -> None:
-        """A step has no history of its own, and opens no database for one."""
-        self.history_manager = None
+        """The cells before this one are all the history that a step has; no database is opened for one."""
+        self.history_manager = EarlierCells(self)
+        self.configurables.append(self.history_manager)
 
     def init_io(self) -> None:
         """The child sets its streams itself."""
+
+    def init_hooks(self) -> None:
+        super().init_hooks()
+        self.set_hook("show_in_pager", _page.as_hook(self._show_in_pager), 99)
+
+    def _show_in_pager(self, text: Any, start: int = 0, *_: Any, **__: Any) -> None:
+        """Help and files are shown beside the notebook, as a kernel does."""
+        data = text if isinstance(text, dict) else {"text/plain": text}
+        self._pay({"source": "page", "data": data, "start": max(0, start)})
+
+    def set_next_input(self, text: str, replace: bool = False) -> None:
+        """The next cell of the notebook gets that text."""
+        self._pay({"source": "set_next_input", "text": text, "replace": replace})
+
+    def _pay(self, payload: dict[str, Any]) -> None:
+        """Send what belongs to the kernel's reply, not to the cell's outputs."""
+        if self._channel is not None:
+            self._channel.show({"type": "payload", "payload": payload})
 
     def init_virtualenv(self) -> None:
         """The worker's interpreter is the environment."""
@@ -125,50 +192,72 @@ class StepShell(_Shell):  # type: ignore[misc]
     def transform_cell(self, raw_cell: str) -> str:
         """The cell as Python, moved down by the lines above it, so that tracebacks show the cell's own numbers."""
         transformed: str = super().transform_cell(raw_cell)
-        return "\n" * self.line_offset + transformed
+        return transformed if self._depth else "\n" * self.line_offset + transformed
+
+    def find_line_magic(self, magic_name: str) -> Any:
+        return self._find_with_lazy_load("line", magic_name)
+
+    def find_cell_magic(self, magic_name: str) -> Any:
+        return self._find_with_lazy_load("cell", magic_name)
+
+    def find_magic(self, magic_name: str, magic_kind: str = "line") -> Any:
+        return self._find_with_lazy_load(magic_kind, magic_name)
+
+    def _find_with_lazy_load(self, type_: str, magic_name: str) -> Any:
+        """Also in the extensions that the notebook has loaded."""
+        found = self.magics_manager.find(type_, magic_name)
+        if found is None and load_waiting_extensions():
+            found = self.magics_manager.find(type_, magic_name)
+        return found
 
     def ask_exit(self) -> None:
         """``exit()`` ends the cell; the process ends with it anyway."""
         raise SystemExit
 
-    def begin(self, count: int, file: str, shown: Mapping[str, Any], sources: list[str] | None) -> None:
+    def begin(self, count: int, file: str, shown: Mapping[str, Any], sources: Mapping[str, list[str]] | None) -> None:
         """Number ``count`` is the next cell, ``file`` its name as one; ``shown`` are values of earlier cells by their
         names ``_5``, ``sources`` all earlier cells, where they are wanted."""
         self.compile.own = (file or self.compile.get_code_name(self.step_source, "", count), count)
         self.execution_count = count + 1  # as in a kernel while its cell runs
-        outputs = {int(name[1:]): value for name, value in shown.items()}
-        inputs = ["", *[""] * count] if sources is None else sources
-        earlier = dict(zip(("_i", "_ii", "_iii"), (inputs[::-1] + [""] * 4)[1:4], strict=True))
-        own = {"In": inputs, "_ih": inputs, "Out": outputs, "_oh": outputs, "_dh": [os.getcwd()], **earlier}  # noqa: PTH109
+        outputs = {number: shown[f"_{number}"] for number in sorted(int(name[1:]) for name in shown)}
+        self.displayhook.begin()
+        own = self.history_manager.begin(sources, count, outputs)
         self.user_ns.update(own)
         self.user_ns_hidden.update(own)
 
     def connect(self, channel: Channel) -> None:
         """Send all output there from now on."""
+        self._channel = channel
         self.displayhook.channel = channel
         self.display_pub.channel = channel
 
     async def run_code(self, *arguments: Any, **options: Any) -> Any:
-        self._is_running = True
+        self._depth += 1
         try:
             return await super().run_code(*arguments, **options)
         finally:
-            self._is_running = False
+            self._depth -= 1
 
     def showtraceback(self, exc_tuple: Any = None, *arguments: Any, **options: Any) -> None:
         """An error that ends the cell is shown by the notebook when it is raised there; one on the way, of a value that
-        cannot be shown, is an output."""
-        self.step_traceback: list[str] = []
-        super().showtraceback(exc_tuple, *arguments, **options)
-        is_on_the_way = self._is_running and exc_tuple is not None and not options.get("running_compiled_code")
-        if is_on_the_way and self.step_traceback and self.display_pub.channel is not None:
-            name, value = exc_tuple[0].__name__, str(exc_tuple[1])
-            message = {"type": "error", "ename": name, "evalue": value, "traceback": self.step_traceback}
-            self.display_pub.channel.show(message)
+        cannot be shown or of a cell that this one runs, is an output."""
+        self.step_traceback = []
+        caller = sys._getframe(1).f_code.co_name
+        self._is_ending = self._depth <= 1 and exc_tuple is None and caller == "run_code"
+        try:
+            super().showtraceback(exc_tuple, *arguments, **options)
+        finally:
+            self._is_ending = False
+
+    def show_usage_error(self, exc: BaseException) -> None:
+        if not self._is_ending:
+            super().show_usage_error(exc)
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
-        """Nothing is printed: the notebook shows the error when it is raised there."""
         self.step_traceback = stb
+        if self._depth and not self._is_ending and self._channel is not None:
+            message = {"type": "error", "ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
+            self._channel.show(message)
 
 
 StepShell.__name__ = StepShell.__qualname__ = "ZMQInteractiveShell"

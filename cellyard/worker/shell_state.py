@@ -1,7 +1,7 @@
 """What a user may set in IPython's shell itself, as a part of the process state: captured and applied.
 
 How many of a cell's values are shown, their precision, what an earlier cell has imported from ``__future__``, how
-tracebacks look, and the format and size of inline figures.
+tracebacks look, the folders that ``%cd`` has been to, and the format and size of inline figures.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import wrapt
 __all__ = ["capture_figures", "capture_shell", "set_figures", "set_shell"]
 
 _PLAIN_TEXT = ("float_precision", "float_format", "pprint", "max_width", "max_seq_length", "newline", "verbose")
-_OF_SHELL = ("ast_node_interactivity", "separate_out", "show_rewritten_input")
+_OF_SHELL = ("ast_node_interactivity", "separate_out", "show_rewritten_input", "dir_stack")
 _OF_FIGURES = ("figure_formats", "print_figure_kwargs", "rc", "close_figures")
 
 
@@ -38,6 +38,7 @@ def capture_shell() -> dict[str, Any]:
         "types": list(shell.display_formatter.active_types),
         "flags": shell.compile.flags,
         "mode": shell.InteractiveTB.mode,
+        "folders": [str(each) for each in shell.user_ns.get("_dh", ())],
     }
 
 
@@ -54,6 +55,7 @@ def set_shell(value: dict[str, Any]) -> None:
     if shell.display_formatter.active_types != value["types"]:
         shell.display_formatter.active_types = value["types"]
     shell.compile.flags = value["flags"]
+    shell.user_ns.setdefault("_dh", [])[:] = value["folders"]
     if shell.InteractiveTB.mode != value["mode"]:
         shell.InteractiveTB.set_mode(mode=value["mode"])
 

@@ -27,7 +27,7 @@ _CHANGING = [
     (_CELL, "CELL"),
     (re.compile(r"\bT_[0-9a-f]{5}"), "T_"),  # what a styled frame calls its table
     (re.compile(r"sk-container-id-\d+"), "sk-container-id"),
-    (re.compile(r"<ipython-input-[0-9a-z-]+>"), "CELL"),
+    (re.compile(r"<ipython-input-[0-9a-z-]+>|\b\d{7,}\.py\b"), "CELL"),
     (re.compile(r"\b\d+(\.\d+)?(e\+\d+)? ?(ns|us|μs|µs|ms|s|min)\b"), "TIME"),
     (re.compile(r"\d+:\d\d<\d+:\d\d|\d+:\d\d<\?|[\d.]+(it/s|s/it)|\?it/s"), "RATE"),
     (re.compile(r"RATE\] +"), "RATE]"),
@@ -35,6 +35,7 @@ _CHANGING = [
     (re.compile(r"<dc:date>.*</dc:date>"), ""),
     (re.compile(r"^in step '.*' on worker .*$", re.MULTILINE), ""),
     (re.compile(r"^(-*>? *1 )(%%step|# plain)$", re.MULTILINE), r"\1"),
+    (re.compile(r"^(%%step|# plain)\n", re.MULTILINE), ""),  # in a history
 ]
 
 
@@ -69,7 +70,7 @@ def compare(
         kernel.look(f"{FRESH}.restore()")
     for at, cell in enumerate(notebook.cells):
         is_step = cell.may_be_step and marked(notebook, at)
-        head = "" if cell.source.startswith("%%") else "# plain\n"
+        head = "" if cell.is_bare or cell.source.startswith("%%") else "# plain\n"
         looks = look or at == len(notebook.cells) - 1
         plain = _outcome(kernels[0], head + cell.source, looks)
         step = _outcome(kernels[1], ("%%step\n" if is_step else head) + cell.source, looks)
@@ -122,6 +123,7 @@ def _outcome(kernel: Kernel, source: str, look: bool) -> dict[str, Any]:
         "error": error,
         "traceback": _trace(kernel, ran),
         "outputs": list(_shown(kernel, ran)),
+        "payloads": _content(kernel, [_without(kernel.folder, each) for each in kernel.payloads]),
         "names": names,
     }
 
@@ -129,7 +131,11 @@ def _outcome(kernel: Kernel, source: str, look: bool) -> dict[str, Any]:
 def _without(folder: str, value: Any) -> Any:
     """The value without what differs between any two kernels."""
     if isinstance(value, str):
-        return _ID.sub("ID", _CELL.sub("CELL", value.replace(folder, "FOLDER"))) if len(value) < 5000 else value
+        return (
+            _ID.sub("ID", _CELL.sub("CELL", value.replace(folder, "FOLDER").replace("# plain\\n", "")))
+            if len(value) < 5000
+            else value
+        )
     if isinstance(value, list | tuple):
         return [_without(folder, each) for each in value]
     return {key: _without(folder, each) for key, each in value.items()} if isinstance(value, dict) else value

@@ -72,6 +72,8 @@ class Kernel:
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager = manager
         self.client = client
+        self.payloads: list[dict[str, Any]] = []
+        """What came with the reply to the last cell: help that is shown beside the notebook, text for the next cell."""
         self.pid, self.folder = self.look("(__import__('os').getpid(), __import__('os').getcwd())")
 
     def run(self, code: str, *, timeout: float = 60.0) -> Ran:
@@ -112,8 +114,9 @@ class Kernel:
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 break
             yield message
-        while self.client.get_shell_msg(timeout=10)["parent_header"].get("msg_id") != id:
+        while (reply := self.client.get_shell_msg(timeout=10))["parent_header"].get("msg_id") != id:
             continue
+        self.payloads = reply["content"].get("payload", [])
 
     def until_output(self, id: str, text: str, *, timeout: float = 30.0) -> None:
         """Return when a running cell has printed the text."""
@@ -167,7 +170,9 @@ def _note(ran: Ran, message: Mapping[str, Any]) -> None:
 def kernel_at(env: Mapping[str, str], *, load: bool = True, folder: str | None = None) -> Iterator[Kernel]:
     """A kernel of its own in that environment, with the extension loaded; ended with the block."""
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(env={**os.environ, **env}, cwd=folder)
+    own = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+    # Where it finds that variable, a kernel does not show what subprocesses write.
+    manager.start_kernel(env={**own, **env}, cwd=folder)
     client = manager.client()
     client.start_channels()
     try:

@@ -1,7 +1,8 @@
 """Small notebooks written as text: ``corpus/*.ipy``, one file for each part of what a cell may do.
 
 A line ``# == noun, noun`` begins a notebook and names what it is about, ``# %%`` a cell. A cell of
-``# %% plain`` is never marked.
+``# %% plain`` is never marked; others, where they are not marked, begin with a comment in the place of the mark, so
+that lines have the same numbers: all but those of ``# %% bare``.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ FOLDER = Path(__file__).with_name("corpus")
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell's source, and whether it may be marked."""
+    """A cell's source, whether it may be marked, and whether it is run as it stands where it is not."""
 
     source: str
     may_be_step: bool
+    is_bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,15 @@ def _notebooks(path: Path) -> Iterator[Notebook]:
 
 def _cells(lines: list[str]) -> Iterator[Cell]:
     held: list[str] | None = None
-    may = True
+    kind = ""
     for line in [*lines, "# %%"]:
         if not line.startswith("# %%"):
             if held is not None:
                 held.append(line)
             continue
         if held:
-            yield Cell("\n".join(held).strip("\n"), may)
-        held, may = [], line.strip() != "# %% plain"
+            yield Cell("\n".join(held).strip("\n"), kind != "plain", kind == "bare")
+        held, kind = [], line[4:].strip()
 
 
 def _drawn(notebook: Notebook, at: int) -> bool:

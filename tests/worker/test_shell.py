@@ -47,10 +47,7 @@ def test_the_last_value_is_a_message_and_a_semicolon_hides_it(tmp_path: Path) ->
 
 
 def test_the_value_itself_is_kept_for_the_notebook(tmp_path: Path) -> None:
-    assert in_shell("run('[1, 2]'); answer([shell.displayhook.has_value, shell.displayhook.value])", tmp_path) == [
-        True,
-        [1, 2],
-    ]
+    assert in_shell("run('[1, 2]'); answer(shell.displayhook.values)", tmp_path) == [[1, 2]]
 
 
 def test_what_is_displayed_is_a_message_with_its_own_id(tmp_path: Path) -> None:
