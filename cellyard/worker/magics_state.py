@@ -58,7 +58,8 @@ def set_magics(value: dict[str, Any]) -> None:
         for name in now["commands"].keys() - value["commands"].keys():
             aliases.undefine_alias(name)
         for name, command in value["commands"].items():
-            if now["commands"].get(name) != command:
+            is_magic = name not in now["commands"] and name in manager.magics["line"]
+            if now["commands"].get(name) != command and not is_magic:  # a terminal has aliases for what a kernel knows
                 aliases.define_alias(name, command)
     for (kind, name), (target, parameters) in value["others"].items():
         if now["others"].get((kind, name)) != (target, parameters):

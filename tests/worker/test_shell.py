@@ -111,8 +111,8 @@ def test_no_history_no_settings_no_files(tmp_path: Path) -> None:
     profile.mkdir(parents=True)
     (profile / "00-mine.py").write_text("surprise = 1")
     before = sorted(tmp_path.rglob("*.sqlite"))
-    got = in_shell("run('1'); answer([shell.history_manager is None, 'surprise' in shell.user_ns])", tmp_path)
-    assert got == [True, False]
+    got = in_shell("run('1'); answer([shell.history_manager.enabled, 'surprise' in shell.user_ns])", tmp_path)
+    assert got == [False, False]
     assert sorted(tmp_path.rglob("*.sqlite")) == before == []
 
 
