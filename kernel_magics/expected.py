@@ -25,7 +25,7 @@ def expected_names(source: str, facts: Facts, options: StepLine, names: Mapping[
     if options.outputs is not None:
         return set(options.outputs) | catch
     changed = set(_changed(source)) & facts.mutates
-    modules = {name for name in facts.imports | changed if isinstance(names.get(name), types.ModuleType)}
+    modules = {name for name in facts.imports | changed if issubclass(type(names.get(name)), types.ModuleType)}
     return (set(facts.writes) | changed) - modules | catch
 
 

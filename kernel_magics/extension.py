@@ -26,6 +26,7 @@ def load(shell: Any) -> Session:
     session.log.install()
     shell.Completer.custom_matchers.append(match_step_line)
     setattr(shell, _ATTRIBUTE, session)
+    session.say_what_is_left()
     # In the background: the engine is up before the user has typed the first step.
     session.prepare()
     return session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,13 @@ TICK = 0.5
 
 
 class Following:
-    """One step; ``finished`` is its end, once it has come."""
+    """One step; ``finished`` is its end, once it has come. ``replay`` shows what happened before it was followed."""
 
-    def __init__(self, stream: StepStream, output: LiveOutput) -> None:
+    def __init__(self, stream: StepStream, output: LiveOutput, *, replay: LiveOutput | None = None) -> None:
         self.stream = stream
+        self._replay = replay
+        self._began = time.time()
+        self._question: Mapping[str, Any] | None = None
         self.output = output
         self.finished: Mapping[str, Any] | None = None
         self.worker = "?"
@@ -49,14 +53,31 @@ class Following:
                 return False
         return True
 
+    def _show(self, event: Mapping[str, Any]) -> None:
+        content = event["content"]
+        if self._replay is None or event["time"] >= self._began:
+            self._question = None
+            self.output.show(content)
+            return
+        if content["type"] != "comm":
+            self._question = content if content["type"] == "input_request" else None
+        self._replay.show(content)
+
+    def _ask_now(self) -> None:
+        """All that has happened has been shown, and the last of it was a question: the step waits for the answer."""
+        question, self._question = self._question, None
+        if question is not None:
+            self.output.show(question)
+
     def _take(self, event: Mapping[str, Any] | None) -> None:
         if event is None:
             if self.stream.ended:
                 raise CellyardError("the engine ended the step's events without its end")
+            self._ask_now()
             return
         kind, content = event["kind"], event["content"]
         if kind == "output":
-            self.output.show(content)
+            self._show(event)
         elif kind == "state":
             self.worker = content.get("worker") or self.worker
         elif kind == "finished":

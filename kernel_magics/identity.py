@@ -25,6 +25,11 @@ class Identity:
     run: int | None = None
     backend: str | None = None
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the notebook is known, so that it can be found again by a later kernel."""
+        return self.notebook != self.session
+
     @classmethod
     def of(cls, shell: Any, environment: Mapping[str, str] | None = None) -> Identity:
         """Read from what the runner, Jupyter or VS Code have left for the kernel."""

@@ -37,6 +37,7 @@ class CellyardMagics(Magics):
         %steps                   a table: state, size, time, peak memory, outputs
         %steps logs NAME [N]     what the step's last run has shown; of several attempts all, or the Nth
         %steps cancel NAME       stop the step
+        %steps attach [NAMES]    take over steps that an earlier kernel began: what they showed, what they made
         %steps wait [NAMES]      wait for steps that were begun with --async (all), and raise what failed
         %steps notebook [PATH]   say which notebook this is, where no front end does
         """

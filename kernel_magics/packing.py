@@ -103,7 +103,7 @@ class Packing:
     def _awaited(self, name: str, group: LazyGroup) -> set[str]:
         """Wait for the step that makes the value; the name is then bound to it."""
         try:
-            group.check_available()
+            group.check_available(name)
         except Exception:  # of the step's own
             if name not in self._optional:
                 raise

@@ -18,6 +18,7 @@ from kernel_magics.remote_errors import exception_of, shown_lines
 from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
 
 if TYPE_CHECKING:
+    from kernel_magics.comeback import ComeBack
     from kernel_magics.namespace import Namespace
 
 __all__ = ["PendingStep", "PendingSteps"]
@@ -39,6 +40,7 @@ class PendingStep:
         self._names = names
         self._before = dict(names)
         self._ended = threading.Event()
+        self._lock = threading.Lock()
         self.group = _PendingGroup(self, tuple(sorted(makes)), names)
         names.update({name: StandIn(self.group, name) for name in makes})
 
@@ -67,6 +69,16 @@ class PendingStep:
 
     def advance(self, most: int) -> bool:
         """Show what has come; True when there may be more."""
+        with self._lock:
+            return self._advance(most)
+
+    def move(self, following: Following) -> None:
+        """From now on what it shows appears elsewhere, from the first output on."""
+        with self._lock:
+            self.following.stream.close()
+            self.following = following
+
+    def _advance(self, most: int) -> bool:
         try:
             more = self.following.advance(most)
         except (CellyardError, OSError, ValueError) as error:
@@ -118,15 +130,17 @@ class PendingStep:
     def settled(self) -> None:
         """Whoever kept a stand-in aside gets what its name is bound to now, also when that is bound anew later. What
         was there before is needed no more."""
-        self.group.made = {name: self._names[name] for name in self.group.reference.names if name in self._names}
+        names = [name for name in self.group.reference.names if name in self._names and not self.waits_for(name)]
+        self.group.made = {name: self._names[name] for name in names}
         self._before = {}
 
 
 class PendingSteps:
     """All such steps of one kernel. ``namespace`` gives the notebook's names; ``transformers`` are what the shell puts
-    the code of each cell through."""
+    the code of each cell through; ``comeback`` hears of what has been bound."""
 
-    def __init__(self, namespace: Callable[[], Namespace], transformers: list[Any]) -> None:
+    def __init__(self, namespace: Callable[[], Namespace], transformers: list[Any], comeback: ComeBack) -> None:
+        self._comeback = comeback
         self._namespace = namespace
         self._transformers = transformers
         self._reader = Reader()
@@ -176,6 +190,11 @@ class PendingSteps:
             if step.has_ended:
                 self._bind(step)
 
+    def running(self, line: str, source: str) -> PendingStep | None:
+        """The step that this very cell has begun, as long as it runs."""
+        same = (step for step in self if (step.request.raw_line, step.request.source) == (line, source))
+        return next((step for step in same if not step.has_ended), None)
+
     def wait(self, names: Collection[str]) -> None:
         """Wait for the steps of these names (none: all) and bind what they made. Raises the first failure of any since
         it was last asked."""
@@ -214,6 +233,9 @@ class PendingSteps:
                 self._steps.remove(step)
                 self._take(step)
                 step.settled()
+                token = step.following.stream.token
+                self._comeback.took(token)
+                self._comeback.ran(step.request, step.following.run, token)
                 self._failed += [step] if step.failure is not None else []
 
     def _take(self, step: PendingStep) -> None:
@@ -292,7 +314,7 @@ class _PendingGroup(LazyGroup):
     def check_available(self, name: str = "") -> None:
         """Return when the step has ended, with what it made bound. Raises the step's exception."""
         self.settle(name or next(iter(self.reference.names), ""))
-        if self._step.failure is not None:
+        if self._step.failure is not None and name not in self.made:
             raise self._step.failure()
 
 

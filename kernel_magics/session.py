@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cellyard.origin import Origin, origin_of
@@ -12,6 +13,7 @@ from kernel_magics.logging_cells import CellLog
 
 if TYPE_CHECKING:
     from cellyard.service.client import EngineClient
+    from kernel_magics.comeback import ComeBack
     from kernel_magics.namespace import Namespace
     from kernel_magics.pending import PendingSteps
     from kernel_magics.reach import Reach
@@ -35,7 +37,9 @@ class Session:
         self._checker: Any = None
         self._origin: tuple[float, str, Origin] | None = None
         self.log = CellLog(self)
+        self._comeback: ComeBack | None = None
         self._preparing: threading.Thread | None = None
+        self._said = False
 
     @property
     def client(self) -> EngineClient:
@@ -66,9 +70,24 @@ class Session:
             if self._pending is None:
                 from kernel_magics.pending import PendingSteps
 
-                self._pending = PendingSteps(lambda: self.namespace, self.shell.ast_transformers)
+                self._pending = PendingSteps(lambda: self.namespace, self.shell.ast_transformers, self.comeback)
                 self.shell.events.register("post_run_cell", self._after_cell)
             return self._pending
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether there are steps that nobody waits for yet."""
+        return bool(self._pending)
+
+    @property
+    def comeback(self) -> ComeBack:
+        """The steps of earlier kernels and pages."""
+        with self._lock:
+            if self._comeback is None:
+                from kernel_magics.comeback import ComeBack
+
+                self._comeback = ComeBack(self)
+            return self._comeback
 
     @property
     def reach(self) -> Reach:
@@ -89,6 +108,8 @@ class Session:
 
     def before_cell(self, info: Any) -> None:
         """Wait for, and fetch, what the coming cell uses; nothing, while no step has made anything."""
+        if self._comeback is not None:
+            self._comeback.before_cell()
         if self._pending:
             self._pending.before_cell(info.raw_cell or "")
         if self._namespace is not None:
@@ -96,6 +117,31 @@ class Session:
 
     def _after_cell(self, result: Any) -> None:
         self.pending.after_cell()
+
+    def say_what_is_left(self) -> None:
+        """Say what steps of earlier kernels there are, if the engine can be asked at once; else :meth:`prepare` does so
+        when it is there."""
+        if not self.identity.is_named or self.client.info() is None:
+            return
+        self.comeback.look()
+        self._said = True
+        if sentence := self.comeback.sentence():
+            print(sentence)
+
+    def _tell_later(self) -> Callable[[], None] | None:
+        """The same, for when the engine has started; it appears under the cell that runs now."""
+        if not self.identity.is_named:
+            return None
+        from kernel_magics.cell_output import output_of_cell
+
+        output = output_of_cell(self.shell, 0)
+
+        def tell() -> None:
+            self.comeback.look()
+            if sentence := self.comeback.sentence():
+                output.show({"type": "stream", "name": "stdout", "text": f"{sentence}\n"})
+
+        return tell
 
     def prepare(self) -> None:
         """Start the engine, and meanwhile import what the first step needs; in the background."""
@@ -110,7 +156,8 @@ class Session:
 
     def _prepare(self) -> None:
         client = self.client
-        threading.Thread(target=_start, args=(client,), name="cellyard-start", daemon=True).start()
+        tell = None if self._said else self._tell_later()
+        threading.Thread(target=_start, args=(client, tell), name="cellyard-start", daemon=True).start()
         namespace = self.namespace
         import kernel_magics.step_magic  # noqa: F401
 
@@ -122,15 +169,19 @@ class Session:
             self.shell.prefilter_manager.unregister_checker(self._checker)
         if self._pending is not None:
             self.shell.events.unregister("post_run_cell", self._after_cell)
+        if self._comeback is not None:
+            self._comeback.close()
         if self._client is not None:
             self._client.close()
 
 
-def _start(client: EngineClient) -> None:
+def _start(client: EngineClient, tell: Callable[[], None] | None) -> None:
     """A failure is not told here: the first step meets it again, and tells it where the user is looking."""
     from cellyard.errors import CellyardError
 
     try:
         client.ensure()
+        if tell is not None:
+            tell()
     except CellyardError:
         return

@@ -75,7 +75,7 @@ class LazyGroup:
         """What to say of a name whose value nobody knows yet; nothing where there is a preview."""
         return ""
 
-    def check_available(self) -> None:
+    def check_available(self, name: str = "") -> None:
         """Raise the reason, where the value could not travel at all."""
         if self.unavailable is not None:
             # Anew each time: one that was raised before would show where that was.

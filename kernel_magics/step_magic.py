@@ -9,7 +9,8 @@ import linecache
 import pickle
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from cellyard.analysis.facts import Facts
 from cellyard.artifacts.store import OBJECTS
@@ -20,12 +21,16 @@ from cellyard.model.step_line import StepLine, expand, parse_step_line
 from cellyard.worker import process_state
 from kernel_magics.binding import bind_all
 from kernel_magics.cell_output import output_of_cell
+from kernel_magics.comeback import Earlier
 from kernel_magics.expected import expected_names
 from kernel_magics.following import Following
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.packing import Inputs
 from kernel_magics.remote_errors import exception_of, shown_plainly
 from kernel_magics.session import Session
+
+if TYPE_CHECKING:
+    from cellyard.service.client import StepStream
 
 __all__ = ["StepCell"]
 
@@ -42,6 +47,7 @@ class StepCell:
     def __init__(self, session: Session) -> None:
         self.shell = session.shell
         self._session = session
+        self._token = ""
 
     def run(self, line: str, cell: str) -> None:
         """Run a cell whose first line is ``%%step`` and ``line``; returns when it has ended and its values are bound.
@@ -50,6 +56,8 @@ class StepCell:
         """
         with _plain_errors():
             self._know_source(line, cell)
+            if self._session.identity.run is None and self._come_back(line, cell):
+                return
             request, facts = self._request(line, cell)
             if request.options.is_async and request.run is None:
                 self._begin(request, facts)
@@ -59,8 +67,56 @@ class StepCell:
                 if request.environment is None or not self._supplied(finished, request.environment):
                     break
                 finished, worker = self._run(request)
-            bind_all(self._session.namespace, finished, request)
+            self._take(finished, request)
         self._end(finished["error"], request, worker)
+
+    def attach(self, earlier: Earlier) -> None:
+        """Follow a step that was begun before, from its first output on, and take over what it makes.
+
+        Raises its exception.
+        """
+        request = self._known_request(earlier)
+        state = "is running: followed here"
+        if earlier.has_ended:
+            state = "has run before; this is what it showed and made. Execute the cell again to run it anew"
+        _note(f"step {earlier.name!r} (run {earlier.run}) {state}")
+        stream = self._session.client.attach(earlier.token)
+        replay = LiveOutput(self.shell, replays=True)
+        if request.options.is_async and not earlier.has_ended:
+            self._follow_later(stream, request, self._expected(request))
+            return
+        with _plain_errors():
+            following = Following(stream, LiveOutput(self.shell), replay=replay)
+            finished, worker = self._carry(following)
+            self._take(finished, request, token=earlier.token)
+        self._end(finished["error"], request, worker)
+
+    def _come_back(self, line: str, cell: str) -> bool:
+        """Whether this very cell has begun a step that its user has not seen to its end; it is then taken over."""
+        pending = self._session.pending.running(line, cell) if self._session.has_pending else None
+        if pending is not None:
+            replay = output_of_cell(self.shell, self._execution_count())
+            stream = self._session.client.attach(pending.following.stream.token)
+            pending.move(Following(stream, replay, replay=replay))
+            return True
+        earlier = self._session.comeback.find(line, cell)
+        if earlier is not None:
+            self.attach(earlier)
+        return earlier is not None
+
+    def _known_request(self, earlier: Earlier) -> StepRequest:
+        """What the records have of its request; a step on another machine had an environment."""
+        backend = earlier.request.options.backend or self._session.client.settings.backend
+        return earlier.request if backend in _HERE else replace(earlier.request, environment={})
+
+    def _take(self, finished: Mapping[str, Any], request: StepRequest, *, token: str = "") -> None:
+        """Bind what the step made; it need not be offered to a later kernel."""
+        bind_all(self._session.namespace, finished, request)
+        if token:
+            self._session.client.taken([token])
+        elif request.run is None:
+            self._session.comeback.took(self._token)
+            self._session.comeback.ran(request, self._session.log.run, self._token)
 
     def _end(self, error: Mapping[str, Any] | None, request: StepRequest, worker: str) -> None:
         """Raise the step's exception, or keep it where the line says so."""
@@ -77,13 +133,20 @@ class StepCell:
 
     def _begin(self, request: StepRequest, facts: Facts) -> None:
         """Start a step that nobody waits for yet."""
-        output = output_of_cell(self.shell, request.execution_count)
-        following = Following(self._session.client.submit_step(request.to_dict()), output)
+        stream = self._session.client.submit_step(request.to_dict())
+        makes = expected_names(request.source, facts, request.options, self._session.namespace.names)
+        self._follow_later(stream, request, makes)
+
+    def _follow_later(self, stream: StepStream, request: StepRequest, makes: set[str]) -> None:
+        output = output_of_cell(self.shell, self._execution_count())
+        following = Following(stream, output, replay=output)
         following.begin()
         self._session.log.run = following.run
-        names = self._session.namespace.names
-        makes = expected_names(request.source, facts, request.options, names)
         self._session.pending.add(request, following, makes)
+
+    def _expected(self, request: StepRequest) -> set[str]:
+        namespace = self._session.namespace
+        return expected_names(request.source, namespace.analyze(request.source), request.options, namespace.names)
 
     def _request(self, line: str, cell: str) -> tuple[StepRequest, Facts]:
         """Everything is checked and stored here, before anything is queued."""
@@ -184,8 +247,12 @@ class StepCell:
     def _run(self, request: StepRequest) -> tuple[Mapping[str, Any], str]:
         """Run the step, showing what it shows; returns its finished content and the worker's name."""
         stream = self._session.client.submit_step(request.to_dict())
-        following = Following(stream, LiveOutput(self.shell))
-        interrupts = 0
+        self._token = stream.token
+        return self._carry(Following(stream, LiveOutput(self.shell)))
+
+    def _carry(self, following: Following) -> tuple[Mapping[str, Any], str]:
+        """Follow to the end; the stop button interrupts the step, and a second time kills it."""
+        stream, interrupts = following.stream, 0
         while following.finished is None:
             try:
                 following.follow()

@@ -73,6 +73,7 @@ class StepsCommand:
             "cancel": self._cancel,
             "notebook": self._notebook,
             "wait": self._wait,
+            "attach": self._attach,
         }
         try:
             if not words:
@@ -114,6 +115,26 @@ class StepsCommand:
             raise UsageError(f"step {step['name']!r} does not run: it has {step['state']} (run {step['run_id']}).")
         # The token of its first attempt names the step for good.
         self._session.client.cancel(step["token"].partition(".")[0])
+
+    def _attach(self, words: list[str]) -> None:
+        """Take over the steps that earlier kernels have begun, all or those of these names, one after the other. The
+        first failure is raised when all have been seen."""
+        from kernel_magics.step_magic import StepCell
+
+        comeback, failures = self._session.comeback, []
+        found = [each for each in comeback.look() if not words or each.name in words]
+        if not found:
+            raise NotFound(what="step of an earlier kernel that could be attached", hint="%steps shows what has run.")
+        for earlier in found:
+            comeback.drop(earlier)
+            try:
+                StepCell(self._session).attach(earlier)
+            except KeyboardInterrupt:
+                raise
+            except Exception as error:  # noqa: BLE001 - of the step's own; those after it are to be seen too
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _wait(self, words: list[str]) -> None:
         self._session.pending.wait(words)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -174,6 +174,7 @@ class Hub:
         self.last = first - 1
         self._window: deque[Slot] = deque()
         self._subscriptions: set[Subscription] = set()
+        self._attended: Counter[int] = Counter()
         self._private: OrderedDict[int, str] = OrderedDict()
         self._private_size = 0
 
@@ -236,6 +237,19 @@ class Hub:
         found = Subscription(self, wanted, start, slots)
         self._subscriptions.add(found)
         return found
+
+    def attend(self, step_id: int) -> None:
+        """The step's own face follows it, until :meth:`leave`."""
+        self._attended[step_id] += 1
+
+    def leave(self, step_id: int) -> None:
+        self._attended[step_id] -= 1
+        if self._attended[step_id] <= 0:
+            del self._attended[step_id]
+
+    def is_attended(self, step_id: int) -> bool:
+        """Whether a face follows the step as its own."""
+        return step_id in self._attended
 
     def forget(self, subscription: Subscription) -> None:
         """Called by the subscription when it is closed."""

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, func, inspect, select, update
 from sqlalchemy.schema import CreateColumn
 
 from cellyard.errors import RecordsError
+from cellyard.records.comeback import take_all
 from cellyard.records.links import link_all
 from cellyard.records.schema import SCHEMA_VERSION, metadata, schema_version
 
@@ -22,6 +23,7 @@ _PREPARING = 0x63656C6C
 
 _FILLS: dict[int, Callable[[Connection], None]] = {
     2: link_all,
+    3: take_all,
 }
 """By schema version: what is written into its new tables from what older versions have recorded."""
 

@@ -30,6 +30,7 @@ __all__ = [
     "run_by_id",
     "runs_matching",
     "step_by_id",
+    "step_from_row",
     "step_names",
     "step_of_token",
     "steps_of",
@@ -108,7 +109,7 @@ def step_of_token(connection: Connection, token: str) -> StepRecord:
 
 def steps_of(connection: Connection, run_id: int) -> list[StepRecord]:
     """In the order of their positions."""
-    return [_step(row) for row in connection.execute(_STEPS_OF, {"key": run_id})]
+    return [step_from_row(row) for row in connection.execute(_STEPS_OF, {"key": run_id})]
 
 
 def step_names(connection: Connection, wanted: Collection[int]) -> dict[int, list[dict[str, str]]]:
@@ -134,17 +135,17 @@ def attempts_of(connection: Connection, step_id: int) -> list[AttemptRecord]:
 def last_step(connection: Connection, notebook: str, name: str) -> StepRecord | None:
     """The newest step of that name in any run of the notebook, in whatever state."""
     row = connection.execute(_LAST_STEP, {"notebook": notebook, "name": name}).one_or_none()
-    return None if row is None else _step(row)
+    return None if row is None else step_from_row(row)
 
 
 def latest_steps(connection: Connection, notebook: str) -> list[StepRecord]:
     """The newest step of each name that the notebook has run, in the order in which they were opened."""
-    return [_step(row) for row in connection.execute(_LATEST_STEPS, {"notebook": notebook})]
+    return [step_from_row(row) for row in connection.execute(_LATEST_STEPS, {"notebook": notebook})]
 
 
 def open_steps(connection: Connection) -> list[StepRecord]:
     """Those that have not ended, the oldest first."""
-    return [_step(row) for row in connection.execute(_OPEN_STEPS)]
+    return [step_from_row(row) for row in connection.execute(_OPEN_STEPS)]
 
 
 def events_since(
@@ -178,7 +179,7 @@ def _one_step(connection: Connection, query: Select[Any], key: object, what: str
     found = connection.execute(query, {"key": key}).one_or_none()
     if found is None:
         raise NotFound(what=what, hint="")
-    return _step(found)
+    return step_from_row(found)
 
 
 def _runs(connection: Connection, rows: Sequence[_Row]) -> list[RunRecord]:
@@ -203,7 +204,8 @@ def _run(
     return RunRecord(**values, tags=tags, parameters=parameters, metrics=metrics)
 
 
-def _step(row: _Row) -> StepRecord:
+def step_from_row(row: _Row) -> StepRecord:
+    """The step that a row of all its columns holds."""
     values = dict(row._mapping)
     values["state"] = StepState(row.state)
     values["history"] = tuple(row.history.split())

@@ -6,14 +6,14 @@ Each method is one transaction. Methods may be called from any thread; the engin
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from cellyard.errors import WorkerLost
 from cellyard.model import Resources, RunState, StepRequest, StepState
-from cellyard.records import reading, tracking, writing
+from cellyard.records import comeback, reading, tracking, writing
 from cellyard.records.database import Database
 from cellyard.records.lineage import lineage, resolve
 from cellyard.records.preparing import is_prepared, prepare
@@ -212,6 +212,17 @@ class Records:
                 told = [replace(event, seq=seq) for seq, event in enumerate(told, first_seq)]
             writing.append_events(connection, told)
         return LostWork(tuple(run.id for run in lost_runs), tuple(step.id for step in lost_steps))
+
+    def mark_taken(self, tokens: Sequence[str]) -> None:
+        """Kernels have taken over what the steps of these tokens made."""
+        with self._database.write() as connection:
+            comeback.mark_taken(connection, tokens)
+
+    def untaken(self, notebook: str) -> list[StepRecord]:
+        """The newest steps that the notebook's cells have begun: those that run, and those that have ended and were not
+        taken over by any kernel."""
+        with self._database.read() as connection:
+            return comeback.untaken(connection, notebook)
 
     def append_events(self, events: Iterable[EventLike]) -> list[int]:
         """The events' numbers. Their content's ``private`` key is not written."""

@@ -129,7 +129,8 @@ class StepRecord(_Lasting):
 
     ``resources`` is what it was given (after capping), ``options`` what its line asked for. ``attempt`` is the
     newest attempt's number (0: none yet) and ``token`` its token. ``peak_memory`` is the most of any attempt.
-    ``packages`` are the versions of what the notebook had imported, and Python's own.
+    ``packages`` are the versions of what the notebook had imported, and Python's own. ``taken``: when a
+    kernel had taken over what it made.
     """
 
     id: int
@@ -158,6 +159,7 @@ class StepRecord(_Lasting):
     pid: int | None = None
     worker: str | None = None
     packages: dict[str, str] | None = None
+    taken: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The step as JSON, with ``seconds``."""

@@ -33,7 +33,7 @@ __all__ = [
     "steps",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Changes with every table, column or index that is added here; ``preparing`` adds them to older records."""
 
 metadata = MetaData()
@@ -97,6 +97,7 @@ steps = Table(
     Column("pid", Integer),
     Column("worker", Text),
     Column("packages", _JSON),
+    Column("taken", Float(53)),
     Index("steps_by_run", "run_id", "position"),
     Index("steps_by_name", "name", "id"),
     Index("steps_by_state", "state"),

@@ -101,6 +101,20 @@ class EngineClient:
         """
         return StepStream(self, json.dumps(dict(request)).encode())
 
+    def attach(self, token: str) -> StepStream:
+        """The events of a step that was submitted before, from the first one on; raises NotFound at the first ``next``
+        where there is no such step."""
+        return StepStream(self, None, token=token)
+
+    def taken(self, tokens: Sequence[str]) -> None:
+        """What these steps made has been taken over, and need not be offered to a later kernel."""
+        self._call("POST", "/v1/steps/taken", {"tokens": list(tokens)})
+
+    def untaken(self, notebook: str) -> list[Json]:
+        """The steps that the notebook's cells have begun and that nobody follows: running, or ended and not taken."""
+        found: list[Json] = self._call("GET", "/v1/notebooks/untaken" + _query({"notebook": notebook}))["steps"]
+        return found
+
     def interrupt(self, token: str) -> None:
         """Interrupt a step as the stop button does; unknown or finished tokens are ignored."""
         self._call("POST", f"/v1/steps/{quote(token)}/interrupt")
@@ -289,9 +303,9 @@ class StepStream(EventStream):
     """The events of one submitted step. ``token`` names the step to the engine from the start; ``run`` and
     ``step_id`` are known after the first event."""
 
-    def __init__(self, client: EngineClient, body: bytes) -> None:
+    def __init__(self, client: EngineClient, body: bytes | None, *, token: str | None = None) -> None:
         super().__init__(self._open, client._release, since=0)
-        self.token = os.urandom(16).hex()
+        self.token = token or os.urandom(16).hex()
         self.run: int | None = None
         self.step_id: int | None = None
         self._client = client
@@ -314,12 +328,12 @@ class StepStream(EventStream):
         self._client.cancel(self.token)
 
     def _open(self, since: int) -> Opened:
-        if self._sent:
+        if self._sent or self._body is None:
             # Whether an engine that broke off had taken the step is known to the records alone.
             try:
                 return self._client._stream("GET", f"/v1/steps/{self.token}/events?since={since}")
             except NotFound:
-                if since:
+                if since or self._body is None:
                     raise
         self._sent = True
         return self._client._stream("POST", f"/v1/steps?token={self.token}", self._body)

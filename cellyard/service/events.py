@@ -72,6 +72,17 @@ class Follower:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The stream's bytes, several events together where several are ready."""
+        step = self._reading.wanted.step_id if self._reading.private else None
+        if step is not None:
+            self._hub.attend(step)
+        try:
+            async for piece in self._pieces():
+                yield piece
+        finally:
+            if step is not None:
+                self._hub.leave(step)
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
         while not (self._complete or self._stopped):
             subscription = self._subscription = self._subscription or self._hub.subscribe(self._reading.wanted)
             try:

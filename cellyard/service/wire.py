@@ -74,7 +74,8 @@ class Connection:
 
     def wait(self, seconds: float) -> bool:
         """Whether something of the answer is there to be read, now or within that time; True also at its end."""
-        if self._buffer or self._socket is None:
+        # The empty line that ends a chunk may have come with it; it says nothing of the next.
+        if len(self._buffer) > len(b"\r\n") or self._socket is None:
             return True
         readable, _, _ = select.select([self._socket], [], [], seconds)
         return bool(readable)

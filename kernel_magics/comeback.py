@@ -1,0 +1,157 @@
+"""Coming back: steps that a kernel before this one began, or a page that is no longer there.
+
+A cell that is executed again takes such a step over, instead of running it a second time.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cellyard.errors import CellyardError
+from cellyard.model.states import is_terminal
+from cellyard.model.step import StepRequest
+
+if TYPE_CHECKING:
+    from cellyard.service.client import EngineClient
+    from kernel_magics.session import Session
+
+__all__ = ["ComeBack", "Earlier"]
+
+_REMEMBERED = 100
+_TOGETHER = 0.25
+"""Seconds for which what has been taken is gathered before the engine is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A step that was begun before."""
+
+    name: str
+    run: int
+    token: str
+    has_ended: bool
+    request: StepRequest
+
+    @classmethod
+    def of(cls, step: Mapping[str, Any], notebook: str, session: str) -> Earlier:
+        """From the step's record."""
+        request = StepRequest.from_dict({**step, "notebook": notebook, "session": session, "run": None})
+        token = str(step["token"]).partition(".")[0]
+        return cls(step["name"], step["run_id"], token, is_terminal(step["state"]), request)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """A step that this kernel has run: where from, and when its cell began."""
+
+    client: str
+    began: float
+    earlier: Earlier
+
+
+class ComeBack:
+    """What one kernel knows of steps that it may take over."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._left: dict[tuple[str, str], Earlier] = {}
+        self._ran: dict[tuple[str, str], _Ran] = {}
+        self._seen: dict[str, float] = {}
+        self._taken: queue.SimpleQueue[str] | None = None
+
+    # -- steps of earlier kernels
+
+    def look(self) -> list[Earlier]:
+        """Ask the engine, which is started if need be; the oldest first."""
+        identity = self._session.identity
+        found = [
+            Earlier.of(step, identity.notebook, identity.session)
+            for step in self._session.client.untaken(identity.notebook)
+        ]
+        self._left = {(each.request.raw_line, each.request.source): each for each in found}
+        return found
+
+    def sentence(self) -> str:
+        """What to say of them; nothing where there are none."""
+        running = sum(not each.has_ended for each in self._left.values())
+        ended = len(self._left) - running
+        parts = [
+            f"{running} step{'s are' if running > 1 else ' is'} running" if running else "",
+            f"{ended} finished" if ended else "",
+        ]
+        return ", ".join(filter(None, parts)) + ": %steps attach" if self._left else ""
+
+    def find(self, line: str, source: str) -> Earlier | None:
+        """The step that this very cell began and that its user has not seen to its end. Each is found once."""
+        key = (line, source)
+        return self._left.pop(key, None) or self._unseen(key)
+
+    def drop(self, earlier: Earlier) -> None:
+        """It has been taken over otherwise."""
+        self._left.pop((earlier.request.raw_line, earlier.request.source), None)
+
+    def running_as(self, name: str) -> Earlier | None:
+        """Another version of the step, which an earlier kernel began and which still runs."""
+        return next((each for each in self._left.values() if each.name == name and not each.has_ended), None)
+
+    # -- pages of this kernel
+
+    def before_cell(self) -> None:
+        """A page has a cell run."""
+        self._seen[self._client()] = time.monotonic()
+
+    def ran(self, request: StepRequest, run: int | None, token: str) -> None:
+        """This kernel has run a step to its end, and shown that end."""
+        began = self._seen.get(self._client(), 0.0)
+        if run is not None:
+            # Without the state of the process, which may be large and is not needed again.
+            earlier = Earlier(request.name, run, token, True, replace(request, private=""))
+            while len(self._ran) >= _REMEMBERED:
+                del self._ran[next(iter(self._ran))]
+            self._ran[(request.raw_line, request.source)] = _Ran(self._client(), began, earlier)
+
+    def _unseen(self, key: tuple[str, str]) -> Earlier | None:
+        """What this kernel ran for a page that has asked for nothing since, and is not the one that asks now."""
+        ran = self._ran.pop(key, None)
+        if ran is None or ran.client == self._client() or self._seen.get(ran.client, 0.0) > ran.began:
+            return None
+        return ran.earlier
+
+    def _client(self) -> str:
+        """Which page asks: each load of a page has a name of its own."""
+        kernel = getattr(self._session.shell, "kernel", None)
+        return "" if kernel is None else str(kernel.get_parent().get("header", {}).get("session", ""))
+
+    # -- what has been taken
+
+    def took(self, token: str) -> None:
+        """What this step made is bound here; the engine hears of it soon."""
+        if self._taken is None:
+            self._taken = queue.SimpleQueue()
+            work = (self._session.client, self._taken)
+            threading.Thread(target=_tell, args=work, name="cellyard-taken", daemon=True).start()
+        self._taken.put(token)
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        if self._taken is not None:
+            self._taken.put("")
+
+
+def _tell(client: EngineClient, taken: queue.SimpleQueue[str]) -> None:
+    while token := taken.get():
+        time.sleep(_TOGETHER)
+        tokens = [token]
+        while not taken.empty() and (token := taken.get()):
+            tokens.append(token)
+        try:
+            client.taken(tokens)
+        except CellyardError:
+            continue  # the next kernel offers them once more, which does no harm
+        if not token:
+            return

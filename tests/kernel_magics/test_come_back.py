@@ -1,0 +1,175 @@
+"""A kernel that was restarted, or a page that was loaded anew, finds its steps again; nothing runs twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jupyter_client.session import Session
+
+from tests.notebooks.kernels import Kernel, kernel_at
+from tests.service.engines import Home, engine_home, until
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    with engine_home() as found:
+        yield found
+
+
+class Cell:
+    """A step that says when it has begun, waits for a file, and counts how often it was run."""
+
+    def __init__(self, folder: Path, options: str = "") -> None:
+        self.gate = folder / "go"
+        self.count = folder / "count"
+        self.text = (
+            f"%%step working {options}\nimport os, time\nwith open({str(self.count)!r}, 'a') as file:\n"
+            f"    file.write('x')\nprint('one', flush=True)\nwhile not os.path.exists({str(self.gate)!r}):\n"
+            "    time.sleep(0.02)\nprint('two')\nmade = [1, 2, 3]\nlen(made)"
+        )
+
+    @property
+    def times(self) -> int:
+        return len(self.count.read_text())
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> dict[str, str]:
+    """A notebook of the test's own."""
+    return {"JPY_SESSION_NAME": str(tmp_path / "notebook.ipynb")}
+
+
+def begin_and_die(home: Home, notebook: dict[str, str], cell: Cell) -> None:
+    """A kernel begins the step and is killed while that runs."""
+    with kernel_at({**home.env, **notebook}) as kernel:
+        id = kernel.begin(cell.text)
+        if "--async" in cell.text:
+            kernel.finish(id)
+            until(cell.count.exists, "the step has begun")
+        else:
+            kernel.until_output(id, "one")
+
+
+def state_of(home: Home, notebook: dict[str, str]) -> str:
+    [step] = home.client().notebook_steps(notebook["JPY_SESSION_NAME"])
+    return str(step["state"])
+
+
+def test_the_same_cell_attaches_while_the_step_runs(home: Home, notebook: dict[str, str], tmp_path: Path):
+    cell = Cell(tmp_path)
+    begin_and_die(home, notebook, cell)
+    with kernel_at({**home.env, **notebook}, load=False) as kernel:
+        assert kernel.run("%load_ext kernel_magics").stdout == "1 step is running: %steps attach\n"
+        id = kernel.begin(cell.text)
+        kernel.until_output(id, "one")
+        cell.gate.touch()
+        ran = kernel.finish(id)
+        assert ran.error is None, ran.words
+        assert "two" in ran.stdout
+        assert ran.result == "3"
+        assert kernel.run("made, _").result == "([1, 2, 3], 3)"
+        assert cell.times == 1
+        kernel.run(cell.text)
+        assert cell.times == 2
+
+
+@pytest.mark.parametrize("options", ["", "--async"])
+def test_the_same_cell_replays_a_step_that_has_ended_since(
+    home: Home, notebook: dict[str, str], tmp_path: Path, options: str
+):
+    cell = Cell(tmp_path, options)
+    begin_and_die(home, notebook, cell)
+    cell.gate.touch()
+    until(lambda: state_of(home, notebook) == "succeeded", "the step has ended")
+    with kernel_at({**home.env, **notebook}, load=False) as kernel:
+        assert kernel.run("%load_ext kernel_magics").stdout == "1 finished: %steps attach\n"
+        ran = kernel.run(cell.text)
+        assert ran.stdout == "one\ntwo\n"
+        assert "run it anew" in ran.stderr
+        assert ran.result == "3"
+        assert kernel.run("sum(made)").result == "6"
+        assert cell.times == 1
+
+
+def test_attach_takes_over_all_of_them(home: Home, notebook: dict[str, str], tmp_path: Path):
+    cell = Cell(tmp_path)
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.run("%%step failing --async\nimport time\ntime.sleep(0.5)\n1/0")
+        kernel.run("%%step fine --async\nimport time\ntime.sleep(0.5)\nprint('was fine')\nfine = 5")
+        kernel.until_output(kernel.begin(cell.text), "one")
+    cell.gate.touch()
+    states = {"failed", "succeeded"}
+    until(
+        lambda: {s["state"] for s in home.client().notebook_steps(notebook["JPY_SESSION_NAME"])} <= states,
+        "all have ended",
+    )
+    with kernel_at({**home.env, **notebook}, load=False) as kernel:
+        assert kernel.run("%load_ext kernel_magics").stdout == "3 finished: %steps attach\n"
+        failed = kernel.fail("%steps attach")
+        assert failed.error["ename"] == "ZeroDivisionError"
+        assert "was fine" in failed.stdout
+        assert kernel.run("made, fine").result == "([1, 2, 3], 5)"
+        assert kernel.fail("%steps attach").error["ename"] == "NotFound"
+
+
+def test_what_was_taken_over_is_not_offered_again(home: Home, notebook: dict[str, str], tmp_path: Path):
+    cell = Cell(tmp_path)
+    cell.gate.touch()
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.run(cell.text)
+        until(lambda: not home.client().untaken(notebook["JPY_SESSION_NAME"]), "the engine has heard of it")
+    with kernel_at({**home.env, **notebook}, load=False) as kernel:
+        assert kernel.run("%load_ext kernel_magics").stdout == ""
+        kernel.run(cell.text)
+        assert cell.times == 2
+
+
+def test_an_edited_cell_runs_anew(home: Home, notebook: dict[str, str], tmp_path: Path):
+    cell = Cell(tmp_path)
+    begin_and_die(home, notebook, cell)
+    cell.gate.touch()
+    with kernel_at({**home.env, **notebook}) as kernel:
+        assert kernel.run(cell.text.replace("[1, 2, 3]", "[4]")).result == "1"
+        assert cell.times == 2
+
+
+def test_a_cell_executed_again_from_a_page_loaded_anew_runs_once(home: Home, notebook: dict[str, str], tmp_path: Path):
+    cell = Cell(tmp_path)
+    with kernel_at({**home.env, **notebook}) as kernel:
+        first = kernel.begin(cell.text)
+        kernel.until_output(first, "one")
+        page = kernel.manager.client()
+        page.session = Session(key=kernel.manager.session.key)
+        page.start_channels()
+        reloaded = Kernel.__new__(Kernel)
+        reloaded.manager, reloaded.client = kernel.manager, page
+        again = reloaded.begin(cell.text)
+        time.sleep(0.2)
+        cell.gate.touch()
+        ran = reloaded.finish(again)
+        assert ran.error is None, ran.words
+        assert ran.stdout == "one\ntwo\n"
+        assert ran.result == "3"
+        assert cell.times == 1
+        # Whoever asks for it once more wants it anew.
+        reloaded.run(cell.text)
+        assert cell.times == 2
+        page.stop_channels()
+
+
+def test_an_async_cell_executed_again_goes_on_where_it_is_shown_last(
+    home: Home, notebook: dict[str, str], tmp_path: Path
+):
+    cell = Cell(tmp_path, "--async")
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.run(cell.text)
+        until(cell.count.exists, "the step has begun")
+        again = kernel.begin(cell.text)
+        kernel.until_output(again, "one")
+        cell.gate.touch()
+        kernel.until_output(again, "two")
+        assert kernel.run("%steps wait working\nsum(made)").result == "6"
+        assert cell.times == 1
