@@ -72,8 +72,17 @@ def _add(commands: _Commands, name: str, command: str, help: str) -> argparse.Ar
 
 
 def _add_run(commands: _Commands) -> None:
-    run = _add(commands, "run", "notebook:run", "run a notebook from top to bottom, all its cells")
-    run.add_argument("notebook", type=Path, help="the .ipynb file")
+    run = _add(commands, "run", "running:run", "run a notebook from top to bottom, all its cells, or a bundle")
+    run.add_argument("notebook", type=Path, help="the .ipynb file, or the folder of a bundle")
+    run.add_argument(
+        "-p",
+        dest="parameters",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a parameter: -p NAME VALUE or -p NAME=VALUE; may be repeated",
+    )
     run.add_argument(
         "--output",
         metavar="FILE",
@@ -112,7 +121,10 @@ def _add_export(commands: _Commands) -> None:
         commands, "export", "export:export", "write what runs a notebook elsewhere, on a schedule or on demand"
     )
     export.add_argument("notebook", type=Path, help="the .ipynb file")
-    export.add_argument("--to", default="kubernetes", metavar="TARGET", help="what runs it (default: kubernetes)")
+    export.add_argument(
+        "--to", default="kubernetes", metavar="TARGET", help="what runs it: kubernetes (the default), bundle"
+    )
+    export.add_argument("--no-lock", action="store_true", help="a bundle without the lock of its packages")
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder for what is written")
     export.add_argument("--schedule", metavar="CRON", help="when, as five cron fields (default: when somebody asks)")
     export.add_argument("--timezone", metavar="TZ", help="the schedule's, such as Europe/Berlin (default: Etc/UTC)")

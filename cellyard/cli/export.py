@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cellyard.cli.export_bundle import export_bundle, write_export
 from cellyard.errors import UsageError
 from cellyard.exporters import Export, ExportRequest, Schedule, create_exporter
 from cellyard.exporters.schedules import parse_schedule
@@ -24,9 +25,11 @@ _NEXT = 3
 
 def export(arguments: argparse.Namespace) -> int:
     """Write the export's files, apply it when asked to, and say when it will run."""
+    if arguments.to == "bundle":
+        return export_bundle(arguments)
     request = _request(arguments)
     made = create_exporter(arguments.to).export(request)
-    _write(made, arguments.output)
+    write_export(made, arguments.output)
     for name in made.files:
         print(f"wrote {arguments.output / name}")
     for note in made.notes:
@@ -82,18 +85,6 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _write(made: Export, folder: Path) -> None:
-    """Each file whole, or not at all."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in made.files.items():
-            unfinished = folder / f".{name}.unfinished"
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(folder / name)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written to: {error.strerror or error}") from error
 
 
 async def _apply(made: Export, settings: Settings) -> None:

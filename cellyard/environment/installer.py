@@ -85,6 +85,19 @@ class Installer:
         lines = [line.strip() for line in text.splitlines() if not line.startswith((" ", "#", "-"))]
         return tuple(line for line in lines if line)
 
+    def lock(self, requirements: Iterable[str]) -> str:
+        """These, all of one version, as a pylock.toml with hashes. Raises PackagesUnavailable."""
+        options = [
+            "--quiet",
+            "--no-header",
+            "--no-annotate",
+            "--no-deps",
+            "--generate-hashes",
+            "--format",
+            "pylock.toml",
+        ]
+        return self._uv(["compile", *options, *self._elsewhere()], tuple(requirements))
+
     def _elsewhere(self) -> list[str]:
         """For another site than this one only what is built already: nothing can be built for it here."""
         if self._site == Site.here():

@@ -33,10 +33,11 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """What came of it: texts by the names of their files, the objects to apply (those of ``files`` that are for the
-    target itself), and sentences for the person."""
+    """What came of it: texts by the names of their files, other files that only go along (``data``), the objects to
+    apply (those of ``files`` that are for the target itself), and sentences for the person."""
 
     files: Mapping[str, str]
+    data: Mapping[str, bytes] = field(default_factory=dict)
     objects: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
 

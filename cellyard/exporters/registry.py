@@ -14,6 +14,7 @@ ENTRY_POINTS = "cellyard.exporters"
 """The group in which another distribution names its exporters."""
 
 EXPORTERS: dict[str, tuple[str, str]] = {
+    "bundle": ("cellyard.exporters.bundle:BundleExporter", "It needs: pip install 'cellyard[engine]'."),
     "kubernetes": (
         "cellyard.exporters.kubernetes:KubernetesExporter",
         "It needs: pip install 'cellyard[kubernetes]'.",

@@ -59,7 +59,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "reports": ({"model"}, set()),
     "kubernetes": ({"model", "settings", "artifacts", "environment", "backends"}, {"kopf", "yaml"}),
-    "exporters": ({"model", "settings", "backends", "kubernetes"}, {"cronsim"}),
+    "exporters": (
+        {"model", "settings", "analysis", "environment", "notebook", "backends", "kubernetes"},
+        {"cronsim", "yaml"},
+    ),
     "history": ({"model", "settings", "artifacts", "records", "service"}, set()),
     "cli": (
         {
@@ -76,7 +79,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "history",
             "origin",
         },
-        {"fsspec", "jupyter_client", "nbclient", "nbformat", "rich", "traitlets"},
+        {"IPython", "fsspec", "jupyter_client", "nbclient", "nbformat", "rich", "traitlets"},
     ),
     "__main__": ({"cli"}, set()),
     "kernel_magics": (

@@ -1,0 +1,176 @@
+"""A bundle: what is written, that it runs without notebook and Jupyter, and that changing it counts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cellyard.cli import main
+from cellyard.errors import UsageError
+from cellyard.exporters.bundle_needs import without_credentials
+from cellyard.exporters.bundle_reading import is_bundle, read_bundle
+from cellyard.history import History
+from tests.exporters.notebooks import PLAIN, write_notebook
+from tests.service.engines import Home, engine_home
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    with engine_home() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The notebook as a bundle, without its lock."""
+    folder = tmp_path_factory.mktemp("notebook")
+    notebook = write_notebook(folder, *PLAIN)
+    (folder / "helper.py").write_text("def twice(x):\n    return 2 * x\n")
+    (folder / "data.txt").write_text("data")
+    output = folder / "bundle"
+    words = ["export", str(notebook), "--to", "bundle", "--output", str(output), "--no-lock"]
+    assert main([*words, "--include", str(folder / "data.txt")]) == 0
+    return output
+
+
+def run(home: Home, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """``cellyard run`` in a process in which nothing of Jupyter can be imported."""
+    program = (
+        "import sys\n"
+        "for name in ('nbformat', 'nbclient', 'jupyter_client', 'jupyter_core', 'ipykernel', 'zmq', 'rich'):\n"
+        "    sys.modules[name] = None\n"
+        "from cellyard.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, "-c", program, "run", *map(str, words)]
+    env = home.process_env | {"IPYTHONDIR": str(home.folder / "ipython")}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_it_is_readable(bundle: Path):
+    found = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
+    assert found == {
+        "README.md",
+        "pipeline.yaml",
+        "preamble.py",
+        "parameters.py",
+        "preamble-2.py",
+        "steps/01-make.py",
+        "steps/02-c7.py",
+        "steps/03-move.py",
+        "files/helper.py",
+        "files/data.txt",
+    }
+    content = yaml.safe_load((bundle / "pipeline.yaml").read_text())
+    assert content["setup"] == ["preamble.py", "parameters.py", "preamble-2.py"]
+    assert [each["name"] for each in content["parameters"]] == ["scale", "label"]
+    assert content["steps"][2]["needs"] == {"make": ["points"], "c7": ["plain"]}
+    assert (bundle / "steps/01-make.py").read_text() == (
+        "# Step make of work.ipynb, cell 6.\n"
+        "# makes: points\n"
+        "# %%step make --cpu 0.5 --memory 300MiB\n"
+        "points = [Point(i) for i in range(size)]\n"
+        "print('made', label)\n"
+    )
+    for path in bundle.rglob("*.py"):
+        compile(path.read_text(), path, "exec")
+
+
+def test_it_is_read_as_it_was_written(bundle: Path):
+    assert is_bundle(bundle)
+    assert not is_bundle(bundle / "steps")
+    found = read_bundle(bundle)
+    cells = [cell for cell in PLAIN if cell.startswith("%%step")]
+    assert [found.steps[0].cell, found.steps[2].cell] == cells
+    assert [code for _, code in found.setup] == list(PLAIN[1:5])
+
+
+def test_it_runs_without_notebook_and_jupyter(home: Home, bundle: Path):
+    done = run(home, bundle, "-p", "scale=3", "--tag", "nightly")
+    assert done.returncode == 0, done.stderr
+    assert "made a" in done.stdout
+    history = History(home.settings)
+    [found] = history.runs(tag="nightly")
+    assert (found.state, found.name, found.parameters["scale"]) == ("succeeded", "work", 3)
+    assert [point.x for point in found["move"]["moved"]] == [0, 6, 12]
+    assert (found["move"]["last"].x, found["move"]["text"]) == (12, "data")
+    history.close()
+
+
+def test_a_changed_step_counts_and_a_failing_one_ends_the_run(home: Home, bundle: Path, tmp_path: Path):
+    changed = tmp_path / "changed"
+    subprocess.run(["cp", "-r", bundle, changed], check=True)
+    step = changed / "steps/02-c7.py"
+    step.write_text(step.read_text() + "raise RuntimeError('changed')\n")
+    done = run(home, changed)
+    assert done.returncode == 1
+    assert "RuntimeError" in done.stdout + done.stderr
+    history = History(home.settings)
+    found = history.runs(limit=1)[0]
+    assert found.state == "failed"
+    assert found.error is not None
+    assert found.error["type"] == "RuntimeError"
+    assert [each.name for each in found.steps] == ["make", "c7"]
+    history.close()
+
+
+def test_what_was_typed_wrong_is_told(home: Home, bundle: Path):
+    done = run(home, bundle, "-p", "scala=3")
+    assert done.returncode == 2
+    assert "no parameter 'scala'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("- a", "no table"),
+        ("bundle: 1", "'name'"),
+        ("bundle: 99\nname: a\nnotebook: b\nsteps: []", "newer cellyard"),
+        ("bundle: 1\nname: a\nnotebook: b\nsteps: [{name: x, file: ../../x.py}]", "outside of the bundle"),
+        ("bundle: 1\nname: a\nnotebook: b\nsteps: [{name: x, file: steps/x.py}]", "cannot be read"),
+        ("a: [", "is no bundle"),
+    ],
+)
+def test_a_damaged_bundle_is_refused(tmp_path: Path, text: str, words: str):
+    (tmp_path / "pipeline.yaml").write_text(text)
+    with pytest.raises(UsageError, match=words):
+        read_bundle(tmp_path)
+
+
+def test_a_notebook_that_is_no_pipeline_is_refused_with_cell_and_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    notebook = write_notebook(tmp_path, "%%step a\nx = missing")
+    words = ["export", str(notebook), "--to", "bundle", "--output", str(tmp_path / "b"), "--no-lock"]
+    assert main(words) == 2
+    assert "cell 1, line 2" in capsys.readouterr().err
+    assert main([*words, "--schedule", "0 6 * * *"]) == 2
+    assert not (tmp_path / "b").exists()
+
+
+def test_no_credentials_are_in_a_lock():
+    text = (
+        'index = "https://user:secret@packages.example.org/simple"\n'
+        'name = "a"\n'
+        'wheels = [{ url = "https://user:secret@packages.example.org/a.whl", hashes = {} }]\n'
+        'index = "https://pypi.org/simple"\n'
+    )
+    assert without_credentials(text) == (
+        'name = "a"\n'
+        'wheels = [{ url = "https://packages.example.org/a.whl", hashes = {} }]\n'
+        'index = "https://pypi.org/simple"\n'
+    )
+
+
+def test_importing_what_runs_a_bundle_needs_no_environment_of_a_notebook(tmp_path: Path):
+    program = (
+        "import cellyard.exporters.bundle_reading, sys; print([n for n in ('nbformat', 'kr8s') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.strip() == "[]"
