@@ -71,7 +71,7 @@ async def uninstall(api: ManagedApi, wanted: Installation, definitions: Iterable
     ``definitions`` that are ours. Raises ClusterError, with nothing changed, while DaskClusters need them."""
     operator = await _operator(api, wanted)
     served = served_by(operator) if operator else ()
-    others = tuple(place for place in served if place != wanted.namespace)
+    others = await _present(api, (place for place in served if place != wanted.namespace))
     drops_operator = operator is not None and not others
     everywhere = drops_operator and not served
     await _refuse_while_used(api, None if definitions or everywhere else wanted.namespace)
@@ -95,7 +95,20 @@ async def serving(api: ManagedApi, wanted: Installation, *, everywhere: bool) ->
     before = served_by(operator) if operator else None
     if everywhere or before == ():
         return replace(wanted, served=())
-    return replace(wanted, served=tuple(sorted({wanted.namespace, *(before or ())})))
+    return replace(wanted, served=tuple(sorted({wanted.namespace, *await _present(api, before or ())})))
+
+
+async def _present(api: ManagedApi, places: Iterable[str]) -> tuple[str, ...]:
+    """Those of the namespaces that there are; whoever may not look takes them as there."""
+    found = []
+    for place in places:
+        try:
+            there = await api.read({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}})
+        except ClusterRefused:
+            there = {}
+        if there is not None and not there.get("metadata", {}).get("deletionTimestamp"):
+            found.append(place)
+    return tuple(found)
 
 
 async def running_clusters(api: ManagedApi, namespace: str | None) -> list[str]:

@@ -134,8 +134,10 @@ def _deployment(wanted: Installation) -> Manifest:
             *(f"--module={module}" for module in modules),
         ],
         "resources": {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"cpu": "1", "memory": "384Mi"}},
-        "readinessProbe": {**healthy, "periodSeconds": 1, "failureThreshold": 60},
-        "livenessProbe": {**healthy, "periodSeconds": 20, "failureThreshold": 5, "initialDelaySeconds": 20},
+        # Often while it starts, for whoever waits for it; seldom afterwards.
+        "startupProbe": {**healthy, "periodSeconds": 1, "failureThreshold": 120},
+        "readinessProbe": {**healthy, "periodSeconds": 10, "failureThreshold": 6},
+        "livenessProbe": {**healthy, "periodSeconds": 20, "failureThreshold": 6},
         "securityContext": container_security(),
         "volumeMounts": mounts,
     }

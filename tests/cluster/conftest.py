@@ -22,6 +22,8 @@ import pytest
 from cellyard.cli import main
 from tests.cluster.images import CLUSTER, bring_image
 
+AWS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""The variables that tell of the S3 server."""
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 

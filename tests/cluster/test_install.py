@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,3 +177,22 @@ def test_uninstall_takes_away_what_install_made_and_nothing_else(
     assert left == ["serviceaccount/default"]
     assert kubectl("get", "namespace", place.operator, "-o", "name", check=False) == ""
     assert kubectl("get", DEFINITIONS, "-o", "name") == definitions
+
+
+@pytest.mark.long
+def test_the_operator_serves_on_when_one_of_its_namespaces_is_deleted(worker_image: str, store: str) -> None:
+    with fresh_namespace() as kept, installed(kept, worker_image) as home:
+        with fresh_namespace() as gone:
+            assert main(Place(gone, home, worker_image).command("install")) == 0
+        kubectl("wait", "--for=delete", f"namespace/{gone}", "--timeout=60s")
+        # One that begins without the namespace meets at once what a running one meets when it looks again.
+        kubectl("rollout", "restart", "deployment/cellyard-operator", "-n", home)
+        kubectl("rollout", "status", "deployment/cellyard-operator", "-n", home, "--timeout=60s")
+        logs = ("logs", "deployment/cellyard-operator", "-n", home)
+        deadline = time.monotonic() + 150
+        while not re.search(rf"#10 failed; will retry: \S+ \S+/namespaces/{gone}/pods", said := kubectl(*logs)):
+            assert time.monotonic() < deadline, said
+            time.sleep(1)
+        restarts = "jsonpath={.items[*].status.containerStatuses[*].restartCount}"
+        assert kubectl("get", "pods", "-n", home, "-o", restarts) == "0"
+        assert main(Place(kept, home, worker_image).command("check")) == 0

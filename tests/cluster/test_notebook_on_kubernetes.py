@@ -8,14 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.conftest import fresh_bucket, fresh_namespace, installed, kubectl
+from tests.cluster.conftest import AWS, fresh_bucket, fresh_namespace, installed, kubectl
 from tests.cluster.leftovers import left_behind, until
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home, engine_home
 
 pytestmark = pytest.mark.timeout(100, func_only=True)
-
-AWS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ class Connection:
         client = self._client
         if client is not None and self.is_up:
             ask = getattr(client.scheduler, f"cellyard_sync_{self._topic}")
-            self._synced(await asyncio.wait_for(ask(known=dict(self._known()), former=""), _SYNC))
+            self._synced(await asyncio.wait_for(ask(known=dict(self._known())), _SYNC))
 
     def _send(self, message: dict[str, Any]) -> None:
         if self.is_up:
@@ -144,7 +144,8 @@ class Connection:
             ask = getattr(client.scheduler, f"cellyard_sync_{self._topic}")
             missed: list[Mapping[str, Any]] = []
             client.subscribe_topic(self._topic, lambda event: missed.append(event[1]))
-            found = await asyncio.wait_for(ask(known=dict(self._known()), former=self._former), _SYNC)
+            asked = ask(known=dict(self._known()), former=self._former, client=client.id)
+            found = await asyncio.wait_for(asked, _SYNC)
             self._client, self._former, self.is_up = client, client.id, True
             self._synced(found)
             for each in missed:

@@ -190,9 +190,12 @@ class Crew(Attendance):
         while time.monotonic() < deadline:
             pod = self._troubles.scheduler_pod()
             if pod is not None and (pod.get("status") or {}).get("phase") == "Running":
-                if inside_cluster():
-                    return f"tcp://{self._cluster.names.scheduler}.{self._api.namespace}:{PORT}"
-                return f"{SCHEME}://{pod['metadata']['name']}:{PORT}"
+                address = pod["status"].get("podIP")
+                if inside_cluster() and address:
+                    # Not by the Service's name: that is made at the same time, and that it is unknown is remembered.
+                    return f"tcp://[{address}]:{PORT}" if ":" in address else f"tcp://{address}:{PORT}"
+                if not inside_cluster():
+                    return f"{SCHEME}://{pod['metadata']['name']}:{PORT}"
             await asyncio.sleep(_FIND_POLL)
         raise TimeoutError("its pod does not run yet")
 

@@ -4,7 +4,7 @@ A plugin of the Dask scheduler. The engine's connection may break and come back,
 has not seen by then it gets by number. Steps are wanted by the ledger as well as by the engine's client, so Dask does
 not drop them when that is gone.
 
-    asked by the engine    cellyard_sync(known, former) -> {"workers": [...], "steps": {...}}
+    asked by the engine    cellyard_sync(known, former, client) -> {"workers": [...], "steps": {...}}
     sent by the engine     cellyard-signal(token, how)  cellyard-stored(token, number)  cellyard-forget(token)
     told on the topic      {"token", "number", "ended", "packed"}  {"worker": …}  {"gone": …}  {"over": token, …}
 """
@@ -80,14 +80,18 @@ class StepLedger(SchedulerPlugin):
 
     # From the engine.
 
-    async def sync(self, known: Mapping[str, int], former: str = "") -> dict[str, Any]:
+    async def sync(self, known: Mapping[str, int], former: str = "", client: str = "") -> dict[str, Any]:
         """Every worker, and every step with its messages after the number that is known of it.
 
         ``former`` is the engine's connection before this one: what that has sent has all been taken in on return.
+        ``client`` is this one: it is told everything that comes after the answer.
         """
         deadline = time.monotonic() + _FORMER_WITHIN
         while former in self._scheduler.client_comms and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
+        if client:
+            # It subscribes on another stream than this question came by, and that one may be slower.
+            self._scheduler.subscribe_topic(self._topic, client)
         return {
             "workers": [self._facts(address) for address in self._scheduler.workers],
             "steps": {
