@@ -6,8 +6,10 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from cellyard.service.client import EngineClient
 from cellyard.settings import load_settings
@@ -16,23 +18,33 @@ from cellyard.settings import load_settings
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-AT_SERVERS = {"kubeconfig", "s3_server", "s3", "own_server"}
-"""Fixtures that start a cluster or an S3 server where there is none."""
+AT_SERVERS = (
+    "tests/cluster/",
+    "tests/artifacts/test_s3_faults.py",
+    "tests/contracts/test_store_contract.py",
+    "tests/faults/test_store_away.py",
+    "tests/kernel_magics/test_store_in_bucket.py",
+)
+"""Tests with a cluster or an S3 server, which they start where there is none."""
+
+
+class _Shares(LoadScopeScheduling):  # type: ignore[misc]
+    """Where several processes share the tests, those of a file stay together, and one process has all that need a
+    cluster or an S3 server: two must not start these at once, and the cluster has no room for more."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "servers" if nodeid.startswith(AT_SERVERS) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For ``pytest -n``."""
+    return _Shares(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, one has all those with a cluster or an S3 server: only one may start
-    them, and the cluster has no room for more. They wait most, and come first. Else those of a file stay together."""
-    items.sort(key=_rank)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("servers" if _rank(item) < 2 else str(item.path)))
-
-
-def _rank(item: pytest.Item) -> int:
-    if item.path.parent.name == "cluster":
-        return 0
-    return 1 if AT_SERVERS.intersection(getattr(item, "fixturenames", ())) else 2
+    """What waits most comes first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(AT_SERVERS))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,8 +33,9 @@ class KubernetesSettings:
     what a step has that names none. ``scheduler``: the address of a Dask scheduler to use instead of one of our own.
 
     ``volumes`` are tables with ``mount_path`` and a volume source as Kubernetes writes it; ``secrets`` name Secrets
-    whose keys become environment variables, or are tables with ``secret``, ``key`` and ``env``. ``spot`` holds the
-    ``node_selector`` and ``tolerations`` that ``--spot`` stands for here.
+    whose keys become environment variables, or are tables with ``secret``, ``key`` and ``env``. ``pass_credentials``:
+    whether pods reach an S3 store with the engine's credentials; None means that they do unless they have ``secrets``
+    or a ``service_account``. ``spot`` holds the ``node_selector`` and ``tolerations`` that ``--spot`` stands for here.
     """
 
     namespace: str | None = None
@@ -55,6 +56,7 @@ class KubernetesSettings:
     tolerations: tuple[Table, ...] = ()
     volumes: tuple[Table, ...] = ()
     secrets: tuple[str | Table, ...] = ()
+    pass_credentials: bool | None = None
     labels: Table = field(default_factory=dict)
     spot: Table = field(default_factory=dict)
 
@@ -67,6 +69,13 @@ class KubernetesSettings:
             if value != getattr(default, each.name):
                 found[each.name] = list(value) if isinstance(value, tuple) else value
         return found
+
+    @property
+    def passes_credentials(self) -> bool:
+        """Whether the engine's credentials for the store go to the pods."""
+        if self.pass_credentials is not None:
+            return self.pass_credentials
+        return not self.secrets and not self.service_account
 
     @classmethod
     def from_dict(cls, data: Table) -> KubernetesSettings:
@@ -122,6 +131,13 @@ def _count(value: Any) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise ValueError("a whole number above nothing is needed.")
     return int(text)
+
+
+def _truth(value: Any) -> bool:
+    known = {"true": True, "false": False}.get(str(value).strip().lower())
+    if known is None:
+        raise ValueError("true or false is needed.")
+    return known
 
 
 def _address(value: Any) -> str:
@@ -210,6 +226,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "tolerations": _tables,
     "volumes": _volumes,
     "secrets": _secrets,
+    "pass_credentials": _truth,
     "labels": _labels,
     "spot": _spot,
 }

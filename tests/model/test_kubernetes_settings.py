@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -92,3 +93,19 @@ def test_a_table_that_is_none_is_refused(tmp_path):
     (tmp_path / "settings.toml").write_text('kubernetes = "yes"')
     with pytest.raises(InvalidSettings, match="a table is needed"):
         load_settings({"CELLYARD_HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("table", "passes"),
+    [
+        ({}, True),
+        ({"secrets": ["db"]}, False),
+        ({"service_account": "reader"}, False),
+        ({"secrets": ["db"], "pass_credentials": "true"}, True),
+        ({"pass_credentials": False}, False),
+    ],
+)
+def test_credentials_are_passed_unless_pods_have_their_own_or_the_settings_say(
+    table: dict[str, Any], passes: bool
+) -> None:
+    assert read_kubernetes(table, "test").passes_credentials is passes

@@ -61,7 +61,7 @@ class DaskOnKubernetesBackend(HostedBackend):
         self._limits = limits_of(settings)
         self.capacity = self._limits.capacity()
         given = os.environ if env is None else env
-        needs = store.startswith("s3://") and not settings.secrets and not settings.service_account
+        needs = store.startswith("s3://") and settings.passes_credentials
         super().__init__(
             {
                 "store": store,
