@@ -23,7 +23,7 @@ import pytest
 
 from tests.house.source_tree import ROOT
 
-__all__ = ["Bucket", "OwnServer", "Relay", "bucket", "own_server", "s3"]
+__all__ = ["Bucket", "OwnServer", "Relay", "bucket", "own_server", "s3", "server_program"]
 
 CLUSTER = ROOT.parent / "shared" / "cluster"
 _START_WITHIN = 20.0
@@ -122,18 +122,19 @@ def bucket(s3: Mapping[str, str]) -> Iterator[Bucket]:
 class OwnServer:
     """A server of one's own, to be stopped and started again with what it holds."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    def __init__(self, program: Path, folder: Path, host: str = "127.0.0.1") -> None:
         self._program = program
         self._folder = folder
+        self._host = host
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((host, 0))
             self.port: int = free.getsockname()[1]
 
     @property
     def env(self) -> dict[str, str]:
         return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL": f"http://{self._host}:{self.port}",
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "tester",
             "AWS_SECRET_ACCESS_KEY": "tester-secret",
@@ -144,12 +145,12 @@ class OwnServer:
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         command = [self._program, "--access", "tester", "--secret", "tester-secret", "--region", "us-east-1"]
-        command += ["--port", f"127.0.0.1:{self.port}", "posix", data]
+        command += ["--port", f"{self._host}:{self.port}", "posix", data]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log)
         deadline = time.monotonic() + _START_WITHIN
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            with contextlib.suppress(OSError), socket.create_connection((self._host, self.port), 1):
                 return
             assert self._process.poll() is None, (self._folder / "log").read_text()
             time.sleep(0.05)
@@ -166,7 +167,7 @@ class OwnServer:
 @pytest.fixture
 def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnServer]:
     """A server for one test, which the environment names."""
-    server = OwnServer(_program(), tmp_path / "server")
+    server = OwnServer(server_program(), tmp_path / "server")
     server.start()
     for name, value in server.env.items():
         monkeypatch.setenv(name, value)
@@ -174,7 +175,8 @@ def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnS
     server.stop()
 
 
-def _program() -> Path:
+def server_program() -> Path:
+    """The S3 server's program; the test is passed over where there is none."""
     found = shutil.which("versitygw")
     if found:
         return Path(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,14 @@ def test_a_variable_wins_over_the_file_and_the_file_over_the_default(home):
     assert (settings.cpu, settings.memory, settings.idle, settings.gpu) == (3.0, 4 * GIB, 600.0, 1)
 
 
-def test_the_engine_of_a_store_is_found_in_the_sessions_folder(tmp_path):
-    given = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    one = load_settings({**given, "CELLYARD_STORE": "/data/one"})
-    assert one.runtime.parent == tmp_path / "cellyard"
-    assert one.runtime == load_settings({**given, "CELLYARD_STORE": "/data/one"}).runtime
-    assert one.runtime != load_settings({**given, "CELLYARD_STORE": "/data/two"}).runtime
+def test_the_engine_of_a_store_is_found_in_the_sessions_folder():
+    # As short as such a folder is; in one with a long path there would be no room for a socket's name.
+    with tempfile.TemporaryDirectory(prefix="cy-") as folder:
+        given = {"XDG_RUNTIME_DIR": folder}
+        one = load_settings({**given, "CELLYARD_STORE": "/data/one"})
+        assert one.runtime.parent == Path(folder) / "cellyard"
+        assert one.runtime == load_settings({**given, "CELLYARD_STORE": "/data/one"}).runtime
+        assert one.runtime != load_settings({**given, "CELLYARD_STORE": "/data/two"}).runtime
 
 
 def test_a_socket_always_fits_whatever_the_length_of_the_home(tmp_path):

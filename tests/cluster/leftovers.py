@@ -29,5 +29,5 @@ def until(what: str, check: Callable[[], T], *, within: float = 30.0) -> T:
     deadline = time.monotonic() + within
     while not (found := check()):
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        time.sleep(0.2)
+        time.sleep(0.7)  # each look costs a third of a second of CPU
     return found
