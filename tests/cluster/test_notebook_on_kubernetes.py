@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Iterator
@@ -9,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.conftest import AWS, fresh_bucket, fresh_namespace, installed, kubectl
-from tests.cluster.leftovers import left_behind, until
+from tests.cluster.leftovers import left_behind, operators_say, until
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home, engine_home
 
-pytestmark = pytest.mark.timeout(100, func_only=True)
+pytestmark = pytest.mark.timeout(150, func_only=True)
 
 
 @pytest.fixture(scope="module")
@@ -102,4 +103,5 @@ def test_what_a_killed_engine_leaves_is_deleted_though_no_other_comes(home: Home
         # Not in ten minutes, but now.
         change = '{"spec": {"idleTimeout": 3}}'
         kubectl("patch", cluster, "-n", namespace, "--type=merge", f"--patch={change}")
-    until("the operator has deleted everything", lambda: not left_behind(namespace), within=60)
+    told = functools.partial(operators_say, f"{namespace}-operator")
+    until("the operator has deleted everything", lambda: not left_behind(namespace), within=90, told=told)
