@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import linecache
-import pickle
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -19,6 +17,7 @@ from cellyard.errors import CellyardError, StepCancelled
 from cellyard.model.step import StepRequest
 from cellyard.model.step_line import StepLine, expand, parse_step_line
 from cellyard.worker import process_state
+from cellyard.worker.ahead import seal
 from kernel_magics.binding import bind_all
 from kernel_magics.cell_output import output_of_cell
 from kernel_magics.comeback import Earlier
@@ -230,9 +229,10 @@ class StepCell:
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
 
     def _private(self, inputs: Inputs, options: StepLine, *, is_elsewhere: bool) -> str:
-        state = process_state.portable(process_state.capture())
+        state = process_state.capture()
+        if is_elsewhere:
+            state = depart(state, first_variables())
         content = {
-            "state": depart(state, first_variables()) if is_elsewhere else state,
             "pure": inputs.pure,
             OBJECTS: self._session.namespace.recent(inputs.references),
             "colors": self.shell.colors,
@@ -242,7 +242,7 @@ class StepCell:
             "sources": inputs.sources,
             "no_input": self._why_no_input(options, is_elsewhere=is_elsewhere),
         }
-        return base64.b64encode(pickle.dumps(content)).decode()
+        return seal(content, state, is_elsewhere=is_elsewhere)
 
     def _run(self, request: StepRequest) -> tuple[Mapping[str, Any], str]:
         """Run the step, showing what it shows; returns its finished content and the worker's name."""

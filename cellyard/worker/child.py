@@ -28,6 +28,7 @@ from cellyard.artifacts.store import OBJECTS, Store, open_store
 from cellyard.environment.elsewhere import Sojourn
 from cellyard.errors import CellyardError, StepKilled
 from cellyard.worker import process_state
+from cellyard.worker.ahead import Ahead, unseal
 from cellyard.worker.asking import Asking
 from cellyard.worker.collecting import collect_outputs, describe_error
 from cellyard.worker.comms import forward_comms
@@ -37,7 +38,7 @@ from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, fl
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.rehearsal import rehearse
 from cellyard.worker.shell import StepShell, make_shell
-from cellyard.worker.sizing import all_processors, use_size
+from cellyard.worker.sizing import use_processors
 
 __all__ = ["serve_one_step"]
 
@@ -60,12 +61,15 @@ def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
     rehearse(make_shell())
     _open_ahead(store)
+    ahead = Ahead()
     try:
-        _, task, place = receive_blocking(sock)
+        while (frame := receive_blocking(sock))[0] == "ahead":
+            ahead.prepare(*frame[1:])
     except EOFError:  # the worker no longer needs this child
         return
+    _, task, place = frame
     try:
-        step = _Step(task, place, channel, capture)
+        step = _Step(task, place, channel, capture, ahead)
         step.prepare()
         succeeded = step.run()
         answer = step.finish(succeeded)
@@ -84,7 +88,12 @@ def _open_ahead(store: str) -> None:
 
 class _Step:
     def __init__(
-        self, task: Mapping[str, Any], place: Mapping[str, Any], channel: Channel, capture: DescriptorCapture
+        self,
+        task: Mapping[str, Any],
+        place: Mapping[str, Any],
+        channel: Channel,
+        capture: DescriptorCapture,
+        ahead: Ahead,
     ) -> None:
         self._capture = capture
         self.request = task["request"]
@@ -92,8 +101,9 @@ class _Step:
         self._place = place
         self._channel = channel
         self._store: Store = open_store(place["store"], patience=PATIENCE)
-        self._private: dict[str, Any] = pickle.loads(base64.b64decode(self.request["private"] or b"gAV9lC4="))
-        self._watcher = process_state.Watcher()
+        self._plain, self._private = unseal(self.request["private"])
+        self._ahead = ahead
+        self._watcher = ahead.watcher
         self._sojourn: Sojourn | None = None
         self._shell: StepShell = make_shell()
         self._groups: list[LoadedGroup] = []
@@ -102,8 +112,7 @@ class _Step:
 
     def prepare(self) -> None:
         """Size, process state, then the values that the cell reads."""
-        self._processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-        use_size(self._place)
+        self._ahead.take_over(self._plain, self._place)
         self._watcher.apply(self._settled(self._private.get("state", {})))
         self._store.accept(self._private.get(OBJECTS, {}))
         self._store.open()  # what the cell makes of the environment is not meant for us
@@ -207,15 +216,15 @@ class _Step:
         self._restore_environment()
         changed = self._changed_state()
         warnings.simplefilter("ignore")  # in a kernel nothing would be pickled
-        with all_processors(self._processors):
-            made = collect_outputs(
-                self._shell,
-                self._before,
-                self._groups,
-                self._store,
-                held=self._held.changes(),
-                wanted=self.request["options"].get("outputs"),
-            )
+        made = collect_outputs(
+            self._shell,
+            self._before,
+            self._groups,
+            self._store,
+            held=self._held.changes(),
+            wanted=self.request["options"].get("outputs"),
+            roomy=lambda: use_processors(self._ahead.processors),
+        )
         private = base64.b64encode(pickle.dumps({**changed, **self._handed_on(made)})).decode()
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cellyard.artifacts.artifact import Packed, pack_group, store_packed, writing
@@ -19,6 +19,8 @@ from cellyard.worker.shell import StepShell
 
 __all__ = ["collect_outputs", "describe_error"]
 
+MUCH = 4 << 20
+"""Bytes above which storing takes longer than asking the system for more processors."""
 _OF_SHELL = {"In", "Out", "_ih", "_oh", "_dh", "_i", "_ii", "_iii", "get_ipython", "exit", "quit"}
 _HIDDEN = _OF_SHELL | {"__warningregistry__", "__builtins__"}
 #: How many of the values that a cell shows IPython knows afterwards: ``_``, ``__`` and ``___``.
@@ -34,8 +36,10 @@ def collect_outputs(
     *,
     held: Mapping[str, Any],
     wanted: Iterable[str] | None,
+    roomy: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Store everything that must come back; ``held`` are the changes in functions and classes, by their held names.
+    ``roomy`` is called before much is stored, which is the worker's work and not the step's.
 
     Returns ``outputs`` (references, also of names that cannot travel, with the reason), ``deleted`` (names) and
     ``result`` (the reference of the last expression's value, if one was shown). Raises
@@ -56,7 +60,13 @@ def collect_outputs(
     result = f"_{number}" if number else "_"  # as IPython names it
     shown = {earlier_name(result, at): value for at, value in enumerate(reversed(hook.values[-_KEPT:]))}
     candidates.update(shown)
-    outputs = _store_all(candidates, _untouched_inputs(groups, namespace, touched), namespace, store, set(wanted or ()))
+    inputs = _untouched_inputs(groups, namespace, touched)
+    stored, packed = _pack_candidates(candidates, inputs, namespace, set(wanted or ()))
+    if sum(one.size for one, _ in packed) > MUCH:
+        roomy()
+    with writing(store, namespace) as (batch, definitions):
+        made = (store_packed(one, group, batch, definitions).to_dict() for one, group in packed)
+        outputs = [*stored, *made]
     deleted = [name for name in before if name not in namespace and name not in _HIDDEN]
     return {
         "outputs": [o for o in outputs if not shown or o["names"] != [result]],
@@ -81,21 +91,19 @@ def _untouched_inputs(groups: Sequence[LoadedGroup], namespace: Mapping[str, Any
     }
 
 
-def _store_all(
+def _pack_candidates(
     candidates: dict[str, Any],
     inputs: dict[str, Any],
     namespace: dict[str, Any],
-    store: Store,
     wanted: set[str],
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[tuple[Packed, dict[str, Any]]]]:
+    """The references of what cannot travel, and all that can, packed."""
     everything, sharing = _sharing_of(candidates, inputs)
     stored, packed = _pack_all(candidates, everything, sharing, namespace, wanted)
     if sharing.bases is None and any(holds_objects(d) for one, _ in packed for d in one.definitions.values()):
         sharing = find_sharing(everything, thorough=True)
         stored, packed = _pack_all(candidates, everything, sharing, namespace, wanted)
-    with writing(store, namespace) as (batch, definitions):
-        stored.extend(store_packed(one, group, batch, definitions).to_dict() for one, group in packed)
-    return stored
+    return stored, packed
 
 
 def _pack_all(
@@ -105,7 +113,6 @@ def _pack_all(
     namespace: dict[str, Any],
     wanted: set[str],
 ) -> tuple[list[dict[str, Any]], list[tuple[Packed, dict[str, Any]]]]:
-    """The references of what cannot travel, and all that can, packed."""
     stored: list[dict[str, Any]] = []
     packed: list[tuple[Packed, dict[str, Any]]] = []
     for names in sharing.groups:

@@ -7,14 +7,17 @@ takes over when it is ready; the old one ends with its last child.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from cellyard.artifacts.encoding import decode, encode
 from cellyard.errors import WorkerLost
+from cellyard.worker.link import Frame, send_blocking
 from cellyard.worker.sizing import THREAD_SETTINGS
 
 __all__ = ["Child", "ParentHandle", "Parents"]
@@ -24,6 +27,8 @@ FORK_AFTER = 0.03
 #: Children that wait: one has rehearsed while the step before ran, also when steps follow each other closely.
 SPARES = 2
 
+_AHEAD_BYTES = 32 << 10
+"""More may not go into a socket that nobody reads just now."""
 _END_WITHIN = 3.0
 
 
@@ -88,6 +93,7 @@ class _Parent:
         self._forking: list[tuple[asyncio.Future[Child], socket.socket]] = []
         self._statuses: dict[int, asyncio.Future[int]] = {}
         self._spares: list[asyncio.Future[Child]] = []
+        self._ahead: Frame | None = None
         self._retired = False
         self._control.setblocking(False)
         asyncio.get_running_loop().add_reader(self._control, self._on_message)
@@ -115,7 +121,23 @@ class _Parent:
         finally:
             theirs.close()
         self._forking.append((made, ours))
+        self._tell_ahead(ours)
         return made
+
+    def expect(self, frame: Frame) -> None:
+        """Children that wait, now and later, are told of the state and the place that their step will likely have."""
+        if frame == self._ahead:
+            return
+        self._ahead = frame
+        waiting = [spare.result().sock for spare in self._spares if spare.done() and spare.exception() is None]
+        for sock in (*waiting, *(sock for _, sock in self._forking)):
+            self._tell_ahead(sock)
+
+    def _tell_ahead(self, sock: socket.socket) -> None:
+        if self._ahead is not None:
+            # One that is dead is noticed when it is given its step.
+            with contextlib.suppress(OSError):
+                send_blocking(sock, self._ahead)
 
     async def take(self) -> Child:
         """A spare child; the next one is forked when :meth:`fork_ahead` is called, or after a moment."""
@@ -250,6 +272,11 @@ class Parents:
         """Have a spare child for the next step."""
         if self._current is not None:
             self._current.fork_ahead()
+
+    def expect(self, plain: bytes, place: Mapping[str, Any]) -> None:
+        """The next step likely has this plain process state, and this place."""
+        if self._current is not None and len(plain) < _AHEAD_BYTES:
+            self._current.expect(["ahead", plain, dict(place)])
 
     def prepare(self, packages: Iterable[str]) -> None:
         """Have a parent with these packages too, soon."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 from cellyard.artifacts.encoding import decode as unpack
 from cellyard.artifacts.encoding import encode as pack
 
-__all__ = ["Frame", "Link", "pack", "receive_blocking", "send_blocking", "unpack"]
+__all__ = ["Frame", "Link", "pack", "receive_blocking", "send_at_once", "send_blocking", "unpack"]
 
 Frame = list[Any]
 
@@ -25,6 +25,17 @@ def send_blocking(sock: socket.socket, frame: Frame) -> None:
     """Send one frame over a socket that no loop has yet."""
     body = pack(frame)
     sock.sendall(_HEADER.pack(len(body)) + body)
+
+
+def send_at_once(sock: socket.socket, frame: Frame) -> bytes:
+    """Send as much of a frame as the socket takes now; returns what is left for a link's :meth:`Link.send_rest`."""
+    body = pack(frame)
+    data = _HEADER.pack(len(body)) + body
+    sock.setblocking(False)
+    try:
+        return data[sock.send(data) :]
+    except (BlockingIOError, BrokenPipeError, ConnectionResetError):  # the link, too, will find the other side gone
+        return data
 
 
 def receive_blocking(sock: socket.socket) -> Frame:
@@ -76,6 +87,11 @@ class Link(asyncio.Protocol):
         """Send a frame that :func:`pack` has made already."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(_HEADER.pack(len(body)) + body)
+
+    def send_rest(self, data: bytes) -> None:
+        """Send what :func:`send_at_once` has left."""
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
 
     async def flushed(self) -> None:
         """Return once all that was sent has left this process, or can no longer leave it."""

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cellyard.errors import CellyardError, StepCancelled, StepKilled, StepOutOfMemory
+from cellyard.worker.ahead import plain_of
 from cellyard.worker.families import Families
 from cellyard.worker.forks import Child, ParentHandle, Parents
-from cellyard.worker.link import Link
+from cellyard.worker.link import Link, send_at_once
 from cellyard.worker.memory import memory_kills, tree_memory
 from cellyard.worker.places import Places
 from cellyard.worker.surroundings import Surroundings
@@ -109,6 +110,8 @@ class StepPool:
             await running.run(await parents.child(running.packages), place)
         finally:
             if not self._closed:
+                if "elsewhere" not in place:
+                    parents.expect(running.plain_state, place)
                 # A moment later: what the step has answered is on its way through other processes of this machine.
                 asyncio.get_running_loop().call_later(FORK_PAUSE, parents.fork_ahead)
                 parents.prepare(running.packages)
@@ -150,6 +153,7 @@ class _Running:
         self._name: str = task["name"]
         self.token: str = task["token"]
         self.packages: Sequence[str] = task["request"].get("packages") or ()
+        self.plain_state = plain_of(task["request"].get("private") or "")
         self._limit: int | None = task["resources"].get("memory")
         self._child: Child | None = None
         self._watch: MemoryWatch | None = None
@@ -180,13 +184,16 @@ class _Running:
         self._child = child
         base, self._kills_before = tree_memory(child.pid), memory_kills()
         self._watch = MemoryWatch(child.pid, base, self._limit, self._on_memory, self._on_excess)
+        # First of all: the child begins while the rest of this is done.
+        is_wanted = self._verdict is None  # and was not cancelled while it waited for a child
+        rest = send_at_once(child.sock, ["step", dict(self._task), dict(place)]) if is_wanted else b""
         self._emit([{"kind": "started", "pid": child.pid, "worker": self._worker, "time": time.time()}])
-        if self._verdict is not None:  # cancelled while it waited for a child
+        if not is_wanted:
             self._signal(signal.SIGKILL)
         if self._interrupt_waits:
             self._signal(INTERRUPT_SIGNAL)
         link = await Link.open(child.sock, self._on_frame, self._on_lost)
-        link.send("step", dict(self._task), dict(place))
+        link.send_rest(rest)
         self._watch.start()
         try:
             await self._ended.wait()

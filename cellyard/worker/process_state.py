@@ -107,6 +107,12 @@ class Watcher:
             elif section.module is not None:
                 _when_imported(section.module, functools.partial(self._note, name))
 
+    def take(self, state: Mapping[str, Any]) -> None:
+        """Apply these sections, which every process has, and nothing is said of the others."""
+        for name, value in state.items():
+            self._before[name] = value
+            self._apply_section(name, value)
+
     def _apply_section(self, name: str, value: Any) -> None:
         _apply_section(name, value)
         if name in _INEXACT:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["THREAD_SETTINGS", "all_processors", "use_size"]
+__all__ = ["SIZE", "THREAD_SETTINGS", "use_processors", "use_size"]
 
 #: Keeps libraries from starting threads when they are imported; a child gets its own counts after the fork.
 THREAD_SETTINGS = {
@@ -18,6 +17,8 @@ THREAD_SETTINGS = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 
+SIZE = ("cpus", "gpus", "threads")
+"""What of a step's place :func:`use_size` looks at."""
 _POOL_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -45,19 +46,10 @@ def use_size(place: Mapping[str, Any]) -> None:
         _resize_loaded_pools(count)
 
 
-@contextlib.contextmanager
-def all_processors(cpus: Iterable[int]) -> Iterator[None]:
-    """The calling thread, and those that it starts meanwhile, on any of ``cpus``: hashing and writing what a step has
-    made is the worker's work, and takes twice as long where both have one processor."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, own)
+def use_processors(cpus: Iterable[int]) -> None:
+    """The calling thread, and those that it starts, on any of ``cpus``."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cpus)
 
 
 def _resize_loaded_pools(count: int) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import pickle
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +11,7 @@ from cellyard.artifacts import load, open_store
 from cellyard.model.resources import Resources
 from cellyard.model.step import StepRequest
 from cellyard.model.step_line import parse_step_line
+from cellyard.worker.ahead import seal
 from cellyard.worker.pool import StepPool
 
 __all__ = ["Ran", "Stepper"]
@@ -102,7 +101,7 @@ class Stepper:
             inputs=inputs,
             packages=packages,
             environment=dict(environment) if environment is not None else None,
-            private=base64.b64encode(pickle.dumps(dict(private))).decode() if private is not None else "",
+            private="" if private is None else _sealed(dict(private), is_elsewhere=environment is not None),
         )
         task: dict[str, Any] = {
             "token": uuid.uuid4().hex,
@@ -126,3 +125,8 @@ class Stepper:
         for reference in ran.finished["outputs"]:
             found |= load(self.store, reference, {"__name__": "__main__"})
         return found
+
+
+def _sealed(private: dict[str, Any], *, is_elsewhere: bool) -> str:
+    state = private.pop("state", {})
+    return seal(private, state, is_elsewhere=is_elsewhere)
