@@ -64,6 +64,18 @@ class Displayed:
             elif name in UNDERS and known(name):
                 self._set_under(name, value)
 
+    def following(self, name: str, value: Any) -> list[str]:
+        """The names that are bound to the very value of ``name``: they are where that has come from a step and was
+        shown, and will have what the name gets."""
+        names = self._shell.user_ns
+        return [under for under in UNDERS if under != name and names.get(under, self) is value]
+
+    def follow(self, names: Iterable[str], value: Any) -> None:
+        """They have got that value."""
+        for name in names:
+            self._shell.user_ns[name] = value
+            self._set_under(name, value)
+
     def replaced(self, values: Mapping[str, Any]) -> None:
         """The namespace has got these values in the place of stand-ins for them."""
         self.rebound(values, lambda _: True)

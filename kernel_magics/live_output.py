@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cellyard.worker.asking import ANSWER
+from cellyard.worker.asking import ANSWER, STOPPED
 
 __all__ = ["LiveOutput", "send_comm"]
 
@@ -75,7 +75,11 @@ class LiveOutput:
                 line.connect(message["address"])
             except OSError:  # the step no longer waits for it
                 return
-            line.sendall(ANSWER + self._answer(message["prompt"], is_secret=message["password"]).encode())
+            try:
+                answer = ANSWER + self._answer(message["prompt"], is_secret=message["password"]).encode()
+            except KeyboardInterrupt:  # it ends the question, as it does in a kernel
+                answer = STOPPED
+            line.sendall(answer)
 
     def _answer(self, prompt: str, *, is_secret: bool) -> str:
         kernel = getattr(self._shell, "kernel", None)

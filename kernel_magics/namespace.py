@@ -163,8 +163,12 @@ class Namespace:
             for name in keep:
                 values.pop(name, None)
             earlier.update({name: values.pop(name) for name in list(values) if is_earlier(name)})
+            before = {name: self._names[name] for name in values if is_stand_in(self._names.get(name))}
+            followers = {name: self._displayed.following(name, value) for name, value in before.items()}
             self._names.update(values)
             self._displayed.rebound(values, known.__contains__)
+            for name, unders in followers.items():
+                self._displayed.follow(unders, values[name])
         for name in deleted:
             self._names.pop(name, None)
         return earlier

@@ -29,6 +29,7 @@ from cellyard.artifacts.definitions import (
 )
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
+from cellyard.artifacts.process_objects import find_here, is_of_process, place_here
 from cellyard.artifacts.sharing import owner_of
 
 __all__ = ["BUFFER_BYTES", "Packer", "find_match", "rebuild_array", "rebuild_times", "rebuild_view"]
@@ -81,6 +82,8 @@ class Packer(_Pickler):  # type: ignore[misc]
             return exception_reduce(obj)
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
             return self._reduce_array(obj)
+        if is_of_process(kind) and (place := place_here(obj)) is not None:
+            return find_here, (place,)
         return reference_to(obj, kind)
 
     def _reduce_class(self, obj: type) -> Any:
@@ -111,6 +114,8 @@ class Packer(_Pickler):  # type: ignore[misc]
     def _reduce_method(self, obj: types.MethodType) -> Any:
         """Its function is found by its class, which need not be the one that now has its name."""
         held = obj.__self__
+        if is_of_process(type(held)) and (place := place_here(obj)) is not None:
+            return find_here, (place,)
         for each in held.__mro__ if isinstance(held, type) else type(held).__mro__:
             if is_definition(each) and member_of(each, obj.__func__) is not None:
                 self._homes[id(obj.__func__)] = each

@@ -27,6 +27,7 @@ from typing import Any
 
 from cellyard.artifacts.definitions import is_definition, registry
 from cellyard.artifacts.holding import held_by, is_object
+from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
 
 __all__ = ["Sharing", "alias_groups", "find_sharing", "owner_of", "shared_bases"]
@@ -304,6 +305,8 @@ def _rule_for(kind: type) -> _Rule | None:
     if issubclass(kind, type):
         return _Walker.meet_class
     if issubclass(kind, enum.Enum | types.ModuleType) or kind.__module__ in _SINGLETON_MODULES:
+        return _enter_nothing
+    if is_of_process(kind):
         return _enter_nothing
     rule = _OF_LIBRARIES.get((kind.__module__ or "").partition(".")[0])
     return None if rule is None else rule(kind)

@@ -10,14 +10,17 @@ import builtins
 import getpass
 import socket
 import tempfile
+import warnings
 from pathlib import Path
 
 from cellyard.worker.outputs import Channel
 
-__all__ = ["ANSWER", "Asking"]
+__all__ = ["ANSWER", "STOPPED", "Asking"]
 
 #: What an answer begins with: an empty one is an answer, too.
 ANSWER = b"="
+#: What is said when the user has stopped the cell instead.
+STOPPED = b"!"
 #: Seconds after which nobody is taken to be there who could ask the user.
 PATIENCE = 30.0
 _LONGEST_PATH = 100
@@ -39,8 +42,11 @@ class Asking:
         """A line from the user. Raises StdinNotImplementedError where there is nobody to ask."""
         return self._ask(str(prompt), is_secret=False)
 
-    def getpass(self, prompt: str = "Password: ", stream: object = None) -> str:
+    def getpass(self, prompt: str = "", stream: object = None, *, echo_char: str | None = None) -> str:
         """A line that is not shown while it is typed."""
+        if stream is not None:
+            text = "The `stream` parameter of `getpass.getpass` will have no effect when using ipykernel"
+            warnings.warn(text, UserWarning, stacklevel=2)
         return self._ask(prompt, is_secret=True)
 
     def _ask(self, prompt: str, *, is_secret: bool) -> str:
@@ -59,6 +65,8 @@ class Asking:
             with caller:
                 caller.settimeout(None)
                 answer = b"".join(iter(lambda: caller.recv(1 << 16), b""))
+        if answer == STOPPED:
+            raise KeyboardInterrupt
         if not answer.startswith(ANSWER):
             raise EOFError("the notebook gave no answer")
         return answer.removeprefix(ANSWER).decode()

@@ -117,11 +117,11 @@ class _Step:
         self._store.accept(self._private.get(OBJECTS, {}))
         self._store.open()  # what the cell makes of the environment is not meant for us
         self._own_environment()
+        Asking(self._channel, self._private.get("no_input", "nobody waits for it who could be asked")).install()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # in a kernel nothing would be unpickled
             self._load_inputs()
         self._shell.connect(self._channel)
-        Asking(self._channel, self._private.get("no_input", "nobody waits for it who could be asked")).install()
         forward_comms(self._channel)
         logged.use(self._channel.log)
         self._shell.colors = self._private.get("colors", "neutral")

@@ -64,15 +64,29 @@ def collect_outputs(
     stored, packed = _pack_candidates(candidates, inputs, namespace, set(wanted or ()))
     if sum(one.size for one, _ in packed) > MUCH:
         roomy()
-    with writing(store, namespace) as (batch, definitions):
-        made = (store_packed(one, group, batch, definitions).to_dict() for one, group in packed)
-        outputs = [*stored, *made]
+    outputs = [*stored, *_store_all(packed, namespace, store, set(wanted or ()))]
     deleted = [name for name in before if name not in namespace and name not in _HIDDEN]
     return {
         "outputs": [o for o in outputs if not shown or o["names"] != [result]],
         "deleted": deleted,
         "result": next((o for o in outputs if shown and result in o["names"]), None),
     }
+
+
+def _store_all(
+    packed: Sequence[tuple[Packed, dict[str, Any]]], namespace: dict[str, Any], store: Store, wanted: set[str]
+) -> list[dict[str, Any]]:
+    """References to what was packed; the reasons, where a function or class that it needs cannot travel."""
+    stored: list[dict[str, Any]] = []
+    with writing(store, namespace) as (batch, definitions):
+        for one, group in packed:
+            try:
+                stored.append(store_packed(one, group, batch, definitions).to_dict())
+            except CannotTravel as error:
+                if not wanted.isdisjoint(group):
+                    raise
+                stored.extend(_unavailable(n, value, error) for n, value in group.items() if not is_held(n))
+    return stored
 
 
 def _touched(namespace: Mapping[str, Any], before: Mapping[str, Any]) -> set[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from cellyard.worker.comms import NOTE
 from tests.house.source_tree import ROOT
 from tests.notebooks.kernels import Kernel, Ran
 from tests.notebooks.written import Notebook
@@ -55,7 +56,8 @@ class Difference:
 
 def prepare(kernel: Kernel) -> None:
     """Have the kernel ready for :func:`compare`, as it is now."""
-    kernel.client.allow_stdin = False
+    kernel.client.allow_stdin = True
+    kernel.answer = "an answer to {}".format
     kernel.look(f"__import__('sys').path.insert(0, {str(ROOT)!r})")
     kernel.look(f"{FRESH}.remember(get_ipython())")
 
@@ -72,9 +74,12 @@ def compare(
         is_step = cell.may_be_step and marked(notebook, at)
         head = "" if cell.is_bare or cell.source.startswith("%%") else "# plain\n"
         looks = look or at == len(notebook.cells) - 1
-        plain = _outcome(kernels[0], head + cell.source, looks)
-        step = _outcome(kernels[1], ("%%step\n" if is_step else head) + cell.source, looks)
+        marked_head = "%%step\n" if is_step else head
+        ids = [kernel.begin(text + cell.source) for kernel, text in zip(kernels, (head, marked_head), strict=True)]
+        plain, step = (_outcome(kernel, id, looks) for kernel, id in zip(kernels, ids, strict=True))
         source = ("%%step\n" if is_step else "") + cell.source
+        if cell.is_noted and is_step:
+            step["outputs"] = _without_note(step["outputs"])
         if step["error"] and step["error"][0] == "UnknownName" and plain["error"]:
             return  # told before the cell ran; a NameError would have come later
         found = [
@@ -85,6 +90,13 @@ def compare(
         yield from found
         if found:
             return
+
+
+def _without_note(outputs: list[Any]) -> list[Any]:
+    """A step's outputs without the note that its widgets are only shown, which must be among them."""
+    texts = next(each for each in outputs if NOTE in each.get("stderr", ""))
+    texts["stderr"] = texts["stderr"].replace(NOTE, "")
+    return [each for each in outputs if each is not texts or any(texts.values())]
 
 
 def level(kernels: tuple[Kernel, Kernel]) -> None:
@@ -114,8 +126,8 @@ def _part(value: Any, key: Any) -> Any:
         return "nothing"
 
 
-def _outcome(kernel: Kernel, source: str, look: bool) -> dict[str, Any]:
-    ran = kernel.try_run(source)
+def _outcome(kernel: Kernel, id: str, look: bool) -> dict[str, Any]:
+    ran = kernel.finish(id)
     error = (ran.error["ename"], _settled(kernel, ran.error["evalue"])) if ran.error else None
     names = _without(kernel.folder, kernel.look(LIKENESS)) if look else {}
     return {
@@ -123,6 +135,7 @@ def _outcome(kernel: Kernel, source: str, look: bool) -> dict[str, Any]:
         "error": error,
         "traceback": _trace(kernel, ran),
         "outputs": list(_shown(kernel, ran)),
+        "asked": [kernel.asked.pop(0) for _ in list(kernel.asked)],
         "payloads": _content(kernel, [_without(kernel.folder, each) for each in kernel.payloads]),
         "names": names,
     }
@@ -167,7 +180,7 @@ def _shown(kernel: Kernel, ran: Ran) -> Iterator[Any]:
 def _content(kernel: Kernel, value: Any) -> Any:
     if isinstance(value, str) and len(value) > 5000:
         return hashlib.sha256(_settled(kernel, value).encode()).hexdigest()
-    return _settled(kernel, value) if isinstance(value, str) else repr(value)
+    return _settled(kernel, value if isinstance(value, str) else repr(value))
 
 
 def _settled(kernel: Kernel, text: str) -> str:

@@ -7,10 +7,11 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import zmq
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
@@ -72,6 +73,10 @@ class Kernel:
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager = manager
         self.client = client
+        self.answer: Callable[[str], str] | None = None
+        """Answers a cell's question; set it together with the client's ``allow_stdin``."""
+        self.asked: list[tuple[str, bool]] = []
+        """What was asked so far, and whether the answer was hidden."""
         self.payloads: list[dict[str, Any]] = []
         """What came with the reply to the last cell: help that is shown beside the notebook, text for the next cell."""
         self.pid, self.folder = self.look("(__import__('os').getpid(), __import__('os').getcwd())")
@@ -108,6 +113,7 @@ class Kernel:
         """The messages of a cell as they come; ends when the kernel is idle and has replied."""
         deadline = time.monotonic() + timeout
         while True:
+            self._answer_until_output(deadline)
             message = self.client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
             if message["parent_header"].get("msg_id") != id:
                 continue
@@ -117,6 +123,21 @@ class Kernel:
         while (reply := self.client.get_shell_msg(timeout=10))["parent_header"].get("msg_id") != id:
             continue
         self.payloads = reply["content"].get("payload", [])
+
+    def _answer_until_output(self, deadline: float) -> None:
+        """Answer the cell's questions until it has sent something else."""
+        if self.answer is None:
+            return
+        poller = zmq.Poller()
+        poller.register(self.client.iopub_channel.socket, zmq.POLLIN)
+        poller.register(self.client.stdin_channel.socket, zmq.POLLIN)
+        while (left := deadline - time.monotonic()) > 0:
+            ready = dict(poller.poll(left * 1000))
+            if self.client.iopub_channel.socket in ready or not ready:
+                return
+            question = self.client.get_stdin_msg(timeout=1)["content"]
+            self.asked.append((question["prompt"], question["password"]))
+            self.client.input(self.answer(question["prompt"]))
 
     def until_output(self, id: str, text: str, *, timeout: float = 30.0) -> None:
         """Return when a running cell has printed the text."""

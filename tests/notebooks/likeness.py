@@ -15,6 +15,8 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from cellyard.artifacts.process_objects import is_of_process, place_here
+
 __all__ = ["likeness"]
 
 #: What Python itself puts into a class, partly when the first instance is pickled.
@@ -55,6 +57,8 @@ class _Reader:
             return ("module", value.__name__)
         if isinstance(value, type) and value.__module__ != "__main__":
             return ("class", value.__module__, value.__qualname__)
+        if is_of_process(kind) or (kind is types.MethodType and is_of_process(type(value.__self__))):
+            return ("of the process", place_here(value))
         if _is_unchanging(value):
             return (kind.__module__, kind.__qualname__, _text(value))
         if id(value) in self._numbers:

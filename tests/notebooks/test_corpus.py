@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
 import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from tests.notebooks.comparison import compare, prepare
+from tests.notebooks.coverage import LEAST, NOUNS, TABLE, cells_by_noun, table
 from tests.notebooks.kernels import Kernel, kernel_at
-from tests.notebooks.written import MARKINGS, read
+from tests.notebooks.written import MARKINGS, Notebook, read
 from tests.service.engines import engine_home
 
-PARTS = ("reads", "writes", "classes", "process_state", "libraries", "outputs")
+PARTS = tuple(NOUNS)
+#: What is tried of each noun in a few seconds.
+FEW = 2
+#: The names of libraries by which they are imported, where these differ.
+USUAL = {"numpy", "pandas", "scikit-learn", "matplotlib"}
+"""Libraries of which they are tried each time."""
+IMPORTED = {
+    "pandas on Arrow": "pyarrow",
+    "scipy sparse": "scipy",
+    "scikit-learn": "sklearn",
+    "the standard library": "os",
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +48,34 @@ def differences(kernels: tuple[Kernel, Kernel], part: str, marking: str, *, look
     return [str(each) for one in read(part) for each in compare(kernels, one, MARKINGS[marking], look=look)]
 
 
+def test_every_noun_has_its_cells():
+    found = cells_by_noun()
+    assert {
+        noun: found[noun] for part in NOUNS for noun in ((part, n) for n in NOUNS[part]) if found[noun] < LEAST
+    } == {}
+
+
+def test_the_table_says_what_there_is():
+    assert TABLE.read_text(encoding="utf-8") == table(), "python -m tests.notebooks.coverage writes it anew"
+
+
+def beginnings(part: str) -> Iterator[Notebook]:
+    """The first cells of the first notebook of each noun."""
+    seen: set[str] = set()
+    for notebook in read(part):
+        if part == "libraries" and USUAL.isdisjoint(notebook.nouns):
+            continue
+        if not seen.issuperset(notebook.nouns):
+            yield dataclasses.replace(notebook, cells=notebook.cells[:FEW])
+        seen.update(notebook.nouns)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_first_cells_of_each_noun_mean_the_same(kernels, part):
+    found = [str(each) for one in beginnings(part) for each in compare(kernels, one, MARKINGS["every"], look=False)]
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", PARTS)
@@ -49,3 +91,9 @@ def test_a_cell_means_the_same_as_a_step(kernels, part):
 def test_plain_cells_and_steps_take_turns(kernels, part, marking):
     found = differences(kernels, part, marking, look=False)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.long
+def test_no_library_of_the_long_tests_is_missing():
+    wanted = [IMPORTED.get(noun, noun) for noun in NOUNS["libraries"]]
+    assert [name for name in wanted if importlib.util.find_spec(name) is None] == []

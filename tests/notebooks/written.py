@@ -2,7 +2,7 @@
 
 A line ``# == noun, noun`` begins a notebook and names what it is about, ``# %%`` a cell. A cell of
 ``# %% plain`` is never marked; others, where they are not marked, begin with a comment in the place of the mark, so
-that lines have the same numbers: all but those of ``# %% bare``.
+that lines have the same numbers: all but those of ``# %% bare``. A cell of ``# %% noted`` makes widgets.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Cell:
     source: str
     may_be_step: bool
     is_bare: bool = False
+    is_noted: bool = False
+    """Where it is marked, a note says that its widgets are only shown."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def _cells(lines: list[str]) -> Iterator[Cell]:
                 held.append(line)
             continue
         if held:
-            yield Cell("\n".join(held).strip("\n"), kind != "plain", kind == "bare")
+            yield Cell("\n".join(held).strip("\n"), kind != "plain", kind == "bare", kind == "noted")
         held, kind = [], line[4:].strip()
 
 
