@@ -39,6 +39,9 @@ class CellyardMagics(Magics):
         %steps cancel NAME       stop the step
         %steps attach [NAMES]    take over steps that an earlier kernel began: what they showed, what they made
         %steps wait [NAMES]      wait for steps that were begun with --async (all), and raise what failed
+        %steps plan [OPTIONS]    what a run of the notebook, as it was last saved, would do, and why
+        %steps run [OPTIONS]     run it as a pipeline; both take -p NAME VALUE, --only STEP, --from STEP, --force
+        %steps resume [RUN]      go on where a run of it has stopped (the newest, unless its number is given)
         %steps notebook [PATH]   say which notebook this is, where no front end does
         """
         self._session.prepared()

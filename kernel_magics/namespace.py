@@ -220,6 +220,13 @@ class Namespace:
             return group.fetch()
         return {name: StandIn(group, name) for name in reference.names}
 
+    def waiting(self, output: Mapping[str, Any]) -> LazyGroup:
+        """The group of an output, of which nothing is fetched before it is used."""
+        reason = output.get("unavailable")
+        unavailable = error_from_dict(reason) if reason else None
+        reference = Reference.from_dict(output)
+        return LazyGroup(reference, self._load, self.names, unavailable, replaced=self._displayed.replaced)
+
     def _load(self, reference: Reference) -> dict[str, Any]:
         return load(self._store, reference.to_dict(), self._names)
 

@@ -229,20 +229,28 @@ class StepCell:
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
 
     def _private(self, inputs: Inputs, options: StepLine, *, is_elsewhere: bool) -> str:
-        state = process_state.capture()
+        state = self._captured()
         if is_elsewhere:
             state = depart(state, first_variables())
         content = {
             "pure": inputs.pure,
             OBJECTS: self._session.namespace.recent(inputs.references),
             "colors": self.shell.colors,
-            "line_offset": 1,
+            "line_offset": self._line_offset(),
             "file": self._file(),
             "files": self._texts(inputs.files),
             "sources": inputs.sources,
             "no_input": self._why_no_input(options, is_elsewhere=is_elsewhere),
         }
         return seal(content, state, is_elsewhere=is_elsewhere)
+
+    def _captured(self) -> dict[str, Any]:
+        """The process state that the step begins with."""
+        return process_state.capture()
+
+    def _line_offset(self) -> int:
+        """How many lines of the cell come before the step's code."""
+        return 1
 
     def _run(self, request: StepRequest) -> tuple[Mapping[str, Any], str]:
         """Run the step, showing what it shows; returns its finished content and the worker's name."""

@@ -12,6 +12,7 @@ from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model.resources import Resources, format_duration
 from cellyard.model.states import is_terminal
 from kernel_magics.live_output import LiveOutput
+from kernel_magics.pipeline_magic import PipelineCommand
 from kernel_magics.remote_errors import shown_plainly
 from kernel_magics.session import Session
 
@@ -64,6 +65,7 @@ class StepsCommand:
     def __init__(self, session: Session) -> None:
         self.shell = session.shell
         self._session = session
+        self._pipeline = PipelineCommand(session)
 
     def run(self, line: str) -> Any:
         """Carry out ``%steps`` with ``line``."""
@@ -74,6 +76,9 @@ class StepsCommand:
             "notebook": self._notebook,
             "wait": self._wait,
             "attach": self._attach,
+            "plan": self._pipeline.plan,
+            "run": self._pipeline.run,
+            "resume": self._pipeline.resume,
         }
         try:
             if not words:

@@ -166,7 +166,8 @@ def test_it_can_be_cancelled_from_elsewhere(home: Home, tmp_path):
 
 
 def test_killed_it_leaves_a_lost_run_and_no_kernel(home: Home, tmp_path):
-    path = write_notebook(tmp_path / "killed.ipynb", LOAD, "%%step short\nimport time; time.sleep(2); x = 1", SLOW)
+    short = "%%step short\nimport time; time.sleep(2); x = 1"
+    path = write_notebook(tmp_path / "killed.ipynb", LOAD, short, SLOW + "\nx")
     process = start(home, path)
     process.kill()
     process.communicate()
@@ -176,7 +177,7 @@ def test_killed_it_leaves_a_lost_run_and_no_kernel(home: Home, tmp_path):
 
 
 def test_on_a_terminal_it_draws_a_table_in_place(home: Home, tmp_path):
-    path = write_notebook(tmp_path / "terminal.ipynb", LOAD, MAKE)
+    path = write_notebook(tmp_path / "terminal.ipynb", LOAD, MAKE + "\nnew = 1")
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "cellyard", "run", str(path)],

@@ -72,16 +72,37 @@ def _add(commands: _Commands, name: str, command: str, help: str) -> argparse.Ar
 
 
 def _add_run(commands: _Commands) -> None:
-    run = _add(commands, "run", "running:run", "run a notebook from top to bottom, all its cells, or a bundle")
-    run.add_argument("notebook", type=Path, help="the .ipynb file, or the folder of a bundle")
-    run.add_argument(
-        "-p",
-        dest="parameters",
-        nargs="+",
+    run = _add(commands, "run", "running:run", "run a notebook, its steps side by side, or a bundle")
+    _add_notebook(run)
+    _add_choice(run)
+    _add_running(run)
+    again = _add(commands, "resume", "notebook:resume", "go on where a failed or lost run has stopped")
+    again.add_argument("run", type=int)
+    again.add_argument("notebook", type=Path, nargs="?", help="where it is now (default: where it was)")
+    _add_running(again)
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="STEP", help="only this step, and what it needs; may be repeated"
+    )
+    parser.add_argument(
+        "--from",
+        dest="start",
         action="append",
         default=[],
-        metavar=("NAME", "VALUE"),
-        help="a parameter: -p NAME VALUE or -p NAME=VALUE; may be repeated",
+        metavar="STEP",
+        help="run this step and all after it, whatever results there are; may be repeated",
+    )
+    parser.add_argument("--force", action="store_true", help="run everything, whatever results there are")
+
+
+def _add_running(run: argparse.ArgumentParser) -> None:
+    run.add_argument(
+        "--jobs", type=int, default=64, metavar="N", help="so many steps at once at the most (default: 64)"
+    )
+    run.add_argument(
+        "--priority", type=int, default=0, metavar="N", help="of the steps that name none, while they wait"
     )
     run.add_argument(
         "--output",
@@ -89,6 +110,7 @@ def _add_run(commands: _Commands) -> None:
         help="where the executed notebook goes, also after a failure: a file or an s3:// URL "
         "(default: NAME.executed.ipynb beside it)",
     )
+    run.add_argument("--announce", action="store_true", help="print the run's number as JSON, and nothing else")
     run.add_argument("--name", help="what the run is called")
     run.add_argument("--tag", action="append", default=[], help="a tag for the run; may be repeated")
     run.add_argument("--on", metavar="BACKEND", help="where steps run that do not say: local, kubernetes")
@@ -102,12 +124,18 @@ def _add_pipeline(commands: _Commands) -> None:
         "--format", choices=("text", "mermaid", "json"), default="text", help="how it is drawn (default: text)"
     )
 
+    plan = _add(commands, "plan", "planning:plan", "say what a run of a notebook would do, and why")
+    _add_notebook(plan)
+    _add_choice(plan)
+
 
 def _add_notebook(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("notebook", type=Path, help="the .ipynb file, or a .py file of jupytext")
+    parser.add_argument(
+        "notebook", type=Path, help="the .ipynb file, or a .py file of jupytext (run: or the folder of a bundle)"
+    )
     parser.add_argument(
         "-p",
-        dest="parameter",
+        dest="parameters",
         action="append",
         nargs="+",
         default=[],

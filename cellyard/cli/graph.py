@@ -14,8 +14,8 @@ def graph(arguments: argparse.Namespace) -> int:
     """Draw it; 1 when it has errors. Needs no engine."""
     notebook = read_notebook(arguments.notebook)
     found = pipeline_of(notebook)
-    if arguments.parameter:
-        found = pipeline_of(notebook, parameter_values(found.parameters, parse_assignments(arguments.parameter)))
+    if arguments.parameters:
+        found = pipeline_of(notebook, parameter_values(found.parameters, parse_assignments(arguments.parameters)))
     if arguments.format == "json":
         print(json.dumps(found.to_dict(), indent=2))
     else:

@@ -1,158 +1,229 @@
-"""``cellyard run NOTEBOOK``: the file from top to bottom, all its cells, in a real kernel, as one run."""
+"""``cellyard run NOTEBOOK`` and ``resume RUN``: the notebook's pipeline, planned and carried out as one run.
+
+Steps run side by side as far as graph and sizes allow; results that are there are taken. The cells between them run in
+a kernel of their own, which is started only when something has to run. nbformat, nbclient and rich are imported then.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
+import json
 import os
-import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nbformat
-from jupyter_client.kernelspec import NoSuchKernel
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
-from traitlets.config import Config
-
-from cellyard.cli.progress import Progress, make_view
-from cellyard.errors import CellyardError, StoreError, UsageError
+from cellyard.cli.executed import Executed
+from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model import TERMINAL
 from cellyard.origin import origin_of
 from cellyard.service.client import EngineClient
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from cellyard.cli.conducting import Conductor
+    from cellyard.cli.progress import Progress
+
+__all__ = ["NotebookRun", "Work", "resume", "run"]
 
 _LAST_EVENTS = 5.0
 _STOPS_WITHIN = 45.0
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookRun:
+    """What is asked for: the notebook, the values of its parameters, what of it, where, and how many steps at once."""
+
+    path: Path
+    parameters: Json
+    only: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    force: bool = False
+    resumes: int | None = None
+    backend: str | None = None
+    priority: int = 0
+    jobs: int = 64
+
+    def question(self) -> Json:
+        """What the engine is asked to plan."""
+        return {
+            "path": str(self.path),
+            "parameters": self.parameters,
+            "only": list(self.only),
+            "start": list(self.start),
+            "force": self.force,
+            "resumes": self.resumes,
+        }
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the notebook and write what became of it, also after a failure; 0, or 1 when a cell or step failed."""
-    path: Path = arguments.notebook.absolute()
-    notebook = _read(path)
-    output = arguments.output or str(path.with_name(f"{path.stem}.executed.ipynb"))
-    progress = Progress(path, notebook)
+    # Imported here: `cellyard runs` and others need none of it.
+    from cellyard.notebook.parameters import parse_assignments
+
+    if arguments.jobs < 1:
+        raise UsageError("--jobs: at least one step has to run at a time")
+    wanted = NotebookRun(
+        arguments.notebook.absolute(),
+        dict(parse_assignments(arguments.parameters)),
+        tuple(arguments.only),
+        tuple(arguments.start),
+        arguments.force,
+        backend=arguments.on,
+        priority=arguments.priority,
+        jobs=arguments.jobs,
+    )
+    return _carry_out(wanted, arguments)
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    """Go on where a failed, cancelled or lost run has stopped; what had succeeded there does not run again."""
     client = EngineClient()
     try:
-        with make_view(progress) as view:
-            client = EngineClient(notify=view.say)
-            client.ensure()
-            labels = {"name": arguments.name, "tags": arguments.tag}
-            origin = origin_of(path, compare=True).to_dict()
-            progress.run = client.create_run(notebook=str(path), **labels, **origin)["id"]
-            execution = _Execution(notebook, progress, client.settings.runtime, view.refresh, arguments.on)
-            with _following(client, progress, view.refresh, execution.stop):
-                try:
-                    execution.carry_out()
-                finally:
-                    _write(notebook, output)
-                    _finish(client, progress)
-        view.summary(client.steps(progress.run), output=output)
+        before = client.run(arguments.run)
+    finally:
+        client.close()
+    if before["state"] not in TERMINAL:
+        raise UsageError(f"run {before['id']} is {before['state']}: there is nothing to resume")
+    if before["kind"] != "notebook":
+        raise UsageError(f"run {before['id']} was a single cell: run that cell again")
+    path = arguments.notebook or Path(before["notebook"])
+    if not path.is_file():
+        raise NotFound(what=f"notebook {path}", hint="Say where it is now: cellyard resume RUN NOTEBOOK")
+    wanted = NotebookRun(
+        path.absolute(), dict(before["parameters"]), resumes=before["id"], backend=arguments.on, jobs=arguments.jobs
+    )
+    return _carry_out(wanted, arguments)
+
+
+def _carry_out(wanted: NotebookRun, arguments: argparse.Namespace) -> int:
+    from cellyard.notebook.reading import read_notebook
+
+    notebook = read_notebook(wanted.path)
+    output = arguments.output or str(wanted.path.with_name(f"{wanted.path.stem}.executed.ipynb"))
+    executed = Executed(notebook.content, (cell.index for cell in notebook.code))
+    client = EngineClient(notify=lambda text: print(text, file=sys.stderr))
+    try:
+        client.ensure()
+        planned = client.plan(**wanted.question(), details=True)
+        _check(planned, wanted.path)
+        number = _open(client, wanted, arguments)
+        if arguments.announce:
+            _announce(number)
+        work = Work(client, wanted, number, planned, executed)
+        work.reuse()
+        if work.is_complete:
+            executed.write(output)
+            client.finish_run(number, state="succeeded")
+            _say_reused(work, output)
+            return 0
+        return _conduct(work, output)
     finally:
         if arguments.stop_engine:
             client.stop(drain=False, timeout=_STOPS_WITHIN)
         client.close()
-    return {"succeeded": 0, "cancelled": 130 if progress.interrupted else 1}.get(progress.state, 1)
 
 
-class _Execution:
-    """One notebook in one kernel."""
+def _check(planned: Json, path: Path) -> None:
+    """Refuse a notebook that cannot be meant, before anything runs."""
+    wrong = [each for each in planned["problems"] if each["level"] == "error"]
+    if wrong:
+        lines = [f"  cell {each['cell'] + 1}, line {each['line']}: {each['message']} {each['hint']}" for each in wrong]
+        raise UsageError("\n".join([f"{path.name} cannot run as a pipeline:", *map(str.rstrip, lines)]))
 
-    def __init__(
-        self, notebook: Any, progress: Progress, runtime: Path, refresh: Callable[[], None], backend: str | None
-    ) -> None:
-        self._runtime = runtime
-        self._backend = backend
-        self._notebook = notebook
-        self._path = progress.path
-        self._progress = progress
-        self._refresh = refresh
-        self._stopping = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._kernel: Any = None
-        self._tasks: set[asyncio.Future[Any]] = set()
 
-    def carry_out(self) -> None:
-        """Run all cells; the progress says how it ended. Raises UsageError when there is no such kernel."""
-        try:
-            asyncio.run(self._carry_out())
-        except NoSuchKernel as error:
-            raise UsageError(f"{self._path.name} wants the kernel {error.name!r}, which is not here") from error
+def _announce(number: int) -> None:
+    """Tell who has started this process which run it is, and nothing more: nobody reads it."""
+    print(json.dumps({"run": number}), flush=True)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
 
-    def stop(self) -> None:
-        """Interrupt the cell that runs, and run no other. From any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stop)
 
-    async def _carry_out(self) -> None:
-        executing = NotebookClient(
-            self._notebook,
-            timeout=None,
-            coalesce_streams=True,
-            kernel_name=self._notebook.metadata.get("kernelspec", {}).get("name", "python3"),
-            resources={"metadata": {"path": str(self._path.parent)}},
-            config=_kernel_config(self._runtime),
-        )
-        environment = os.environ | {
-            "CELLYARD_RUN": str(self._progress.run),
-            "CELLYARD_NOTEBOOK": str(self._path),
+def _open(client: EngineClient, wanted: NotebookRun, arguments: argparse.Namespace) -> int:
+    labels = {"name": arguments.name, "tags": arguments.tag, "parameters": wanted.parameters, "resumes": wanted.resumes}
+    origin = origin_of(wanted.path, compare=True).to_dict()
+    return int(client.create_run(notebook=str(wanted.path), **labels, **origin)["id"])
+
+
+class Work:
+    """One run with what is known of it: what was planned, and what has been taken from earlier runs."""
+
+    def __init__(self, client: EngineClient, wanted: NotebookRun, run: int, planned: Json, executed: Executed) -> None:
+        self.client = client
+        self.wanted = wanted
+        self.run = run
+        self.planned = planned
+        self.executed = executed
+        self.taken: dict[str, Json] = {}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to run."""
+        steps = all(each["name"] in self.taken for each in self.planned["steps"])
+        return steps and all(each["action"] == "reuse" for each in self.planned["cells"])
+
+    def reuse(self) -> None:
+        """Record and show everything that the plan takes from earlier runs."""
+        known = {each["name"]: each for each in self.planned["pipeline"]["steps"]}
+        chosen = [each for each in self.planned["steps"] if each["action"] == "reuse"]
+        requests = [self._request(known[each["name"]], each) for each in chosen]
+        for each in self.client.reuse(self.run, requests) if requests else ():
+            self.taken[each["name"]] = each
+            outputs = self.executed.outputs(known[each["name"]]["cell"])
+            for message in each["shown"]:
+                outputs.show(message)
+        for each in self.planned["cells"]:
+            if each["action"] == "reuse":
+                self.executed.show(int(each["name"].split()[1]) - 1, each["shown"] or ())
+
+    def _request(self, step: Json, decided: Json) -> Json:
+        keys = ("name", "cell_id", "source", "line", "raw_line", "options")
+        return {
+            **{key: step[key] for key in keys},
+            "notebook": str(self.wanted.path),
+            "session": "",
+            "execution_count": self.executed.numbers[step["cell"]],
+            "key": decided["key"],
+            "result": decided["result"],
         }
-        if self._backend is not None:
-            environment["CELLYARD_ON"] = self._backend
-        async with executing.async_setup_kernel(env=environment):
-            self._loop, self._kernel = asyncio.get_running_loop(), executing.km
-            # In place of nbclient's own handlers, which would kill the kernel and leave no trace of why.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._loop.add_signal_handler(number, self._on_signal)
-            await self._run_cells(executing)
-
-    async def _run_cells(self, executing: NotebookClient) -> None:
-        for index, cell in enumerate(self._notebook.cells):
-            if self._stopping or self._progress.state != "running":
-                break
-            if cell.cell_type == "code" and cell.source.strip():
-                await self._run_cell(executing, cell, index)
-        self._progress.ended(stopped=self._stopping)
-        self._refresh()
-
-    async def _run_cell(self, executing: NotebookClient, cell: Any, index: int) -> None:
-        self._progress.cell_started(index)
-        self._refresh()
-        try:
-            await executing.async_execute_cell(cell, index)
-        except CellExecutionError as error:
-            self._progress.failed(index, error.ename, error.evalue, error.traceback)
-        except DeadKernelError:
-            self._progress.failed(index, "DeadKernel", "the kernel died", f"the kernel died in cell {index + 1}")
-        else:
-            self._progress.cell_done(index)
-
-    def _on_signal(self) -> None:
-        self._progress.interrupted = True
-        self._stop()
-
-    def _stop(self) -> None:
-        """A second time, the kernel is killed."""
-        ending = self._kernel.shutdown_kernel(now=True) if self._stopping else self._kernel.interrupt_kernel()
-        self._stopping = True
-        self._tasks.add(asyncio.ensure_future(ending))
 
 
-def _kernel_config(runtime: Path) -> Config:
-    """The kernel's sockets in our own folder, instead of TCP ports that every user of the machine can reach."""
-    config = Config()
-    config.KernelManager.transport = "ipc"
-    config.KernelManager.ip = str(runtime / f"kernel-{os.getpid()}")
-    return config
+def _say_reused(work: Work, output: str) -> None:
+    """What a run came to in which nothing had to run, without the time that a table in colours takes to import."""
+    for each in work.planned["steps"]:
+        print(f"step {each['name']}: reused, {each['because']}")
+    print(f"run {work.run} of {work.wanted.path.name}: succeeded, with nothing to run")
+    print(f"  executed notebook      {output}")
+
+
+def _conduct(work: Work, output: str) -> int:
+    """Run what has to run."""
+    from cellyard.cli.conducting import Conductor
+    from cellyard.cli.progress import Progress, make_view
+
+    sources = {index: work.executed.cells[index]["source"] for index in work.executed.numbers}
+    progress = Progress(work.wanted.path, sources)
+    progress.run = work.run
+    with make_view(progress) as view:
+        conductor = Conductor(work, progress, view.refresh)
+        with _following(work.client, progress, view.refresh, conductor):
+            try:
+                conductor.carry_out()
+            finally:
+                work.executed.write(output)
+                _finish(work.client, progress)
+    view.summary(work.client.steps(work.run), output=output)
+    return {"succeeded": 0, "cancelled": 130 if progress.interrupted else 1}.get(progress.state, 1)
 
 
 @contextlib.contextmanager
 def _following(
-    client: EngineClient, progress: Progress, refresh: Callable[[], None], stop: Callable[[], None]
+    client: EngineClient, progress: Progress, refresh: Callable[[], None], conductor: Conductor
 ) -> Iterator[None]:
     """Show the steps' events as they come, to the run's last one; stop when it was cancelled from elsewhere."""
     events = client.events(run=progress.run, follow=True)
@@ -163,7 +234,7 @@ def _following(
                 progress.event(event)
                 refresh()
                 if event["step_id"] is None and event["content"].get("state") == "cancelled":
-                    stop()
+                    conductor.stop()
         except CellyardError as error:
             progress.say(str(error))
 
@@ -189,38 +260,3 @@ def _finish(client: EngineClient, progress: Progress) -> None:
         client.cancel_run(progress.run)
     else:
         client.finish_run(progress.run, state=progress.state, error=progress.error)
-
-
-def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise UsageError(f"there is no notebook {path}")
-    try:
-        return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not a notebook: {error}") from error
-
-
-def _write(notebook: Any, output: str) -> None:
-    """Write the executed notebook whole, or not at all: to a file, or to a URL that fsspec knows."""
-    if "://" in output:
-        _upload(notebook, output)
-        return
-    path = Path(output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        nbformat.write(notebook, unfinished)  # type: ignore[no-untyped-call]
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _upload(notebook: Any, url: str) -> None:
-    import fsspec
-
-    content = nbformat.writes(notebook).encode()  # type: ignore[no-untyped-call]
-    try:
-        system, path = fsspec.url_to_fs(url)  # type: ignore[no-untyped-call]
-        system.pipe_file(path, content)
-    except (OSError, ValueError, ImportError) as error:
-        raise StoreError(f"the executed notebook could not be written to {url}: {error}") from error

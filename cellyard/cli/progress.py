@@ -25,7 +25,7 @@ Json = Mapping[str, Any]
 class Progress:
     """What is known of a notebook's execution. Told by the cells' thread and by the events' thread."""
 
-    def __init__(self, path: Path, notebook: Any) -> None:
+    def __init__(self, path: Path, sources: Mapping[int, str]) -> None:
         self.path = path
         self.run = 0
         self.state = "running"
@@ -34,11 +34,7 @@ class Progress:
         self.began = time.monotonic()
         self.traceback = ""
         self.lines: list[str] = []
-        self._sources = {
-            index: cell.source
-            for index, cell in enumerate(notebook.cells)
-            if cell.cell_type == "code" and cell.source.strip()
-        }
+        self._sources = dict(sources)
         self._done: set[int] = set()
         self._current: int | None = None
         self._steps: dict[int, dict[str, Any]] = {}
@@ -84,7 +80,7 @@ class Progress:
         kind, content = event["kind"], event["content"]
         step = self._steps.setdefault(event["step_id"], {"name": event["step"], "state": "queued"})
         if kind == "accepted":
-            step |= {"resources": content["resources"], "state": "queued"}
+            step |= {"resources": content["resources"], "state": content["state"]}
             return ""
         if kind == "state":
             step |= {"state": content["state"], "began": event["time"]}
@@ -98,8 +94,7 @@ class Progress:
         if kind == "finished":
             keys = ("state", "seconds", "peak_memory", "outputs")
             step |= {key: content[key] for key in keys}
-            peak = f", {format_memory(content['peak_memory'])} at its peak" if content["peak_memory"] else ""
-            return f"{content['state']} after {format_duration(content['seconds'])}{peak}"
+            return _ended(content)
         return ""
 
     # -- what is seen
@@ -117,6 +112,13 @@ class Progress:
         """The steps so far, as rows of a table."""
         with self._lock:
             return [_with_seconds(step) for step in self._steps.values()]
+
+
+def _ended(content: Json) -> str:
+    if content.get("reused"):
+        return f"reused from run {content['reused']}"
+    peak = f", {format_memory(content['peak_memory'])} at its peak" if content["peak_memory"] else ""
+    return f"{content['state']} after {format_duration(content['seconds'])}{peak}"
 
 
 class View:

@@ -21,11 +21,12 @@ from cellyard.execution.journal import PERIOD, Journal
 from cellyard.execution.live import LiveStep, LiveSteps
 from cellyard.execution.packages import PackageVersions
 from cellyard.execution.recovery import Survivor, recover
+from cellyard.execution.reusing import Reuser
 from cellyard.execution.routing import Routes
 from cellyard.execution.runs import OpenRuns
-from cellyard.execution.telling import Teller, end_of_attempt, finished_content
+from cellyard.execution.telling import Teller, end_of_attempt, finished_content, why_again
 from cellyard.execution.verdict import Verdict, error_content, judge
-from cellyard.model import StepRequest, format_duration
+from cellyard.model import StepRequest
 
 __all__ = ["Accepted", "Runner"]
 
@@ -41,7 +42,7 @@ class Accepted:
     """A step that was taken, and its events from the first one on; None when they must be replayed."""
 
     live: LiveStep
-    events: Subscription | None
+    events: Subscription | None = None
 
 
 class Runner:
@@ -55,6 +56,7 @@ class Runner:
         self.runs = OpenRuns(self._tell, self.steps, self._spawn)
         self._routes = routes
         self._packages = PackageVersions()
+        self.reuser = Reuser(self._tell, self.steps, routes.first)
         self._opening: dict[str, asyncio.Future[LiveStep]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -94,9 +96,12 @@ class Runner:
         """
         known = self.steps.by_handle(handle) or await self._being_opened(handle)
         if known is not None:
-            return Accepted(known, None)
+            return Accepted(known)
         if request.run is not None and request.run not in self.runs:
             raise NotFound(what=f"open run {request.run}", hint="It has finished, or was lost with its engine.")
+        result = await self.reuser.find(request, handle)
+        if result is not None:
+            return Accepted(*await self.reuser.repeat(request, result, handle))
         backend = await self._routes.named(request.options.backend)
         admission = admit(request, backend.offer)
         self.steps.claim(request)
@@ -163,6 +168,7 @@ class Runner:
         """As the stop button: KeyboardInterrupt in the step; one that waits is taken out. Unknown: ignored."""
         live = self.steps.by_handle(handle)
         if live is None:
+            self.reuser.give_up(handle)
             return
         live.done = replace(live.done, interrupted=True)
         if live.delay is not None:
@@ -340,7 +346,7 @@ class Runner:
         self.journal.post(lambda records: records.retry_step(end, token=following))
         self._spawn(live.backend.settled(live.token))
         options = live.request.options
-        self._tell.note(live, _why_again(live, verdict))
+        self._tell.note(live, why_again(live, verdict))
         live.taken += verdict.free
         self.steps.renew(live)
         self._tell.step(live, "state", {"state": "queued", "attempt": live.attempt, "error": verdict.error})
@@ -385,12 +391,3 @@ def _task(live: LiveStep) -> StepTask:
         request=live.request.to_dict(),
         resources=live.resources,
     )
-
-
-def _why_again(live: LiveStep, verdict: Verdict) -> str:
-    if verdict.free and verdict.error:
-        return f"{verdict.error['message']} The step begins again; this does not count as a retry"
-    options = live.request.options
-    kind = verdict.error["type"] if verdict.error else verdict.state
-    pause = f" in {format_duration(options.retry_delay)}" if options.retry_delay else ""
-    return f"attempt {live.attempt - live.taken} of {options.retries + 1} ended with {kind}; next one{pause}"

@@ -10,12 +10,12 @@ from cellyard.execution.hub import Event, Hub, Slot
 from cellyard.execution.journal import Journal
 from cellyard.execution.live import LiveStep
 from cellyard.execution.verdict import Verdict
-from cellyard.model import StepState
+from cellyard.model import StepState, format_duration
 
 if TYPE_CHECKING:
     from cellyard.records import AttemptEnd
 
-__all__ = ["Teller", "end_of_attempt", "finished_content"]
+__all__ = ["Teller", "end_of_attempt", "finished_content", "why_again"]
 
 
 class Teller:
@@ -70,6 +70,7 @@ def finished_content(live: LiveStep, message: Mapping[str, Any], verdict: Verdic
         "error": verdict.error,
         "peak_memory": max(live.peak_memory, int(message.get("peak_memory") or 0)),
         "cpu_seconds": float(message.get("cpu_seconds") or 0.0),
+        "process_state": message.get("process_state"),
         "seconds": max(0.0, now - live.began) if live.began else 0.0,
         "time": now,
     }
@@ -93,4 +94,34 @@ def end_of_attempt(live: LiveStep, content: Mapping[str, Any], events: Sequence[
         worker=live.worker,
         ends_run=live.owns_run,
         events=events,
+        keeps=_keeps(live, content),
     )
+
+
+_NEVER_KEPT = frozenset({"environment", "path", "folder"})
+
+
+def _keeps(live: LiveStep, content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What may be taken again of the step's result, if anything: not when a part of it cannot travel, nor when the step
+    has changed what is recorded nowhere."""
+    request, state = live.request, content["process_state"] or {}
+    is_whole = content["state"] == "succeeded" and all(each["id"] for each in content["outputs"])
+    if not request.key or not is_whole or _NEVER_KEPT & set(state.get("sections") or ()):
+        return None
+    return {
+        "key": request.key,
+        "notebook": request.notebook,
+        "name": request.name,
+        "parts": {**(request.parts or {}), "source": request.source},
+        "content": {key: content[key] for key in ("outputs", "deleted", "result", "process_state")},
+    }
+
+
+def why_again(live: LiveStep, verdict: Verdict) -> str:
+    """Why the step begins again, for its user."""
+    if verdict.free and verdict.error:
+        return f"{verdict.error['message']} The step begins again; this does not count as a retry"
+    options = live.request.options
+    kind = verdict.error["type"] if verdict.error else verdict.state
+    pause = f" in {format_duration(options.retry_delay)}" if options.retry_delay else ""
+    return f"attempt {live.attempt - live.taken} of {options.retries + 1} ended with {kind}; next one{pause}"

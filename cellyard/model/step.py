@@ -24,6 +24,8 @@ class StepRequest:
     ``cellyard.environment``); None: it runs on the kernel's machine.
     ``owner`` is who asks for it and ``commit`` what is checked out where the notebook is; a run that is opened for the
     step has them.
+    ``key`` says what the step means (see ``model.cache_key``), and ``parts`` what it was made of: the step's result is
+    kept under it. With ``reuse`` a result that is there is taken instead of running the step.
     ``private`` (base64) is process state with the user's environment: it is handed to the worker and shown
     in no record, log or repr.
     """
@@ -44,6 +46,9 @@ class StepRequest:
     environment: dict[str, Any] | None = None
     owner: str | None = None
     commit: str | None = None
+    key: str = ""
+    parts: dict[str, Any] | None = None
+    reuse: bool = False
 
     @property
     def resources(self) -> Resources:

@@ -54,6 +54,8 @@ class StepLine:
     after: tuple[str, ...] = ()
     catch: str | None = None
     is_async: bool = False
+    cache: bool = False
+    files: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON."""
@@ -78,6 +80,8 @@ class StepLine:
             "after": list(self.after),
             "catch": self.catch,
             "is_async": self.is_async,
+            "cache": self.cache,
+            "files": list(self.files),
         }
 
     @classmethod
@@ -87,7 +91,8 @@ class StepLine:
         known["resources"] = Resources.from_dict(data.get("resources") or {})
         for key in ("inputs", "outputs"):
             known[key] = None if data.get(key) is None else tuple(data[key])
-        known["after"] = tuple(data.get("after") or ())
+        for key in ("after", "files"):
+            known[key] = tuple(data.get(key) or ())
         for key in ("env", "node"):
             known[key] = tuple((str(name), str(value)) for name, value in data.get(key) or ())
         return cls(**known)
@@ -127,6 +132,8 @@ def parse_step_line(line: str) -> StepLine:
         after=given.get("--after", ()),
         catch=given.get("--catch"),
         is_async="--async" in given,
+        cache="--cache" in given,
+        files=given.get("--file", ()),
     )
 
 

@@ -40,6 +40,12 @@ def _read_name(text: str) -> str:
     return name
 
 
+def _read_file(text: str) -> tuple[str, ...]:
+    if not text.strip():
+        raise ValueError("no file is named")
+    return (text,)
+
+
 def _read_env(text: str) -> tuple[tuple[str, str], ...]:
     key, equals, value = text.partition("=")
     if not equals or not _ENV_KEY.fullmatch(key):
@@ -187,6 +193,21 @@ OPTIONS: tuple[StepOption, ...] = (
         "--after load,clean",
         (),
         _read_steps,
+        repeats=True,
+    ),
+    StepOption(
+        "--cache",
+        None,
+        "Take the result of an earlier run of the same code on the same values, if there is one.",
+        "--cache",
+    ),
+    StepOption(
+        "--file",
+        "PATH",
+        "A file that it depends on: when its content changes, no earlier result is taken.",
+        "--file data.csv",
+        (),
+        _read_file,
         repeats=True,
     ),
     StepOption(

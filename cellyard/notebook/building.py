@@ -16,7 +16,7 @@ from cellyard.notebook.parameters import parameters_of
 from cellyard.notebook.reading import Notebook
 from cellyard.notebook.roles import CellReading, read_cells
 
-__all__ = ["Graph", "graph_of", "pipeline_of"]
+__all__ = ["Graph", "cell_name", "graph_of", "pipeline_of"]
 
 _READABLE_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-?[0-9a-f]{12})?")
@@ -25,11 +25,20 @@ _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-?[0-9a-f]{12})?")
 @dataclass(frozen=True, slots=True)
 class Graph:
     """All cells of a notebook as nodes, in order, and its pipeline. ``names`` are those of the nodes that are steps, by
-    cell."""
+    cell. ``sources``: for each cell that is a step or only shows something, for each name that it reads, who may have
+    made it, the latest first (steps, and cells as :func:`cell_name` calls them). ``random``: for each cell that uses
+    the random state of the process, the step that used it before, or "" for none."""
 
     nodes: tuple[Node, ...]
     pipeline: Pipeline
     names: Mapping[int, str] = field(default_factory=dict)
+    sources: Mapping[int, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    random: Mapping[int, str] = field(default_factory=dict)
+
+
+def cell_name(cell: int) -> str:
+    """What a cell that is no step is called beside steps."""
+    return f"cell {cell + 1}"
 
 
 def pipeline_of(notebook: Notebook, values: Mapping[str, Any] | None = None) -> Pipeline:
@@ -62,7 +71,7 @@ def graph_of(notebook: Notebook, values: Mapping[str, Any] | None = None) -> Gra
         tuple(node.cell for node in nodes if node.role in {"preamble", "parameters"}),
         tuple(node.cell for node in nodes if node.role == "plain" and node.cell not in included),
     )
-    return Graph(nodes, pipeline.checked(), names)
+    return Graph(nodes, pipeline.checked(), names, builder.sources, builder.random)
 
 
 def _hazards(node: Node) -> Iterator[Problem]:
@@ -158,6 +167,9 @@ class _Builder:
         self._is_open = False
         self._last_random: str | None = None
         self._last_state: str | None = None
+        self.sources: dict[int, dict[str, tuple[str, ...]]] = {}
+        self.random: dict[int, str] = {}
+        self._shown: dict[str, list[_Maker]] = {}
 
     def build(self) -> None:
         """Go through the cells in order."""
@@ -169,6 +181,8 @@ class _Builder:
                 if node.random:
                     self._last_random = None
                 self._add_makers(node, None)
+            else:
+                self._add_shown(node)
             self._bound |= node.makes
             self._is_open = self._is_open or node.reading.facts.uses_dynamic or bool(node.reading.facts.star_imports)
 
@@ -196,6 +210,7 @@ class _Builder:
                     preamble.add(read)
                 else:
                     taken.setdefault(maker.step, []).append(maker.version)
+        self.sources[node.cell] = self._sources(node, self._makers)
         self.edges += [Edge(source, name, tuple(versions)) for source, versions in taken.items()]
         self._order(node, name, taken)
         makes = self._add_makers(node, name)
@@ -217,6 +232,31 @@ class _Builder:
             )
         )
 
+    def _add_shown(self, node: Node) -> None:
+        """A cell that no step needs: what it makes is there for others of its kind."""
+        known = {name: [*self._makers.get(name, ()), *self._shown.get(name, ())] for name in node.reads}
+        ordered = {name: sorted(makers, key=lambda each: each.cell) for name, makers in known.items()}
+        self.sources[node.cell] = self._sources(node, ordered)
+        if node.random:
+            self.random[node.cell] = self._last_random or ""
+        for name in node.makes:
+            maker = _Maker(cell_name(node.cell), node.cell, name in node.sure, name)
+            self._shown.setdefault(name, []).append(maker)
+
+    def _sources(self, node: Node, makers: Mapping[str, Sequence[_Maker]]) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name in sorted(node.reads):
+            steps: list[str] = []
+            for maker in reversed(makers.get(name, ())):
+                if maker.step is None:
+                    break
+                steps.append(maker.step)
+                if maker.is_sure:
+                    break
+            if steps:
+                found[name] = tuple(steps)
+        return found
+
     def _found(self, name: str) -> Iterator[_Maker]:
         """Who may have made the name's value, the latest first, to the first that surely has."""
         for maker in reversed(self._makers.get(name, [])):
@@ -228,6 +268,7 @@ class _Builder:
         for each in node.reading.options.after:
             self.edges.append(Edge(each, name, (), "--after"))
         if node.random:
+            self.random[node.cell] = self._last_random or ""
             if self._last_random not in {None, *taken}:
                 self.edges.append(Edge(str(self._last_random), name, (), "random state"))
             self._last_random = name

@@ -17,7 +17,6 @@ __all__ = [
     "Modules",
     "aliases_of",
     "effects_of",
-    "effects_when_used",
     "imported_modules",
     "mutated_parameters",
     "surely_bound",
@@ -71,37 +70,62 @@ _STATE_CALLS = (
     "seaborn.set", "pandas.set_option", "pandas.reset_option", "pandas.options", "numpy.set_printoptions",
     "numpy.seterr", "warnings.filterwarnings", "warnings.simplefilter", "logging.basicConfig", "decimal.setcontext",
 )  # fmt: skip
+_OUTSIDE = (
+    "requests.", "urllib.request.", "http.client.", "httpx.", "aiohttp.", "socket.", "subprocess.", "ftplib.",
+    "smtplib.", "boto3.", "s3fs.", "fsspec.", "sqlite3.connect", "sqlalchemy.create_engine", "psycopg.", "pymongo.",
+    "time.time", "time.localtime", "time.strftime", "datetime.datetime.now", "datetime.datetime.today",
+    "datetime.datetime.utcnow", "datetime.date.today", "pandas.Timestamp.now", "pandas.Timestamp.today", "uuid.uuid1",
+    "uuid.uuid4", "secrets.", "os.urandom", "os.listdir", "os.scandir", "os.walk",
+    "os.getenv", "os.environ.get", "os.remove", "os.unlink",
+    "os.rename", "os.replace", "os.makedirs", "os.mkdir", "os.system", "os.popen", "os.stat",
+    "os.path.exists", "os.path.getsize", "os.path.getmtime", "glob.", "shutil.", "tempfile.", "pandas.read_",
+    "polars.read_", "polars.scan_", "pyarrow.parquet.", "pyarrow.csv.", "numpy.load", "numpy.save", "numpy.loadtxt",
+    "numpy.genfromtxt", "numpy.savetxt", "numpy.fromfile", "joblib.load", "joblib.dump", "pickle.load", "pickle.dump",
+    "json.load", "json.dump", "yaml.safe_load", "io.open", "gzip.open", "zipfile.", "tarfile.", "duckdb.",
+    "PIL.Image.open", "matplotlib.pyplot.savefig", "matplotlib.pyplot.imread", "get_ipython", "os.getcwd",
+    "pathlib.Path.cwd", "os.getcwd", "pathlib.Path.cwd",
+)  # fmt: skip
+_INSIDE = ("pickle.loads", "pickle.dumps", "json.loads", "json.dumps")
+_OUTSIDE_BUILTINS = frozenset({"open", "input"})
+_OUTSIDE_METHODS = (
+    "to_csv", "to_parquet", "to_excel", "to_sql", "to_json", "to_pickle", "to_feather", "to_hdf", "savefig",
+    "write_text", "write_bytes", "write_csv", "write_parquet", "read_text", "read_bytes", "unlink", "mkdir", "rmdir",
+    "iterdir", "rglob", "save_model", "execute", "commit", "urlopen", "download",
+)  # fmt: skip
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
     """``changed``: names whose values the code surely changes in place. ``random``: whether it draws from the random
-    state of the process, or sets it. ``state``: whether it changes any other of the listed process state."""
+    state of the process, or sets it. ``state``: whether it changes any other of the listed process state.
+    ``outside``: the first place where it looks at the world beside the notebook, or changes it: (line, what)."""
 
     changed: frozenset[str] = frozenset()
     random: bool = False
     state: bool = False
+    outside: tuple[int, str] | None = None
 
 
 def effects_of(
-    body: Iterable[ast.stmt], modules: Modules, mutators: Mapping[str, frozenset[str | int]] | None = None
+    body: Iterable[ast.stmt],
+    modules: Modules,
+    mutators: Mapping[str, frozenset[str | int]] | None = None,
+    *,
+    deep: bool = False,
 ) -> Effects:
     """The effects of running these statements. ``mutators``: for the notebook's functions, the parameters (by position
-    and name) that they change, see :func:`mutated_parameters`."""
+    and name) that they change, see :func:`mutated_parameters`. ``deep``: also those of the functions and classes among
+    the statements, when they are used; without names."""
     reader = _Reader(modules, mutators or {})
     statements = list(body)
+    if deep:
+        for node in (each for statement in statements for each in ast.walk(statement)):
+            reader.look(node)
+        return Effects(frozenset(), reader.random, reader.state, reader.outside)
     for number, statement in enumerate(statements):
         reader.statement(statement, is_last=number == len(statements) - 1)
-    return Effects(frozenset(reader.changed), reader.random, reader.state)
-
-
-def effects_when_used(definition: ast.stmt, modules: Modules) -> Effects:
-    """What a function, or the methods of a class, do to the process when they are called."""
-    reader = _Reader(modules, {})
-    for node in ast.walk(definition):
-        reader.look(node)
-    return Effects(frozenset(), reader.random, reader.state)
+    return Effects(frozenset(reader.changed), reader.random, reader.state, reader.outside)
 
 
 def imported_modules(body: Iterable[ast.stmt]) -> dict[str, str]:
@@ -194,6 +218,7 @@ class _Reader:
         self.changed: set[str] = set()
         self.random = False
         self.state = False
+        self.outside: tuple[int, str] | None = None
 
     def statement(self, node: ast.stmt, *, is_last: bool) -> None:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and not is_last:
@@ -264,9 +289,23 @@ class _Reader:
             self._call_of_name(function.id, call, names)
         if "out" in names:
             self._change(names["out"])
-        last = self._meaning(function).rpartition(".")[2]
+        meaning = self._meaning(function)
+        self._look_outside(call, meaning)
+        last = meaning.rpartition(".")[2]
         if last in _STOCHASTIC and "random_state" not in names and None not in {k.arg for k in call.keywords}:
             self.random = True
+
+    def _look_outside(self, call: ast.Call, meaning: str) -> None:
+        method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        is_method = method.startswith(_OUTSIDE_METHODS) and bool(call.args or call.keywords)
+        if (
+            is_method
+            or (meaning.startswith(_OUTSIDE) and not meaning.startswith(_INSIDE))
+            or meaning in _OUTSIDE_BUILTINS
+        ):
+            line = call.lineno
+            if self.outside is None or line < self.outside[0]:
+                self.outside = (line, ast.unparse(call.func))
 
     def _call_of_name(self, name: str, call: ast.Call, names: Mapping[str, ast.expr]) -> None:
         if name == "next" and call.args:

@@ -13,7 +13,6 @@ from cellyard.notebook.effects import (
     Modules,
     aliases_of,
     effects_of,
-    effects_when_used,
     mutated_parameters,
 )
 from cellyard.notebook.roles import CellReading
@@ -100,7 +99,7 @@ class _Cells:
         """Note what the cell defines."""
         functions = {name: body for name, body in each.definitions.items() if hasattr(body, "args")}
         for name, definition in each.definitions.items():
-            effects = effects_when_used(definition, self._modules)
+            effects = effects_of([definition], self._modules, deep=True)
             self._touching[name] = (effects.random, effects.state)
         gone = each.facts.writes & self._functions.keys() - functions.keys()
         for name in each.facts.writes - each.facts.functions.keys():

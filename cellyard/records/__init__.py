@@ -4,6 +4,7 @@ Records        everything known of runs, steps, attempts and events; :func:`open
 RunRecord, StepRecord, AttemptRecord, Event    what reading gives
 EventRow, AttemptEnd    what writing takes; EventLike is the shape of anything that can be written as an event
 OpenedStep, LostWork    what some writing answers
+CachedResult   a result that may be taken again
 RunFilter      which runs are wanted
 RunOrigin, MetricPoint    who started a run and from what; one value that a run has logged
 """
@@ -14,6 +15,7 @@ from cellyard.records.records import Records, open_records
 from cellyard.records.rows import (
     AttemptEnd,
     AttemptRecord,
+    CachedResult,
     Event,
     EventLike,
     EventRow,
@@ -29,6 +31,7 @@ from cellyard.records.search import RunFilter
 __all__ = [
     "AttemptEnd",
     "AttemptRecord",
+    "CachedResult",
     "Event",
     "EventLike",
     "EventRow",

@@ -14,6 +14,7 @@ from typing import Any, Self
 from cellyard.errors import WorkerLost
 from cellyard.model import Resources, RunState, StepRequest, StepState
 from cellyard.records import comeback, reading, tracking, writing
+from cellyard.records.caching import CachingRecords
 from cellyard.records.database import Database
 from cellyard.records.lineage import lineage, resolve
 from cellyard.records.preparing import is_prepared, prepare
@@ -58,7 +59,7 @@ def open_records(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Records:
     return Records(database)
 
 
-class Records:
+class Records(CachingRecords):
     """The runs of one database. All writing methods raise RecordsLocked when another process holds the
     database for longer than the busy timeout, and RecordsError for a full disk or a damaged file; nothing has
     then been written. A change that ``model.states`` does not have raises IllegalState."""

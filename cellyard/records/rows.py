@@ -15,6 +15,7 @@ from cellyard.model import Resources, RunState, StepLine, StepState, is_terminal
 __all__ = [
     "AttemptEnd",
     "AttemptRecord",
+    "CachedResult",
     "Event",
     "EventLike",
     "EventRow",
@@ -58,6 +59,7 @@ class RunOrigin:
     changed: bool | None = None
     tags: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    resumes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,8 @@ class RunRecord(_Lasting):
     """One run: of a single cell (``kind`` "cell") or of a notebook ("notebook").
 
     ``history`` is every state it has had, the present one last. ``owner_pid`` is the process that drives a
-    notebook's run. ``error`` is None or at least {"type", "message"}. ``name`` is what somebody called it, ``owner``
+    notebook's run. ``error`` is None or at least {"type", "message"}. ``resumes`` is the run that it goes on
+    from. ``name`` is what somebody called it, ``owner``
     who started it, ``commit`` what was checked out where its notebook is, and ``changed`` whether the notebook differed
     from that. ``metrics`` have their last values; what is no finite number is told in a word ("nan").
     """
@@ -98,6 +101,7 @@ class RunRecord(_Lasting):
     error: dict[str, Any] | None = None
     name: str | None = None
     owner: str | None = None
+    resumes: int | None = None
     commit: str | None = None
     changed: bool | None = None
     tags: tuple[str, ...] = ()
@@ -130,7 +134,7 @@ class StepRecord(_Lasting):
     ``resources`` is what it was given (after capping), ``options`` what its line asked for. ``attempt`` is the
     newest attempt's number (0: none yet) and ``token`` its token. ``peak_memory`` is the most of any attempt.
     ``packages`` are the versions of what the notebook had imported, and Python's own. ``taken``: when a
-    kernel had taken over what it made.
+    kernel had taken over what it made. ``reused``: the run whose result it has taken instead of running.
     """
 
     id: int
@@ -160,6 +164,7 @@ class StepRecord(_Lasting):
     worker: str | None = None
     packages: dict[str, str] | None = None
     taken: float | None = None
+    reused: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The step as JSON, with ``seconds``."""
@@ -282,7 +287,8 @@ class AttemptEnd:
 
     ``finished`` None: now. ``ends_run``: its run ends with its step, in the same state. ``started``, ``pid`` and
     ``worker`` need only be given for an attempt that was never marked running. ``events`` are written in the
-    same commit, or not at all.
+    same commit, or not at all; so is, where ``keeps`` is given, the result under its key: ``key``, ``notebook``,
+    ``name``, ``parts``, ``content``.
     """
 
     token: str
@@ -297,6 +303,32 @@ class AttemptEnd:
     worker: str | None = None
     ends_run: bool = False
     events: Sequence[EventLike] = ()
+    keeps: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedResult:
+    """A result that may be taken again under ``key``. ``parts`` is what the key was made of, ``content`` what a step
+    left (outputs, deleted, result, process state) or what a cell has shown."""
+
+    key: str
+    run_id: int
+    step_id: int | None
+    notebook: str
+    name: str
+    created: float
+    parts: dict[str, Any]
+    content: dict[str, Any]
+    id: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The result that :meth:`to_dict` wrote."""
+        return cls(**{key: data[key] for key in cls.__dataclass_fields__ if key in data})
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "artifact_links",
     "attempts",
+    "cached_results",
     "events",
     "metadata",
     "metric_points",
@@ -33,7 +34,7 @@ __all__ = [
     "steps",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Changes with every table, column or index that is added here; ``preparing`` adds them to older records."""
 
 metadata = MetaData()
@@ -61,6 +62,7 @@ runs = Table(
     Column("owner", Text),
     Column("git_commit", String(64)),
     Column("git_changed", Boolean),
+    Column("resumes", Integer),
     Index("runs_by_notebook", "notebook", "id"),
     Index("runs_by_state", "state"),
     Index("runs_by_name", "name", "id"),
@@ -98,6 +100,7 @@ steps = Table(
     Column("worker", Text),
     Column("packages", _JSON),
     Column("taken", Float(53)),
+    Column("reused", Integer),
     Index("steps_by_run", "run_id", "position"),
     Index("steps_by_name", "name", "id"),
     Index("steps_by_state", "state"),
@@ -195,4 +198,24 @@ artifact_links = Table(
     Column("name", Text, primary_key=True),
     Index("artifact_links_by_artifact", "artifact", "role", "step_id"),
     Index("artifact_links_by_name", "name", "role", "step_id"),
+)
+
+# A result that may be taken again under its key. ``step_id`` is that of the step that made it; a cell that ran in the
+# kernel of a notebook's run has none, and its ``content`` is what it has shown.
+cached_results = Table(
+    "cached_results",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("step_id", Integer),
+    Column("notebook", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("parts", _JSON, nullable=False),
+    Column("content", _JSON, nullable=False),
+    Index("cached_results_by_key", "key", "id"),
+    Index("cached_results_by_name", "notebook", "name", "id"),
+    Index("cached_results_by_run", "run_id"),
+    sqlite_autoincrement=True,
 )

@@ -17,7 +17,7 @@ from cellyard.model import Resources, RunState, StepRequest, StepState, check_mo
 from cellyard.records.event_rows import append_events
 from cellyard.records.links import link
 from cellyard.records.rows import AttemptEnd, OpenedStep, RunOrigin
-from cellyard.records.schema import attempts, runs, steps
+from cellyard.records.schema import attempts, cached_results, runs, steps
 from cellyard.records.tracking import write_origin
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ __all__ = [
 _INSERT_RUN = insert(runs)
 _INSERT_STEP = insert(steps)
 _INSERT_ATTEMPT = insert(attempts)
+_KEEP = insert(cached_results)
 _RUN = select(runs.c.id, runs.c.state, runs.c.history, runs.c.started).where(runs.c.id == bindparam("key"))
 _STEP_COLUMNS = (
     steps.c.id,
@@ -92,6 +93,7 @@ def insert_run(
         "owner": origin.owner,
         "git_commit": origin.commit,
         "git_changed": origin.changed,
+        "resumes": origin.resumes,
     }
     run_id = _new_id(connection.execute(_INSERT_RUN, values))
     if origin.tags or origin.parameters:
@@ -203,6 +205,9 @@ def end_attempt(connection: Connection, end: AttemptEnd, *, next_token: str | No
     else:
         _end_step_row(connection, step, end, through, facts)
     append_events(connection, end.events)
+    if end.keeps is not None:
+        kept = {**end.keeps, "run_id": step.run_id, "step_id": step.id, "created": time.time()}
+        connection.execute(_KEEP, kept)
     return True
 
 

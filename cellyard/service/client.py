@@ -221,6 +221,40 @@ class EngineClient:
         found: Json = self._call("POST", "/v1/pipelines", body)
         return found
 
+    def plan(self, **wanted: Any) -> Json:
+        """What would be done with a notebook: ``path`` or ``notebook``, ``parameters``, ``only``, ``start``, ``force``,
+        ``resumes``, ``details``. Raises UsageError."""
+        body = {key: value for key, value in wanted.items() if value is not None}
+        if "start" in body:
+            body["from"] = body.pop("start")
+        found: Json = self._call("POST", "/v1/plans", body)
+        return found
+
+    def start_pipeline(self, path: str, **wanted: Any) -> Json:
+        """Run a notebook in a process of its own, and return the run at once. ``wanted``: as of :meth:`plan`, and on,
+        jobs, priority, name, tags, output. Raises UsageError for a notebook that cannot run."""
+        body = {key: value for key, value in wanted.items() if value is not None}
+        if "start" in body:
+            body["from"] = body.pop("start")
+        run: Json = self._call("POST", "/v1/pipeline-runs", {"path": path, **body})
+        return run
+
+    def resume_run(self, run: int, **wanted: Any) -> Json:
+        """Go on, in a new run, where a failed, cancelled or lost one has stopped; returns the new one at once."""
+        body = {key: value for key, value in wanted.items() if value is not None}
+        found: Json = self._call("POST", f"/v1/runs/{run}/resume", body)
+        return found
+
+    def reuse(self, run: int, requests: list[Json]) -> list[Json]:
+        """Have steps of an open run take their earlier results; what each has left and shown. One whose result is there
+        no more is left out."""
+        found: list[Json] = self._call("POST", f"/v1/runs/{run}/reuse", {"steps": requests})["steps"]
+        return found
+
+    def keep_cells(self, run: int, cells: list[Json]) -> None:
+        """Keep what cells of a run have shown, for the next run of the same notebook."""
+        self._call("POST", f"/v1/runs/{run}/cells", cells)
+
     # -- events
 
     def events(self, since: int = 0, *, run: int | None = None, follow: bool = False) -> EventStream:
@@ -235,8 +269,9 @@ class EngineClient:
 
     # -- the wire
 
-    def _call(self, method: str, target: str, body: Mapping[str, Any] | None = None) -> Any:
-        data = json.dumps(dict(body)).encode() if body is not None else b""
+    def _call(self, method: str, target: str, body: Mapping[str, Any] | list[Json] | None = None) -> Any:
+        given = dict(body) if isinstance(body, Mapping) else body
+        data = json.dumps(given).encode() if given is not None else b""
         try:
             return self._exchange(method, target, data)
         except Broken:

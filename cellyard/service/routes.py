@@ -41,6 +41,7 @@ class RunRequest(BaseModel):
     changed: bool | None = None
     tags: list[str] = Field(default_factory=list)
     parameters: Json = Field(default_factory=dict)
+    resumes: int | None = None
 
 
 class FinishRequest(BaseModel):

@@ -229,6 +229,7 @@ class _Step:
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return {
             "state": "succeeded" if succeeded else "failed",
+            "process_state": _recordable(changed) if changed else None,
             **made,
             "error": self._error,
             "private": private,
@@ -241,6 +242,16 @@ class _Step:
         told = [*made["outputs"], made["result"], (self._error or {}).get("exception")]
         chosen = self._store.recent(each["id"] for each in told if each)
         return {OBJECTS: chosen} if chosen else {}
+
+
+#: Sections that may hold secrets, or mean nothing elsewhere.
+_UNRECORDED = frozenset({"environment", "path", "folder"})
+
+
+def _recordable(changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Which sections of the process state have changed, and those of them that a later run may be given."""
+    kept = {name: value for name, value in changed.items() if name not in _UNRECORDED}
+    return {"sections": sorted(changed), "kept": base64.b64encode(pickle.dumps(kept)).decode() if kept else ""}
 
 
 def _anonymous_memory() -> int:

@@ -26,7 +26,7 @@ from cellyard.worker.logging_state import capture_logging, set_logging
 from cellyard.worker.magics_state import capture_magics, set_magics
 from cellyard.worker.shell_state import capture_figures, capture_shell, set_figures, set_shell
 
-__all__ = ["Watcher", "apply", "capture", "portable"]
+__all__ = ["Watcher", "apply", "capture", "portable", "same"]
 
 State = dict[str, Any]
 
@@ -124,10 +124,11 @@ class Watcher:
     def changes(self) -> State:
         """The sections that this process has changed since :meth:`apply`."""
         now = capture()
-        return {name: value for name, value in now.items() if not _same(value, self._before.get(name))}
+        return {name: value for name, value in now.items() if not same(value, self._before.get(name))}
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
+    """Whether a section is as it was."""
     try:
         return bool(one == other)
     except ValueError:  # arrays compare element by element

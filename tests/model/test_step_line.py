@@ -119,7 +119,7 @@ def test_every_option_of_the_table_parses_by_its_example_and_is_in_the_help(opti
         ("train --retry-delay 3", ["30s"]),
         ("train --memory=8", ["--memory=8GiB"]),
         ("train --cpu ", ["1", "2", "4", "8", "500m"]),
-        ("train --cpu 2 --c", []),
+        ("train --cpu 2 --cp", []),
         ("train --env A=b --e", ["--env"]),
         ("tra", []),
         ("train --zzz=", []),

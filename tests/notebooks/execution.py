@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 
 from tests.house.source_tree import ROOT
 
-__all__ = ["Executed", "execute", "is_step", "read", "without_steps"]
+__all__ = ["Executed", "execute", "is_step", "looked", "read", "with_look", "without_steps"]
 
 MAGICS = ("%", "!")
 
@@ -59,12 +59,23 @@ def execute(notebook: NotebookNode, folder: Path, env: Mapping[str, str], *, tim
 
     An error in a cell is raised, as nbclient's CellExecutionError.
     """
-    run = nbformat.from_dict(json.loads(json.dumps(notebook)))
-    run.cells.append(nbformat.v4.new_code_cell(_look(_names(run), folder / "values.json"), id="look"))
+    run = with_look(notebook, folder)
     client = NotebookClient(run, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
     client.execute(env={**os.environ, **env})
+    return looked(run, folder)
+
+
+def with_look(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """The notebook with a last cell that writes down the values of all names, in that folder."""
+    found = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    found.cells.append(nbformat.v4.new_code_cell(_look(_names(found), folder / "values.json"), id="look-at-values"))
+    return found
+
+
+def looked(run: NotebookNode, folder: Path) -> Executed:
+    """What such a notebook came to, which has run."""
     found = json.loads((folder / "values.json").read_text(encoding="utf-8"))
-    shown = {cell.id: _shown(cell) for cell in run.cells if cell.cell_type == "code" and cell.id != "look"}
+    shown = {cell.id: _shown(cell) for cell in run.cells if cell.cell_type == "code" and cell.id != "look-at-values"}
     return Executed(outputs=shown, **found)
 
 

@@ -1,0 +1,332 @@
+"""Conductor: carries out what is left of a planned run. One asyncio loop; a kernel for the cells that are no steps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from traitlets.config import Config
+
+from cellyard.cli.kernel_calls import KernelCalls
+from cellyard.cli.progress import Progress
+from cellyard.errors import CellyardError, UsageError
+from cellyard.model.cache_key import key_of
+from cellyard.notebook.building import cell_name, graph_of
+from cellyard.notebook.flow import Flow, Made
+from cellyard.notebook.parameters import parameter_values
+from cellyard.notebook.reading import notebook_of
+
+if TYPE_CHECKING:
+    from cellyard.cli.notebook import Work
+    from cellyard.service.client import StepStream
+
+__all__ = ["Conductor"]
+
+Json = dict[str, Any]
+
+
+class Conductor:
+    """The steps and cells of one run, from the kernel's start to its end."""
+
+    def __init__(self, work: Work, progress: Progress, refresh: Callable[[], None]) -> None:
+        self._work = work
+        self._progress = progress
+        self._refresh = refresh
+        notebook = notebook_of(work.executed.content)
+        values: Mapping[str, Any] = {}
+        graph = graph_of(notebook)
+        if work.wanted.parameters:
+            values = parameter_values(graph.pipeline.parameters, work.wanted.parameters)
+            graph = graph_of(notebook, values)
+        self._values = values
+        self._graph = graph
+        self._parts: Json = work.planned["parts"]
+        self._reusable = set(work.planned["reusable"])
+        self._steps = {step.name: step for step in graph.pipeline.steps}
+        self._flow = Flow(graph, [each["name"] for each in work.planned["steps"]])
+        for name, taken in work.taken.items():
+            self._flow.begin(name)
+            self._flow.end(name, Made.of(taken["finished"]))
+            progress.cell_done(self._steps[name].cell)
+        self._keys = {each["name"]: each["key"] for each in work.planned["steps"] if each["name"] in work.taken}
+        self._shown = self._cells_to_run()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._streams: dict[str, StepStream] = {}
+        self._kept: list[Json] = []
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._manager: Any = None
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self._threads = ThreadPoolExecutor(max_workers=work.wanted.jobs, thread_name_prefix="cellyard-step")
+
+    def _cells_to_run(self) -> list[int]:
+        """The plain cells that are to run after steps: those whose results are not there, and those that make what
+        these need. In the notebook's order."""
+        planned = {each["name"]: each["action"] for each in self._work.planned["cells"]}
+        found: set[str] = set()
+        for cell in reversed(self._graph.pipeline.shown):
+            name = cell_name(cell)
+            needed = any(
+                name in makers for other in found for makers in self._graph.sources[int(other.split()[1]) - 1].values()
+            )
+            if name in planned and (planned[name] == "run" or needed):
+                found.add(name)
+        done = [cell for cell in self._graph.pipeline.shown if cell_name(cell) not in found]
+        for cell in done:
+            self._progress.cell_done(cell)
+        return sorted(int(name.split()[1]) - 1 for name in found)
+
+    def carry_out(self) -> None:
+        """Run everything; the progress says how it ended. Raises UsageError when there is no such kernel."""
+        try:
+            asyncio.run(self._carry_out())
+        except NoSuchKernel as error:
+            raise UsageError(
+                f"{self._progress.path.name} wants the kernel {error.name!r}, which is not here"
+            ) from error
+        finally:
+            if self._kept:
+                self._work.client.keep_cells(self._work.run, self._kept)
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """Stop what runs, and begin nothing more. From any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop)
+
+    async def _carry_out(self) -> None:
+        executed, wanted = self._work.executed, self._work.wanted
+        notebook = nbformat.from_dict(executed.content)  # type: ignore[no-untyped-call]
+        executed.content, executed.cells = notebook, notebook.cells
+        executing = NotebookClient(
+            notebook,
+            timeout=None,
+            coalesce_streams=True,
+            kernel_name=notebook.metadata.get("kernelspec", {}).get("name", "python3"),
+            resources={"metadata": {"path": str(wanted.path.parent)}},
+            config=_kernel_config(self._work.client.settings.runtime),
+        )
+        environment = os.environ | {"CELLYARD_RUN": str(self._work.run), "CELLYARD_NOTEBOOK": str(wanted.path)}
+        if wanted.backend is not None:
+            environment["CELLYARD_ON"] = wanted.backend
+        async with executing.async_setup_kernel(env=environment):
+            self._loop, self._manager = asyncio.get_running_loop(), executing.km
+            # In place of nbclient's own handlers, which would kill the kernel and leave no trace of why.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._loop.add_signal_handler(number, self._on_signal)
+            self._executing = executing
+            self._calls = KernelCalls(executing.kc)
+            await self._preamble()
+            await self._steps_and_cells()
+        self._progress.ended(stopped=self._stopping)
+        self._refresh()
+
+    @property
+    def _goes_on(self) -> bool:
+        return not self._stopping and self._progress.state == "running"
+
+    async def _preamble(self) -> None:
+        await self._ask(None, "is_ready")
+        for cell in self._graph.pipeline.preamble:
+            if not self._goes_on:
+                return
+            await self._run_cell(cell)
+            if self._values and any(each.cell == cell for each in self._graph.pipeline.parameters):
+                await self._ask(cell, "set_parameters", dict(self._values))
+            if self._goes_on:
+                await self._ask(cell, "ran", cell, is_preamble=True)
+                self._keep(cell)
+
+    async def _steps_and_cells(self) -> None:
+        """Begin what may begin; between, run the cells whose turn it is; wait for what runs."""
+        while True:
+            begun = await self._begin_ready() if self._goes_on else False
+            if begun:
+                continue
+            if self._goes_on and self._shown and self._flow.all_done_before(self._shown[0]):
+                await self._run_shown(self._shown.pop(0))
+                continue
+            if not self._running:
+                return
+            await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
+
+    async def _begin_ready(self) -> bool:
+        """Begin one step that may; whether there was one."""
+        for name in self._flow.ready():
+            if len(self._running) >= self._work.wanted.jobs:
+                return False
+            if name in self._running:  # its last try is being stopped
+                continue
+            await self._begin(name)
+            return True
+        return False
+
+    async def _begin(self, name: str) -> None:
+        step = self._steps[name]
+        cell = step.cell
+        key, parts = self._key(name)
+        given: Json = {
+            "name": name,
+            "source": step.source,
+            "line": step.line,
+            "raw_line": step.raw_line,
+            "options": {**step.options.to_dict(), "priority": step.options.priority or self._work.wanted.priority},
+            "cell_id": step.cell_id,
+            "number": self._work.executed.numbers[cell],
+            "marked": step.marked,
+            "inputs": self._flow.inputs(name),
+            "states": self._flow.states(cell),
+            "held": self._flow.held(cell),
+            "key": key,
+            "parts": parts,
+            "reuse": name in self._reusable,
+            "draws_afresh": self._flow.draws_afresh(name),
+        }
+        self._flow.begin(name)
+        request = await self._ask(cell, "request", cell, given)
+        if request is None:
+            self._flow.stop(name)
+            return
+        self._keys[name] = key
+        self._progress.cell_started(cell)
+        self._running[name] = asyncio.ensure_future(self._follow(name, cell, request))
+
+    def _key(self, name: str) -> tuple[str, Json]:
+        identities, random = self._flow.identities(name)
+        parts = {**self._parts[name], "inputs": identities}
+        if random is not None:
+            parts["random"] = self._keys.get(random, "") if random else ""
+        return key_of(parts), parts
+
+    async def _follow(self, name: str, cell: int, request: Json) -> None:
+        """The step from its submission to its end."""
+        outputs = self._work.executed.outputs(cell)
+        assert self._loop is not None
+        try:
+            finished = await self._loop.run_in_executor(self._threads, self._run_step, name, request, outputs)
+        except CellyardError as error:
+            finished = {"error": error.to_step_error(traceback=[f"{type(error).__name__}: {error}"])}
+        finally:
+            del self._running[name]
+            self._streams.pop(name, None)
+        self._end(name, cell, finished, outputs)
+
+    def _run_step(self, name: str, request: Json, outputs: Any) -> Json:
+        """In a thread: what the step has ended with. Raises what the engine refuses."""
+        stream = self._streams[name] = self._work.client.submit_step(request)
+        if self._stopping:
+            stream.interrupt()
+        for event in stream:
+            if event["kind"] == "output":
+                outputs.show(event["content"])
+            elif event["kind"] == "finished":
+                return dict(event["content"])
+        raise CellyardError("the engine ended the step's events without its end")
+
+    def _end(self, name: str, cell: int, finished: Json, outputs: Any) -> None:
+        if name not in self._flow.begun:
+            return  # it was begun too early, and will be begun again
+        error = finished["error"]
+        if error is not None:
+            self._flow.stop(name)
+            outputs.fail(error)
+            if self._goes_on:
+                self._progress.failed(
+                    cell, error["type"], error["message"], "\n".join(outputs.outputs[-1]["traceback"])
+                )
+            return
+        self._progress.cell_done(cell)
+        for again in self._flow.end(name, Made.of(finished)):
+            self._progress.say(f"step {again}: begins again, because {name} has changed what it had been given")
+            if again in self._streams:
+                self._streams[again].cancel()
+
+    async def _run_shown(self, cell: int) -> None:
+        """A cell that shows something, with all names as they are where it stands."""
+        given = {
+            "inputs": self._flow.visible(cell),
+            "states": self._flow.states(cell),
+            "held": self._flow.held(cell),
+        }
+        await self._ask(cell, "place", cell, given)
+        if self._goes_on:
+            await self._run_cell(cell)
+        if self._goes_on:
+            await self._ask(cell, "ran", cell, is_preamble=False)
+            self._keep(cell)
+
+    def _keep(self, cell: int) -> None:
+        """What the cell has shown may be taken by the next run, as its key says."""
+        parts = {**self._parts[cell_name(cell)], "inputs": self._identities(cell)}
+        key = self._keys[cell_name(cell)] = key_of(parts)
+        shown = json.loads(json.dumps(self._work.executed.cells[cell]["outputs"]))
+        self._kept.append({"name": cell_name(cell), "key": key, "parts": parts, "shown": shown})
+
+    def _identities(self, cell: int) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, makers in sorted(self._graph.sources.get(cell, {}).items()):
+            for maker in makers:
+                if maker not in self._steps:
+                    found[name] = str(self._keys.get(maker, ""))
+                    break
+                reference = self._flow.made(maker).references.get(name)
+                if reference is not None:
+                    found[name] = str(reference["id"])
+                    break
+        return found
+
+    async def _run_cell(self, cell: int) -> None:
+        """Run a cell in the kernel, as any other client would."""
+        node: Any = self._work.executed.cells[cell]
+        self._progress.cell_started(cell)
+        self._refresh()
+        try:
+            await self._executing.async_execute_cell(node, cell)
+        except CellExecutionError as error:
+            self._progress.failed(cell, error.ename, error.evalue, error.traceback)
+        except DeadKernelError:
+            self._progress.failed(cell, "DeadKernel", "the kernel died", f"the kernel died in cell {cell + 1}")
+        else:
+            self._progress.cell_done(cell)
+        self._work.executed.number(cell)
+
+    async def _ask(self, cell: int | None, method: str, *given: Any, **named: Any) -> Any:
+        """What a method of the driver in the kernel answers; None, and the run has failed, where it cannot."""
+        try:
+            return await self._calls.call(method, given, named)
+        except CellyardError as error:
+            text = f"{type(error).__name__}: {error}"
+            if cell is not None:
+                self._work.executed.outputs(cell).fail({"type": type(error).__name__, "message": str(error)})
+            self._progress.failed(cell or 0, type(error).__name__, str(error), text)
+            return None
+
+    def _on_signal(self) -> None:
+        self._progress.interrupted = True
+        self._stop()
+
+    def _stop(self) -> None:
+        """A second time, steps are ended by force and the kernel is killed."""
+        again, self._stopping = self._stopping, True
+        ending = self._manager.shutdown_kernel(now=True) if again else self._manager.interrupt_kernel()
+        self._tasks.add(asyncio.ensure_future(ending))
+        for stream in list(self._streams.values()):
+            (stream.cancel if again else stream.interrupt)()
+
+
+def _kernel_config(runtime: Path) -> Config:
+    """The kernel's sockets in our own folder, instead of TCP ports that every user of the machine can reach."""
+    config = Config()
+    config.KernelManager.transport = "ipc"
+    config.KernelManager.ip = str(runtime / f"kernel-{os.getpid()}")
+    return config
