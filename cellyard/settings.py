@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -20,6 +21,7 @@ from typing import Any
 
 from cellyard.errors import InvalidSettings, InvalidSize
 from cellyard.model.kubernetes import KubernetesSettings, read_kubernetes
+from cellyard.model.prices import Prices
 from cellyard.model.resources import parse_cpu, parse_duration, parse_gpu, parse_memory
 from cellyard.model.store_address import is_bucket, parse_bucket, with_cache
 
@@ -35,6 +37,8 @@ TEMPORARY_SUFFIX = 12
 SHARED_TEMPORARY = Path("/tmp")
 
 DEFAULT_IDLE = 900.0
+DEFAULT_LOG_LIMIT = 8 << 20
+DEFAULT_LIVE_VIEW = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,9 @@ class Settings:
     machine that keeps at most ``cache_size`` bytes (None: 20 GiB, or half of what is free). ``records`` is an
     SQLAlchemy URL, ``runtime`` the folder of socket, lock and log (made by :func:`prepare_runtime`), ``idle`` the
     seconds after which an engine without work leaves. ``cpu``, ``memory`` (bytes) and ``gpu`` stand in for the
-    machine's own capacity; None: what the machine has. ``backend`` is where steps run that do not say. ``kubernetes``
+    machine's own capacity; None: what the machine has. ``backend`` is where steps run that do not say.
+    ``log_limit``: how much text of a step is kept; ``live_view``: seconds after which a running step shows its state;
+    ``price_cpu``, ``price_memory`` and ``price_gpu``: per hour of a CPU, a GiB, a GPU, in ``currency``. ``kubernetes``
     is the table ``[kubernetes]`` of the file; its entries may also be given as variables, such as
     ``CELLYARD_KUBERNETES_NAMESPACE``.
     """
@@ -60,6 +66,12 @@ class Settings:
     memory: int | None = None
     gpu: int | None = None
     backend: str = "local"
+    log_limit: int = DEFAULT_LOG_LIMIT
+    live_view: float = DEFAULT_LIVE_VIEW
+    price_cpu: float = 0.0
+    price_memory: float = 0.0
+    price_gpu: float = 0.0
+    currency: str = ""
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
 
     @property
@@ -71,6 +83,11 @@ class Settings:
     def store_address(self) -> str:
         """The store as ``open_store`` takes it: with its cache, where it has one."""
         return with_cache(self.store, self.cache, self.cache_size)
+
+    @property
+    def prices(self) -> Prices:
+        """What a step costs."""
+        return Prices(self.price_cpu, self.price_memory, self.price_gpu, self.currency)
 
     @property
     def records_name(self) -> str:
@@ -91,7 +108,7 @@ class Settings:
     def to_env(self) -> dict[str, str]:
         """The variables from which :func:`load_settings` makes exactly these settings in another process."""
         values = self.to_dict()
-        for size in ("memory", "cache_size"):
+        for size in ("memory", "cache_size", "log_limit"):
             if values[size] is not None:
                 values[size] = f"{values[size]}B"
         values[_TABLE] = json.dumps(values[_TABLE])
@@ -128,6 +145,12 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         memory=_read(given, "memory", parse_memory),
         gpu=_read(given, "gpu", parse_gpu),
         backend=_read(given, "backend", _word, "local"),
+        log_limit=_read(given, "log_limit", _log_limit, DEFAULT_LOG_LIMIT),
+        live_view=_read(given, "live_view", _live_view, DEFAULT_LIVE_VIEW),
+        price_cpu=_read(given, "price_cpu", _price, 0.0),
+        price_memory=_read(given, "price_memory", _price, 0.0),
+        price_gpu=_read(given, "price_gpu", _price, 0.0),
+        currency=_read(given, "currency", str, ""),
         kubernetes=_kubernetes(_settings_file(home), env),
     )
 
@@ -169,7 +192,10 @@ def _invalid_runtime(folder: Path, reason: str) -> InvalidSettings:
 
 
 _TABLE = "kubernetes"
-_KEYS = ("store", "records", "runtime", "cache", "cache_size", "idle", "cpu", "memory", "gpu", "backend")
+_KEYS = (
+    "store", "records", "runtime", "cache", "cache_size", "idle", "cpu", "memory", "gpu", "backend", "log_limit",
+    "live_view", "price_cpu", "price_memory", "price_gpu", "currency",
+)  # fmt: skip
 
 
 def _variable(key: str) -> str:
@@ -279,6 +305,21 @@ def _folder(text: str) -> str:
 
 def _size(text: str) -> int:
     return parse_memory(text, option="cache_size")
+
+
+def _log_limit(text: str) -> int:
+    return parse_memory(text, option="log_limit")
+
+
+def _live_view(text: str) -> float:
+    return math.inf if text in ("off", "inf") else parse_duration(text, option="live_view")
+
+
+def _price(text: str) -> float:
+    price = float(text)
+    if not (math.isfinite(price) and price >= 0):
+        raise ValueError("a price per hour is needed, such as 0.04.")
+    return price
 
 
 def _database(text: str) -> str:

@@ -15,6 +15,7 @@ from kernel_magics.live_output import LiveOutput
 from kernel_magics.pipeline_magic import PipelineCommand
 from kernel_magics.remote_errors import shown_plainly
 from kernel_magics.session import Session
+from kernel_magics.sizes import SizesTable
 
 __all__ = ["StepsCommand", "StepsTable"]
 
@@ -75,6 +76,7 @@ class StepsCommand:
             "cancel": self._cancel,
             "notebook": self._notebook,
             "wait": self._wait,
+            "sizes": self._sizes,
             "attach": self._attach,
             "plan": self._pipeline.plan,
             "run": self._pipeline.run,
@@ -140,6 +142,10 @@ class StepsCommand:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    def _sizes(self, words: list[str]) -> SizesTable:
+        found = self._session.client.sizes(self._session.identity.notebook)
+        return SizesTable([each for each in found if not words or each["name"] in words])
 
     def _wait(self, words: list[str]) -> None:
         self._session.pending.wait(words)

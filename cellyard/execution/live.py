@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from cellyard.backends.base import Backend
+from cellyard.backends.base import Backend, StepTask
 from cellyard.errors import StepAlreadyRunning
+from cellyard.execution.causes import Seen
 from cellyard.execution.verdict import Intervention
 from cellyard.model import Resources, StepRequest
 
-__all__ = ["LiveStep", "LiveSteps"]
+__all__ = ["LiveStep", "LiveSteps", "task_of"]
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +36,7 @@ class LiveStep:
     pid: int | None = None
     worker: str | None = None
     peak_memory: int = 0
+    seen: Seen = field(default_factory=Seen)
     done: Intervention = field(default_factory=Intervention)
     concluding: bool = False
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
@@ -61,6 +63,7 @@ class LiveStep:
         self.began, self.pid, self.worker = 0.0, None, None
         self.concluding = False
         self.peak_memory = 0
+        self.seen = Seen()
         self.done = replace(self.done, timed_out=False)
 
     def stop_timers(self) -> None:
@@ -124,3 +127,15 @@ class LiveSteps:
 
     def of_run(self, run: int) -> list[LiveStep]:
         return [live for live in self if live.run == run]
+
+
+def task_of(live: LiveStep, log_limit: int | None) -> StepTask:
+    """The step's current attempt, for its backend."""
+    return StepTask(
+        token=live.token,
+        run=live.run,
+        step=live.step_id,
+        name=live.name,
+        request={**live.request.to_dict(), "log_limit": log_limit},
+        resources=live.resources,
+    )

@@ -13,12 +13,14 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cellyard.backends.base import Backend, Message, StepTask
+from cellyard.backends.base import Backend, Message
 from cellyard.errors import CellyardError, NotFound, RecordsError, StepCancelled
 from cellyard.execution.admission import Admission, admit
+from cellyard.execution.causes import explained
+from cellyard.execution.growing import grown, sized
 from cellyard.execution.hub import EventFilter, Hub, Subscription
 from cellyard.execution.journal import PERIOD, Journal
-from cellyard.execution.live import LiveStep, LiveSteps
+from cellyard.execution.live import LiveStep, LiveSteps, task_of
 from cellyard.execution.packages import PackageVersions
 from cellyard.execution.recovery import Survivor, recover
 from cellyard.execution.reusing import Reuser
@@ -26,7 +28,7 @@ from cellyard.execution.routing import Routes
 from cellyard.execution.runs import OpenRuns
 from cellyard.execution.telling import Teller, end_of_attempt, finished_content, why_again
 from cellyard.execution.verdict import Verdict, error_content, judge
-from cellyard.model import StepRequest
+from cellyard.model import Resources, StepRequest
 
 __all__ = ["Accepted", "Runner"]
 
@@ -48,7 +50,8 @@ class Accepted:
 class Runner:
     """Runs steps on a backend, writes what happens to the journal and tells it through the hub."""
 
-    def __init__(self, *, routes: Routes, journal: Journal, hub: Hub) -> None:
+    def __init__(self, *, routes: Routes, journal: Journal, hub: Hub, log_limit: int | None = None) -> None:
+        self._log_limit = log_limit
         self.hub = hub
         self.journal = journal
         self.steps = LiveSteps()
@@ -103,7 +106,9 @@ class Runner:
         if result is not None:
             return Accepted(*await self.reuser.repeat(request, result, handle))
         backend = await self._routes.named(request.options.backend)
+        request, notes = await sized(request, self.journal, backend.offer)
         admission = admit(request, backend.offer)
+        admission = replace(admission, notes=(*notes, *admission.notes))
         self.steps.claim(request)
         opening = self._opening[handle] = asyncio.ensure_future(self._open(request, admission, handle, backend))
         try:
@@ -150,7 +155,7 @@ class Runner:
             self._give_up(live, failure, state="lost")
             return
         self._tell.note(live, "the engine was started again; the step has gone on meanwhile")
-        await backend.attach(_task(live), survivor.number)
+        await backend.attach(task_of(live, self._log_limit), survivor.number)
 
     async def _being_opened(self, handle: str) -> LiveStep | None:
         opening = self._opening.get(handle)
@@ -230,7 +235,7 @@ class Runner:
     async def _dispatch(self, live: LiveStep) -> None:
         """Hand the current attempt to the backend."""
         try:
-            await live.backend.submit(_task(live))
+            await live.backend.submit(task_of(live, self._log_limit))
         except CellyardError as error:
             self._give_up(live, error, state="failed")
 
@@ -255,8 +260,15 @@ class Runner:
             self._tell.note(live, str(message["text"]))
         elif kind == "memory":
             live.peak_memory = max(live.peak_memory, int(message["peak"]))
-            content = {"bytes": message["bytes"], "peak": message["peak"], **number}
+            cpu = float(message.get("cpu") or 0.0)
+            live.seen.note(float(message.get("time") or time.time()), int(message["bytes"]), cpu)
+            content = {"bytes": message["bytes"], "peak": message["peak"], "cpu": cpu, **number}
             self._tell.step(live, "memory", content, at=message.get("time"))
+        elif kind == "objects":
+            live.seen.objects = list(message["objects"])
+            self._tell.step(live, "objects", {"objects": live.seen.objects, **number}, at=message.get("time"))
+        elif kind == "glance":
+            self._tell.passing(live, "glance", {"text": message["text"], "left_out": message["left_out"]})
         elif kind == "started":
             self._started(live, message)
         elif kind == "finished" and not live.concluding:
@@ -289,9 +301,12 @@ class Runner:
         live.timers.append(loop.call_later(GRACE, lambda: self._spawn(live.backend.cancel(live.token))))
 
     async def _conclude(self, live: LiveStep, message: Message) -> None:
+        error, samples = explained(message, live.seen, live.resources, began=live.began)
+        message = {**message, "error": error, "samples": samples}
         verdict = judge(live.name, live.request.options, live.attempt, message, live.done, taken=live.taken)
-        if verdict.retry and not live.survived:
-            await self._try_again(live, message, verdict)
+        size = grown(live.resources, verdict.error, live.backend.offer.capacity)
+        if verdict.retry and not live.survived and size is not None:
+            await self._try_again(live, message, verdict, size)
         else:
             await self._commit(live, message, verdict)
 
@@ -340,16 +355,21 @@ class Runner:
 
     # -- once more
 
-    async def _try_again(self, live: LiveStep, message: Message, verdict: Verdict) -> None:
+    async def _try_again(self, live: LiveStep, message: Message, verdict: Verdict, size: Resources) -> None:
         content = finished_content(live, message, verdict)
         end, following = end_of_attempt(live, content, ()), live.next_token
         self.journal.post(lambda records: records.retry_step(end, token=following))
         self._spawn(live.backend.settled(live.token))
         options = live.request.options
-        self._tell.note(live, why_again(live, verdict))
+        self._tell.note(live, why_again(live, verdict, size))
+        if size != live.resources:
+            live.resources = size
+            self.journal.post(lambda records: records.resize_step(live.step_id, size))
         live.taken += verdict.free
         self.steps.renew(live)
-        self._tell.step(live, "state", {"state": "queued", "attempt": live.attempt, "error": verdict.error})
+        ended = {"attempt": live.attempt - 1, "samples": content["samples"], "peak_memory": content["peak_memory"]}
+        state = {"state": "queued", "attempt": live.attempt, "error": verdict.error, "ended": ended}
+        self._tell.step(live, "state", state)
         if options.retry_delay and not verdict.free:
             loop = asyncio.get_running_loop()
             live.delay = loop.call_later(options.retry_delay, self._delay_over, live)
@@ -380,14 +400,3 @@ class Runner:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("a step's bookkeeping failed", exc_info=task.exception())
-
-
-def _task(live: LiveStep) -> StepTask:
-    return StepTask(
-        token=live.token,
-        run=live.run,
-        step=live.step_id,
-        name=live.name,
-        request=live.request.to_dict(),
-        resources=live.resources,
-    )

@@ -10,7 +10,7 @@ from cellyard.execution.hub import Event, Hub, Slot
 from cellyard.execution.journal import Journal
 from cellyard.execution.live import LiveStep
 from cellyard.execution.verdict import Verdict
-from cellyard.model import StepState, format_duration
+from cellyard.model import Resources, StepState, format_duration, format_memory
 
 if TYPE_CHECKING:
     from cellyard.records import AttemptEnd
@@ -37,6 +37,10 @@ class Teller:
             at=at,
         )
         self.journal.note(event)
+
+    def passing(self, live: LiveStep, kind: str, content: dict[str, Any]) -> None:
+        """Tell something that nobody needs later: it is not recorded."""
+        self.hub.publish(kind, content, run=live.run, step=live.name, step_id=live.step_id, attempt=live.attempt)
 
     def note(self, live: LiveStep, text: str) -> None:
         """A sentence of ours among the step's own output (stderr)."""
@@ -71,6 +75,7 @@ def finished_content(live: LiveStep, message: Mapping[str, Any], verdict: Verdic
         "peak_memory": max(live.peak_memory, int(message.get("peak_memory") or 0)),
         "cpu_seconds": float(message.get("cpu_seconds") or 0.0),
         "process_state": message.get("process_state"),
+        "samples": list(message.get("samples") or ()),
         "seconds": max(0.0, now - live.began) if live.began else 0.0,
         "time": now,
     }
@@ -117,11 +122,12 @@ def _keeps(live: LiveStep, content: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def why_again(live: LiveStep, verdict: Verdict) -> str:
-    """Why the step begins again, for its user."""
+def why_again(live: LiveStep, verdict: Verdict, size: Resources) -> str:
+    """Why the step is tried again, as a sentence."""
     if verdict.free and verdict.error:
         return f"{verdict.error['message']} The step begins again; this does not count as a retry"
     options = live.request.options
     kind = verdict.error["type"] if verdict.error else verdict.state
+    more = f", with {format_memory(size.memory)}" if size.memory and size != live.resources else ""
     pause = f" in {format_duration(options.retry_delay)}" if options.retry_delay else ""
-    return f"attempt {live.attempt - live.taken} of {options.retries + 1} ended with {kind}; next one{pause}"
+    return f"attempt {live.attempt - live.taken} of {options.retries + 1} ended with {kind}; next one{pause}{more}"

@@ -28,7 +28,8 @@ _PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 class StepLine:
     """A %%step line, understood.
 
-    ``cpu_given`` and ``memory_given`` tell a size that was written from a default. ``inputs`` and
+    ``cpu_given`` and ``memory_given`` tell a size that was written from a default, ``memory_auto`` one that is
+    to be judged by what earlier attempts used. ``inputs`` and
     ``outputs`` are None where they are to be detected. ``timeout`` and ``retry_delay`` are seconds, ``disk``
     bytes. An empty ``backend`` is that of the settings. ``catch`` is the name that is bound to the exception of a step
     that failed, and to None after one that did not; ``is_async``: its cell does not wait for it.
@@ -38,6 +39,7 @@ class StepLine:
     resources: Resources = field(default_factory=Resources)
     cpu_given: bool = False
     memory_given: bool = False
+    memory_auto: bool = False
     backend: str = ""
     inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
@@ -64,6 +66,7 @@ class StepLine:
             "resources": self.resources.to_dict(),
             "cpu_given": self.cpu_given,
             "memory_given": self.memory_given,
+            "memory_auto": self.memory_auto,
             "backend": self.backend,
             "inputs": None if self.inputs is None else list(self.inputs),
             "outputs": None if self.outputs is None else list(self.outputs),
@@ -115,7 +118,8 @@ def parse_step_line(line: str) -> StepLine:
         name=names[0] if names else None,
         resources=Resources(given.get("--cpu", 1.0), given.get("--memory"), given.get("--gpu", 0)),
         cpu_given="--cpu" in given,
-        memory_given="--memory" in given,
+        memory_given=given.get("--memory") is not None,
+        memory_auto="--memory" in given and given["--memory"] is None,
         backend=given.get("--on", default.backend),
         inputs=given.get("--in"),
         outputs=given.get("--out"),

@@ -65,6 +65,11 @@ def _read_backend(text: str) -> str:
     return text
 
 
+def _read_memory(text: str) -> int | None:
+    """None: from what earlier attempts used."""
+    return None if text == "auto" else parse_memory(text)
+
+
 def _read_timeout(text: str) -> float:
     seconds = parse_duration(text, option="--timeout")
     if seconds <= 0:
@@ -128,10 +133,10 @@ OPTIONS: tuple[StepOption, ...] = (
     StepOption(
         "--memory",
         "SIZE",
-        "Memory it may use; a step that needs more is stopped and says so.",
+        "Memory it may use; a step that needs more is stopped and says so. auto: by what earlier runs used.",
         "--memory 8GiB",
-        ("512MiB", "1GiB", "2GiB", "4GiB", "8GiB", "16GiB"),
-        parse_memory,
+        ("auto", "512MiB", "1GiB", "2GiB", "4GiB", "8GiB", "16GiB"),
+        _read_memory,
     ),
     StepOption("--gpu", "N", "GPUs it needs, whole.", "--gpu 1", ("1", "2"), parse_gpu),
     StepOption(

@@ -115,6 +115,21 @@ class EngineClient:
         found: list[Json] = self._call("GET", "/v1/notebooks/untaken" + _query({"notebook": notebook}))["steps"]
         return found
 
+    def samples(self, run: int, step: str, *, attempt: int | None = None) -> Json:
+        """Memory and CPU time of an attempt (the newest, unless one is named) over its life. Raises NotFound."""
+        found: Json = self._call("GET", f"/v1/runs/{run}/steps/{quote(step)}/samples" + _query({"attempt": attempt}))
+        return found
+
+    def sizes(self, notebook: str) -> list[Json]:
+        """For each step of a notebook: a proposed size, and what its latest attempts used."""
+        found: list[Json] = self._call("GET", "/v1/notebooks/sizes" + _query({"notebook": notebook}))["steps"]
+        return found
+
+    def cost(self, run: int) -> Json:
+        """What a run has cost, step by step, by the price table of the settings. Raises NotFound."""
+        found: Json = self._call("GET", f"/v1/runs/{run}/cost")
+        return found
+
     def interrupt(self, token: str) -> None:
         """Interrupt a step as the stop button does; unknown or finished tokens are ignored."""
         self._call("POST", f"/v1/steps/{quote(token)}/interrupt")

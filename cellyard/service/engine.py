@@ -38,7 +38,7 @@ class Engine:
         self.hub = Hub()
         self.journal = Journal(self._open_records)
         self.routes = Routes(settings.backend, backend, self._create_backend, _outlives)
-        self.runner = Runner(routes=self.routes, journal=self.journal, hub=self.hub)
+        self.runner = Runner(routes=self.routes, journal=self.journal, hub=self.hub, log_limit=settings.log_limit)
         self.state = "starting"
         self.leaving = asyncio.Event()
         self._ready: asyncio.Task[None] | None = None

@@ -34,6 +34,7 @@ from cellyard.worker.collecting import collect_outputs, describe_error
 from cellyard.worker.comms import forward_comms
 from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
+from cellyard.worker.measuring import largest_objects
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.rehearsal import rehearse
@@ -122,6 +123,7 @@ class _Step:
             warnings.simplefilter("ignore")  # in a kernel nothing would be unpickled
             self._load_inputs()
         self._shell.connect(self._channel)
+        self._capture.answer(self._channel.socket, self._measure)
         forward_comms(self._channel)
         logged.use(self._channel.log)
         self._shell.colors = self._private.get("colors", "neutral")
@@ -131,6 +133,14 @@ class _Step:
         self._before = dict(self._shell.user_ns)
         tokens = {token for reference in self.request["inputs"] for token in reference.get("tokens") or ()}
         self._held = HeldState(tokens, self._shell.user_ns)
+
+    def _measure(self) -> None:
+        """The worker asks what takes so much memory."""
+        try:
+            receive_blocking(self._channel.socket)
+        except (EOFError, OSError):  # the worker is gone, and with it will be this process
+            return
+        self._channel.send("objects", objects=largest_objects(self._shell.user_ns))
 
     def _begin(self) -> None:
         """The shell's own part of the namespace: what earlier cells were and have shown."""

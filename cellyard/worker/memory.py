@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["anonymous_memory", "memory_kills", "process_tree", "tree_memory"]
+__all__ = ["anonymous_memory", "memory_kills", "process_tree", "tree_cpu", "tree_memory"]
+
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def process_tree(pid: int) -> list[int]:
@@ -47,6 +49,22 @@ def _field(text: bytes, name: bytes) -> int:
 def tree_memory(pid: int) -> int:
     """Anonymous memory of a process and all its descendants, in bytes."""
     return sum(anonymous_memory(each) for each in process_tree(pid))
+
+
+def tree_cpu(pids: list[int]) -> float:
+    """CPU seconds of these processes, and of those of their children that have ended."""
+    return sum(_cpu_of(pid) for pid in pids)
+
+
+def _cpu_of(pid: int) -> float:
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123
+            text = file.read()
+    except OSError:
+        return 0.0
+    # The name, in brackets, may hold spaces and brackets itself; user and system time are 12 fields behind it.
+    fields = text[text.rindex(b")") + 2 :].split()
+    return sum(map(int, fields[11:15])) / _TICKS
 
 
 _KILL_COUNTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")

@@ -45,6 +45,11 @@ class Channel:
         self._owner = os.getpid()
         self._collect: Callable[[], None] | None = None
 
+    @property
+    def socket(self) -> socket.socket:
+        """Where the worker is heard."""
+        return self._socket
+
     def first_collect(self, collect: Callable[[], None]) -> None:
         """Have ``collect`` called before each message: it appends the text that came another way before it."""
         self._collect = collect
@@ -185,6 +190,8 @@ class DescriptorCapture:
         self._stop_reader, self._stop_writer = os.pipe()
         self._thread: threading.Thread | None = None
         self._reading = threading.RLock()
+        self._asked: socket.socket | None = None
+        self._when: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Redirect the descriptors. The thread that reads them starts now: subprocesses must never block."""
@@ -198,6 +205,11 @@ class DescriptorCapture:
         self._thread = threading.Thread(target=self._read, name="step-descriptors", daemon=True)
         self._thread.start()
         self._channel.first_collect(self.drain)
+
+    def answer(self, sock: socket.socket, when: Callable[[], None]) -> None:
+        """Call ``when``, in the thread that reads, each time that something arrives on the socket, which it takes."""
+        self._asked, self._when = sock, when
+        os.write(self._stop_writer, b"a")
 
     def drain(self) -> None:
         """All that is in the pipes now is on the channel when this returns."""
@@ -213,10 +225,13 @@ class DescriptorCapture:
     def _read(self) -> None:
         stopping = False
         while not stopping:
-            ready, _, _ = select.select([*self._readers, self._stop_reader], [], [])
-            stopping = self._stop_reader in ready
-            for reader in self._readers if stopping else [r for r in ready if r != self._stop_reader]:
+            asked = [self._asked.fileno()] if self._asked is not None else []
+            ready, _, _ = select.select([*self._readers, self._stop_reader, *asked], [], [])
+            stopping = self._stop_reader in ready and b"x" in os.read(self._stop_reader, 16)
+            for reader in self._readers if stopping else [r for r in ready if r in self._readers]:
                 self._forward(reader)
+            if not stopping and set(asked) & set(ready):
+                self._when()
 
     def _forward(self, reader: int) -> None:
         """At most what a pipe can hold: a process that the step left behind may never cease to write."""

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from cellyard.errors import CellyardError, StepCancelled, StepKilled, StepOutOfMemory
 from cellyard.worker.ahead import plain_of
 from cellyard.worker.families import Families
+from cellyard.worker.flow import OutputFlow
 from cellyard.worker.forks import Child, ParentHandle, Parents
 from cellyard.worker.link import Link, send_at_once
 from cellyard.worker.memory import memory_kills, tree_memory
@@ -157,6 +158,8 @@ class _Running:
         self._limit: int | None = task["resources"].get("memory")
         self._child: Child | None = None
         self._watch: MemoryWatch | None = None
+        self._link: Link | None = None
+        self._flow = OutputFlow(task["request"].get("log_limit"))
         self._interrupt_waits = False
         self._is_prepared_for = False
         self._ended = asyncio.Event()
@@ -183,7 +186,7 @@ class _Running:
     async def run(self, child: Child, place: Mapping[str, Any]) -> None:
         self._child = child
         base, self._kills_before = tree_memory(child.pid), memory_kills()
-        self._watch = MemoryWatch(child.pid, base, self._limit, self._on_memory, self._on_excess)
+        self._watch = MemoryWatch(child.pid, base, self._limit, self)
         # First of all: the child begins while the rest of this is done.
         is_wanted = self._verdict is None  # and was not cancelled while it waited for a child
         rest = send_at_once(child.sock, ["step", dict(self._task), dict(place)]) if is_wanted else b""
@@ -193,6 +196,7 @@ class _Running:
         if self._interrupt_waits:
             self._signal(INTERRUPT_SIGNAL)
         link = await Link.open(child.sock, self._on_frame, self._on_lost)
+        self._link = link
         link.send_rest(rest)
         self._watch.start()
         try:
@@ -207,11 +211,16 @@ class _Running:
 
     def _on_frame(self, frame: list[Any]) -> None:
         kind, content = frame
-        if kind in ("output", "logged"):
+        if kind == "output":
+            self._emit(self._flow.take(content["message"]))
+        elif kind == "logged":
             self._emit([{"kind": kind, **content}])
+        elif kind == "objects" and self._watch is not None:
+            self._watch.answered()
+            self._emit([{"kind": "objects", **content, "time": time.time()}])
         elif kind == "finished" and self._verdict is None:
             self._finished = True
-            self._emit([self._complete(content)])
+            self._emit([*self._flow.end(), self._complete(content)])
             self._ended.set()
 
     def _on_lost(self) -> None:
@@ -223,7 +232,14 @@ class _Running:
         error = content.get("error")
         if error is not None and error["type"] == "KeyboardInterrupt":
             content["state"] = "cancelled"
-        return {"kind": "finished", **content, "peak_memory": self._watch.peak, "time": time.time()}
+        samples = self._watch.samples(content.get("cpu_seconds"))
+        return {
+            "kind": "finished",
+            **content,
+            "peak_memory": self._watch.peak,
+            "samples": samples,
+            "time": time.time(),
+        }
 
     def interrupt(self) -> None:
         if self._is_prepared_for:
@@ -250,10 +266,17 @@ class _Running:
             except ProcessLookupError:  # it has been forked this moment, and leads no group yet
                 os.kill(self._child.pid, number)
 
-    def _on_memory(self, now: int, peak: int) -> None:
-        self._emit([{"kind": "memory", "bytes": now, "peak": peak, "time": time.time()}])
+    def on_memory(self, now: int, peak: int, cpu: float) -> None:
+        """Part of what a MemoryWatch tells."""
+        self._emit([{"kind": "memory", "bytes": now, "peak": peak, "cpu": cpu, "time": time.time()}])
 
-    def _on_excess(self, used: int, limit: int) -> None:
+    def ask_for_objects(self) -> None:
+        """Part of what a MemoryWatch tells."""
+        if self._link is not None:
+            self._link.send("measure")
+
+    def on_excess(self, used: int, limit: int) -> None:
+        """Part of what a MemoryWatch tells."""
         self.kill("failed", StepOutOfMemory(**out_of_memory(self._name, used, limit)))
 
     async def _report_death(self, child: Child) -> None:
@@ -283,11 +306,14 @@ class _Running:
             "result": None,
             "error": described,
             "private": "",
+            "peak_memory": peak,
+            "samples": (samples := self._watch.samples() if self._watch is not None else []),
+            "cpu_seconds": samples[-1][2] if samples else 0.0,
         }
-        self._emit([{"kind": "finished", **finished, "peak_memory": peak, "cpu_seconds": 0.0, "time": time.time()}])
+        self._emit([*self._flow.end(), {"kind": "finished", **finished, "time": time.time()}])
 
 
-def out_of_memory(step: str, used: int, limit: int, *, killed: bool = False) -> dict[str, str]:
+def out_of_memory(step: str, used: int, limit: int, *, killed: bool = False) -> dict[str, Any]:
     """The fields of StepOutOfMemory, with a proposal of half as much again. ``killed``: by the system, which was
     quicker than we, so that ``used`` is only what was seen last."""
     from cellyard.model.resources import format_memory
@@ -299,6 +325,7 @@ def out_of_memory(step: str, used: int, limit: int, *, killed: bool = False) -> 
         "step": step,
         "used": f"more (when last looked at: {format_memory(used)}) than all" if killed else format_memory(used),
         "limit": format_memory(limit),
+        "limit_bytes": limit,
         "hint": f"The system ended it. {hint}" if killed else f"All else goes on. {hint}",
     }
 

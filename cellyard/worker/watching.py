@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Any, Protocol
 
-from cellyard.worker.memory import tree_memory
+from cellyard.worker.curve import Curve
+from cellyard.worker.memory import process_tree, tree_cpu, tree_memory
 
-__all__ = ["MemoryWatch"]
+__all__ = ["MemoryWatch", "Watched"]
 
 #: With a limit, growth of 10 GiB/s is caught within 100 MiB.
 LIMITED_SECONDS, UNLIMITED_SECONDS, REPORT_SECONDS = 0.01, 0.1, 1.0
+FIRST_LOOK = 256 << 20
+"""Bytes from which on it is looked at what they are used for, where there is no limit; each time at a quarter more."""
+GRACE_SECONDS = 0.15
+"""How long a step at its limit may take to say what it holds."""
+GRACE = 1.03
+"""How far beyond the limit it may go meanwhile."""
+
+
+class Watched(Protocol):
+    """What is told of a step's memory."""
+
+    def on_memory(self, now: int, peak: int, cpu: float) -> None:
+        """Once a second: bytes now and at most so far, and CPU seconds."""
+
+    def on_excess(self, used: int, limit: int) -> None:
+        """Once, when the step has reached its limit and has said, or had time to say, what it holds."""
+
+    def ask_for_objects(self) -> None:
+        """The step is large enough to be asked for its largest objects; :meth:`MemoryWatch.answered` is its answer."""
 
 
 class MemoryWatch:
-    """Samples a step's process tree.
+    """Samples a step's process tree. ``base`` is what the child had at the fork, which is its parent's and does not
+    count."""
 
-    ``base`` is what the child had at the fork, which is its parent's and does not count. ``report`` gets (now, peak) in
-    bytes once a second; ``excess`` gets (used, limit) once, when the step has reached its limit.
-    """
-
-    def __init__(
-        self,
-        pid: int,
-        base: int,
-        limit: int | None,
-        report: Callable[[int, int], None],
-        excess: Callable[[int, int], None],
-    ) -> None:
+    def __init__(self, pid: int, base: int, limit: int | None, watched: Watched) -> None:
         self.base = base
         self.peak = 0
         self._pid = pid
         self._limit = limit
-        self._report = report
-        self._excess = excess
+        self._watched = watched
+        self._base_cpu = 0.0
+        self._began = 0.0
+        self._curve = Curve()
         self._task: asyncio.Task[None] | None = None
+        self._ask_at = limit // 2 if limit else FIRST_LOOK
+        self._asked_at = 0
+        self._deadline: float | None = None
+        self._is_answered = True
+        self._used = 0
 
     def start(self) -> None:
         """Sample until :meth:`stop`."""
-        self._task = asyncio.get_running_loop().create_task(self._sample())
+        loop = asyncio.get_running_loop()
+        self._began = loop.time()
+        self._task = loop.create_task(self._sample())
 
     def stop(self) -> None:
         if self._task is not None:
@@ -47,18 +66,56 @@ class MemoryWatch:
     def note(self, used: int) -> None:
         """A reading from elsewhere counts for the peak."""
         self.peak = max(self.peak, used)
+        self._used = used
+
+    def answered(self) -> None:
+        """The step has said what it holds."""
+        self._is_answered = True
+
+    def samples(self, cpu: float | None = None) -> list[list[Any]]:
+        """The step's memory so far: seconds, bytes, CPU seconds. Empty for one that was over at once."""
+        if not self._began:
+            return []
+        seconds = asyncio.get_running_loop().time() - self._began
+        last = self._curve.points[-1][2] if self._curve.points else 0.0
+        return self._curve.end(seconds, self._used, last if cpu is None else cpu)
 
     async def _sample(self) -> None:
         pause = LIMITED_SECONDS if self._limit else UNLIMITED_SECONDS
         loop = asyncio.get_running_loop()
         reported = loop.time()
+        self._base_cpu = tree_cpu([self._pid])
         while True:
             await asyncio.sleep(pause)
+            now = loop.time()
             used = max(0, tree_memory(self._pid) - self.base)
             self.note(used)
-            if self._limit and used >= self._limit:
-                self._excess(used, self._limit)
+            if self._curve.note(now - self._began, used):
+                self._curve.add(now - self._began, self._cpu())
+            self._look_inside(used)
+            if self._limit and used >= self._limit and self._is_too_much(used, now):
+                self._watched.on_excess(used, self._limit)
                 return
-            if loop.time() - reported >= REPORT_SECONDS:
-                reported = loop.time()
-                self._report(used, self.peak)
+            if now - reported >= REPORT_SECONDS:
+                reported = now
+                self._watched.on_memory(used, self.peak, self._cpu())
+
+    def _cpu(self) -> float:
+        return max(0.0, tree_cpu(process_tree(self._pid)) - self._base_cpu)
+
+    def _look_inside(self, used: int) -> None:
+        if used < self._ask_at:
+            return
+        self._asked_at, self._is_answered = used, False
+        self._ask_at = used + (self._limit // 10 if self._limit else used // 4)
+        self._watched.ask_for_objects()
+
+    def _is_too_much(self, used: int, now: float) -> bool:
+        """Whether a step at its limit has told what it holds, or has taken too long, or grown too far."""
+        assert self._limit is not None
+        if self._deadline is None:
+            self._deadline = now + GRACE_SECONDS
+            if self._is_answered and self._asked_at < used * 0.9:
+                self._is_answered = False
+                self._watched.ask_for_objects()
+        return self._is_answered or now > self._deadline or used > self._limit * GRACE

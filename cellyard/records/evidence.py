@@ -1,0 +1,89 @@
+"""Evidence: what attempts used, for whoever judges sizes and costs; and what happened inside one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from cellyard.model import Resources
+from cellyard.model.sizing import Evidence
+from cellyard.records.schema import attempts, events, runs, steps
+
+__all__ = ["contents_of", "evidence_of", "resize"]
+
+_ATTEMPTS = (
+    select(
+        steps.c.name,
+        steps.c.run_id,
+        steps.c.resources,
+        steps.c.inputs,
+        attempts.c.state,
+        attempts.c.peak_memory,
+        attempts.c.cpu_seconds,
+        attempts.c.started,
+        attempts.c.finished,
+        attempts.c.error,
+    )
+    .join(steps, steps.c.id == attempts.c.step_id)
+    .join(runs, runs.c.id == steps.c.run_id)
+    .where(runs.c.notebook == bindparam("notebook"), attempts.c.finished.is_not(None))
+    .order_by(attempts.c.id.desc())
+)
+_CONTENTS = (
+    select(events.c.kind, events.c.attempt, events.c.time, events.c.content)
+    .where(
+        events.c.run_id == bindparam("run"),
+        events.c.step_id == bindparam("step"),
+        events.c.kind.in_(bindparam("kinds", expanding=True)),
+    )
+    .order_by(events.c.seq)
+)
+_RESIZE = update(steps).where(steps.c.id == bindparam("key"))
+
+
+def evidence_of(connection: Connection, notebook: str, name: str | None, *, most: int) -> dict[str, list[Evidence]]:
+    """What the attempts at each step of the notebook used (or at one), at most so many of each, the newest first. An
+    attempt that ran out of memory had what its error says."""
+    query = _ATTEMPTS if name is None else _ATTEMPTS.where(steps.c.name == name)
+    found: dict[str, list[Evidence]] = {}
+    for row in connection.execute(query.limit(most * (1 if name else 100)), {"notebook": notebook}):
+        of_step = found.setdefault(row.name, [])
+        if len(of_step) < most:
+            of_step.append(_evidence(row))
+    return found
+
+
+def contents_of(connection: Connection, run_id: int, step_id: int, kinds: Collection[str]) -> list[dict[str, Any]]:
+    """The contents of a step's events of these kinds, in order, each with its kind, attempt and time."""
+    wanted = {"run": run_id, "step": step_id, "kinds": list(kinds)}
+    return [
+        {**row.content, "kind": row.kind, "attempt": row.attempt, "time": row.time}
+        for row in connection.execute(_CONTENTS, wanted)
+    ]
+
+
+def resize(connection: Connection, step_id: int, resources: Resources) -> None:
+    """The step's next attempt gets another size."""
+    connection.execute(_RESIZE, {"key": step_id, "resources": resources.to_dict()})
+
+
+def _evidence(row: Any) -> Evidence:
+    error = row.error or {}
+    resources = Resources.from_dict(row.resources)
+    given = (error.get("cellyard") or {}).get("fields", {}).get("limit_bytes")
+    if given:
+        resources = Resources(resources.cpu, int(given), resources.gpu)
+    seconds = row.finished - row.started if row.started else None
+    size = sum(int(each.get("size") or 0) for each in row.inputs)
+    return Evidence(
+        run=row.run_id,
+        state=row.state,
+        resources=resources,
+        peak=row.peak_memory,
+        cpu=row.cpu_seconds,
+        seconds=seconds,
+        input=size,
+        failure=str(error.get("type") or ""),
+    )

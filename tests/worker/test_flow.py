@@ -1,0 +1,72 @@
+"""What leaves a worker of a step's output: all of it, or its beginning and its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellyard.worker.curve import MOST, Curve
+from cellyard.worker.flow import OutputFlow
+from cellyard.worker.measuring import largest_objects, size_of
+
+
+def shown(messages: list[dict[str, Any]], name: str = "stdout") -> str:
+    found = [each["message"] for each in messages if each["kind"] == "output"]
+    return "".join(each["text"] for each in found if each["type"] == "stream" and each["name"] == name)
+
+
+@given(st.lists(st.text(min_size=1, max_size=40), max_size=60), st.integers(16, 400))
+def test_the_beginning_and_the_end_are_kept_and_no_more_than_the_limit(texts: list[str], limit: int):
+    flow, sent = OutputFlow(limit), []
+    for text in texts:
+        sent += flow.take({"type": "stream", "name": "stdout", "text": text})
+    sent += flow.end()
+    whole, kept = "".join(texts), shown(sent)
+    assert len(kept) <= limit
+    if len(whole) <= limit - limit // 8:
+        assert kept == whole
+    else:
+        head = limit - limit // 8
+        assert kept[:head] == whole[:head]
+        assert whole.endswith(kept[head:])
+        assert len(kept) == min(limit, len(whole))
+
+
+def test_figures_beyond_their_limit_are_the_last_one():
+    flow = OutputFlow(100)
+    sent = [
+        message
+        for number in range(20)
+        for message in flow.take({"type": "display_data", "data": {"image/png": f"{number:0100}"}, "metadata": {}})
+    ]
+    sent += flow.end()
+    figures = [each["message"] for each in sent if each["message"]["type"] == "display_data"]
+    assert [int(each["data"]["image/png"]) for each in figures] == [*range(8), 19]
+
+
+def test_a_curve_has_a_bounded_number_of_points_and_keeps_the_peak():
+    curve = Curve()
+    for number in range(100_000):
+        seconds = number / 100
+        if curve.note(seconds, 5_000 if number == 77_777 else 10):
+            curve.add(seconds, seconds / 2)
+    points = curve.end(1000.0, 10, 500.0)
+    assert 20 < len(points) <= MOST
+    assert max(point[1] for point in points) == 5_000
+    assert [point[0] for point in points] == sorted(point[0] for point in points)
+
+
+def test_objects_are_measured_by_what_they_hold():
+    import numpy as np
+    import pandas as pd
+
+    array = np.zeros(1_000_000)
+    assert size_of(array) == 8_000_000
+    assert size_of(array[::2]) == 8_000_000  # it keeps the whole alive
+    assert size_of(pd.DataFrame({"a": array})) >= 8_000_000
+    assert size_of([b"x" * 1000] * 1000) > 1_000_000
+    assert size_of({"a": {"b": bytes(2_000_000)}}) > 2_000_000
+    found = largest_objects({"array": array, "same": array, "small": 1, "_hidden": bytes(5_000_000)})
+    assert [(each["name"], each["type"]) for each in found if not each["where"]] == [("array", "ndarray")]
