@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cellyard.backends.base import Offer
+from cellyard.execution.admission import Admission, admit
 from cellyard.execution.journal import Journal
 from cellyard.model import Resources, StepRequest, format_memory
 from cellyard.model.sizing import propose
@@ -16,9 +17,15 @@ __all__ = ["grown", "sized"]
 _LOOKED_AT = 20
 
 
-async def sized(request: StepRequest, journal: Journal, offer: Offer) -> tuple[StepRequest, tuple[str, ...]]:
-    """The request with the memory that earlier attempts speak for, where it leaves that to us; and what its user should
-    know of it."""
+async def sized(request: StepRequest, journal: Journal, offer: Offer) -> tuple[StepRequest, Admission]:
+    """The size of a step there; the request has the memory that earlier attempts speak for, where it leaves that to us.
+    Raises DoesNotFit."""
+    request, notes = await _by_evidence(request, journal, offer)
+    admission = admit(request, offer)
+    return request, replace(admission, notes=(*notes, *admission.notes))
+
+
+async def _by_evidence(request: StepRequest, journal: Journal, offer: Offer) -> tuple[StepRequest, tuple[str, ...]]:
     if not request.options.memory_auto:
         return request, ()
     found = await journal.read(lambda records: records.evidence(request.notebook, request.name, most=_LOOKED_AT))

@@ -15,7 +15,7 @@ from typing import Any
 
 from cellyard.backends.base import Backend, Message
 from cellyard.errors import CellyardError, NotFound, RecordsError, StepCancelled
-from cellyard.execution.admission import Admission, admit
+from cellyard.execution.admission import Admission
 from cellyard.execution.causes import explained
 from cellyard.execution.growing import grown, sized
 from cellyard.execution.hub import EventFilter, Hub, Subscription
@@ -106,9 +106,7 @@ class Runner:
         if result is not None:
             return Accepted(*await self.reuser.repeat(request, result, handle))
         backend = await self._routes.named(request.options.backend)
-        request, notes = await sized(request, self.journal, backend.offer)
-        admission = admit(request, backend.offer)
-        admission = replace(admission, notes=(*notes, *admission.notes))
+        request, admission = await sized(request, self.journal, backend.offer)
         self.steps.claim(request)
         opening = self._opening[handle] = asyncio.ensure_future(self._open(request, admission, handle, backend))
         try:
@@ -367,9 +365,7 @@ class Runner:
             self.journal.post(lambda records: records.resize_step(live.step_id, size))
         live.taken += verdict.free
         self.steps.renew(live)
-        ended = {"attempt": live.attempt - 1, "samples": content["samples"], "peak_memory": content["peak_memory"]}
-        state = {"state": "queued", "attempt": live.attempt, "error": verdict.error, "ended": ended}
-        self._tell.step(live, "state", state)
+        self._tell.queued_again(live, content)
         if options.retry_delay and not verdict.free:
             loop = asyncio.get_running_loop()
             live.delay = loop.call_later(options.retry_delay, self._delay_over, live)

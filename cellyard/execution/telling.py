@@ -42,6 +42,12 @@ class Teller:
         """Tell something that nobody needs later: it is not recorded."""
         self.hub.publish(kind, content, run=live.run, step=live.name, step_id=live.step_id, attempt=live.attempt)
 
+    def queued_again(self, live: LiveStep, ended: Mapping[str, Any]) -> None:
+        """The next attempt waits; ``ended`` is how the one before it did."""
+        last = {"attempt": live.attempt - 1, "samples": ended["samples"], "peak_memory": ended["peak_memory"]}
+        content = {"state": "queued", "attempt": live.attempt, "error": ended["error"], "ended": last}
+        self.step(live, "state", content)
+
     def note(self, live: LiveStep, text: str) -> None:
         """A sentence of ours among the step's own output (stderr)."""
         self.step(live, "output", {"type": "stream", "name": "stderr", "text": f"note: {text}\n"})

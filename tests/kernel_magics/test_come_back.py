@@ -145,7 +145,7 @@ def test_a_cell_executed_again_from_a_page_loaded_anew_runs_once(home: Home, not
         page.session = Session(key=kernel.manager.session.key)
         page.start_channels()
         reloaded = Kernel.__new__(Kernel)
-        reloaded.__dict__.update(kernel.__dict__ | {"client": page})  # the kernel is busy, and cannot be asked who it is
+        reloaded.__dict__.update(kernel.__dict__ | {"client": page})
         again = reloaded.begin(cell.text)
         time.sleep(0.2)
         cell.gate.touch()
