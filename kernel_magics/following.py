@@ -11,6 +11,7 @@ from kernel_magics.live_output import LiveOutput
 
 if TYPE_CHECKING:
     from cellyard.service.client import StepStream
+    from kernel_magics.live_view import LiveView
 
 __all__ = ["TICK", "Following"]
 
@@ -27,6 +28,7 @@ class Following:
         self._began = time.time()
         self._question: Mapping[str, Any] | None = None
         self.output = output
+        self.view: LiveView | None = None
         self.finished: Mapping[str, Any] | None = None
         self.worker = "?"
 
@@ -74,6 +76,8 @@ class Following:
             if self.stream.ended:
                 raise CellyardError("the engine ended the step's events without its end")
             self._ask_now()
+            if self.view is not None:
+                self.view.tick()
             return
         kind, content = event["kind"], event["content"]
         if kind == "output":
@@ -82,3 +86,11 @@ class Following:
             self.worker = content.get("worker") or self.worker
         elif kind == "finished":
             self.finished = content
+        if self.view is not None:
+            self._look(self.view, event)
+
+    def _look(self, view: LiveView, event: Mapping[str, Any]) -> None:
+        view.note(event)
+        view.tick()
+        if self.finished is not None:
+            view.end()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import linecache
+import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from kernel_magics.comeback import Earlier
 from kernel_magics.expected import expected_names
 from kernel_magics.following import Following
 from kernel_magics.live_output import LiveOutput
+from kernel_magics.live_view import LiveView
 from kernel_magics.packing import Inputs
 from kernel_magics.remote_errors import exception_of, shown_plainly
 from kernel_magics.session import Session
@@ -85,7 +87,7 @@ class StepCell:
             self._follow_later(stream, request, self._expected(request))
             return
         with _plain_errors():
-            following = Following(stream, LiveOutput(self.shell), replay=replay)
+            following = self._viewed(Following(stream, LiveOutput(self.shell), replay=replay))
             finished, worker = self._carry(following)
             self._take(finished, request, token=earlier.token)
         self._end(finished["error"], request, worker)
@@ -96,7 +98,7 @@ class StepCell:
         if pending is not None:
             replay = output_of_cell(self.shell, self._execution_count())
             stream = self._session.client.attach(pending.following.stream.token)
-            pending.move(Following(stream, replay, replay=replay))
+            pending.move(self._viewed(Following(stream, replay, replay=replay), name=pending.name))
             return True
         earlier = self._session.comeback.find(line, cell)
         if earlier is not None:
@@ -138,7 +140,7 @@ class StepCell:
 
     def _follow_later(self, stream: StepStream, request: StepRequest, makes: set[str]) -> None:
         output = output_of_cell(self.shell, self._execution_count())
-        following = Following(stream, output, replay=output)
+        following = self._viewed(Following(stream, output, replay=output), name=request.name)
         following.begin()
         self._session.log.run = following.run
         self._session.pending.add(request, following, makes)
@@ -256,7 +258,17 @@ class StepCell:
         """Run the step, showing what it shows; returns its finished content and the worker's name."""
         stream = self._session.client.submit_step(request.to_dict())
         self._token = stream.token
-        return self._carry(Following(stream, LiveOutput(self.shell)))
+        return self._carry(self._viewed(Following(stream, LiveOutput(self.shell))))
+
+    def _viewed(self, following: Following, *, name: str = "") -> Following:
+        """With a live view, where there is a front end; ``name`` of a step that does not hold the kernel."""
+        settings = self._session.client.settings
+        if getattr(self.shell, "kernel", None) is not None and settings.live_view != math.inf:
+            stop = _stopping(following.stream)
+            hint = f"%steps cancel {name}" if name else "the stop button of the notebook ends it"
+            view = LiveView(following.output, after=settings.live_view, prices=settings.prices, stop=stop, hint=hint)
+            following.view = view
+        return following
 
     def _carry(self, following: Following) -> tuple[Mapping[str, Any], str]:
         """Follow to the end; the stop button interrupts the step, and a second time kills it."""
@@ -269,6 +281,16 @@ class StepCell:
                 (stream.interrupt if interrupts == 1 else stream.cancel)()
         self._session.log.run = stream.run
         return following.finished, following.worker
+
+
+def _stopping(stream: StepStream) -> Callable[[], None]:
+    """What a button does: the first time it interrupts the step, then it kills it."""
+    ways = iter([stream.interrupt])
+
+    def stop() -> None:
+        next(ways, stream.cancel)()
+
+    return stop
 
 
 def _was_stopped(error: BaseException) -> bool:

@@ -57,6 +57,7 @@ def place_of_its_own() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("CELLYARD_")]:
             env.delenv(name)
         env.setenv("CELLYARD_HOME", home)
+        env.setenv("CELLYARD_LIVE_VIEW", "off")  # on a busy machine any step may run long enough to be shown
         yield
         client = EngineClient(load_settings())
         client.stop(drain=False, timeout=20)

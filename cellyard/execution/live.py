@@ -10,6 +10,7 @@ from cellyard.backends.base import Backend, StepTask
 from cellyard.errors import StepAlreadyRunning
 from cellyard.execution.causes import Seen
 from cellyard.execution.verdict import Intervention
+from cellyard.execution.waiting import Occupant, waits_for
 from cellyard.model import Resources, StepRequest
 
 __all__ = ["LiveStep", "LiveSteps", "task_of"]
@@ -124,6 +125,14 @@ class LiveSteps:
     def by_token(self, token: str) -> LiveStep | None:
         """The live step whose current attempt has this token."""
         return self._by_token.get(token)
+
+    def waited_for(self, live: LiveStep) -> str:
+        """What the step waits for, in words; empty when there is room for it now."""
+        others = [each for each in self if each.backend is live.backend and each is not live]
+        if not others:
+            return ""
+        occupants = [Occupant(each.name, each.run, each.resources) for each in others]
+        return waits_for(live.resources, occupants, live.backend.offer.capacity)
 
     def of_run(self, run: int) -> list[LiveStep]:
         return [live for live in self if live.run == run]

@@ -225,6 +225,7 @@ class Runner:
             "resources": live.resources.to_dict(),
             "notebook": live.request.notebook,
             "cell_id": live.request.cell_id,
+            "waits_for": self.steps.waited_for(live),
         }
         self._tell.step(live, "accepted", content)
         for note in admission.notes:

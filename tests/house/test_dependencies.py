@@ -24,7 +24,6 @@ UNSEEN = {
     "uvloop": "uvicorn's event loop",
     "ipykernel": "the kernel itself",
     "jupyterlab": "the program that the labextension is part of",
-    "ipywidgets": "progress bars of tqdm.auto",
 }
 """Needed without an import of ours, and why."""
 # Imported only where a value of theirs is at hand, so they are there already; traitlets and starlette come

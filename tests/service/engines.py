@@ -33,7 +33,13 @@ class Home:
 
     def __init__(self, folder: Path, **env: str) -> None:
         self.folder = folder
-        self.env = {"CELLYARD_HOME": str(folder), "CELLYARD_CPU": "2", "CELLYARD_MEMORY": "4GiB", **env}
+        self.env = {
+            "CELLYARD_HOME": str(folder),
+            "CELLYARD_CPU": "2",
+            "CELLYARD_MEMORY": "4GiB",
+            "CELLYARD_LIVE_VIEW": "off",
+            **env,
+        }
         self.settings: Settings = load_settings(self.env)
         self.said: list[str] = []
         self._clients: list[EngineClient] = []
