@@ -19,6 +19,10 @@ from cellyard.notebook.roles import CellReading, read_cells
 __all__ = ["Graph", "cell_name", "graph_of", "pipeline_of"]
 
 _READABLE_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_MAY_BE_HAZARD = re.compile(
+    r"input|getpass|breakpoint|set_trace|interact|Comm|comm|exit|quit|signal|kernel|^\s*%(?:matplotlib|gui|debug|pdb)",
+    re.M,
+)
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-?[0-9a-f]{12})?")
 
 
@@ -75,8 +79,8 @@ def graph_of(notebook: Notebook, values: Mapping[str, Any] | None = None) -> Gra
 
 
 def _hazards(node: Node) -> Iterator[Problem]:
-    if node.role == "step":
-        reading = node.reading
+    reading = node.reading
+    if node.role == "step" and _MAY_BE_HAZARD.search(reading.body):
         for each in hazards(reading.body):
             line = each.line + reading.offset
             yield Problem(node.cell, line, f"this {each.reason}.", level="warning")

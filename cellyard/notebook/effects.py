@@ -92,6 +92,7 @@ _OUTSIDE_METHODS = (
     "write_text", "write_bytes", "write_csv", "write_parquet", "read_text", "read_bytes", "unlink", "mkdir", "rmdir",
     "iterdir", "rglob", "save_model", "execute", "commit", "urlopen", "download",
 )  # fmt: skip
+_SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Delete, ast.Pass)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -131,7 +132,7 @@ def effects_of(
 def imported_modules(body: Iterable[ast.stmt]) -> dict[str, str]:
     """What the import statements among these bind."""
     found: dict[str, str] = {}
-    for node in _own(body):
+    for node in _own([each for each in body if not isinstance(each, _SIMPLE)]):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found[alias.asname or alias.name.partition(".")[0]] = (
@@ -349,8 +350,14 @@ def _own(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
         yield node
         if isinstance(node, _SCOPES):
             pending.extend(getattr(node, "decorator_list", ()))
-        else:
-            pending.extend(ast.iter_child_nodes(node))
+            continue
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                if value._fields:  # not what only says how a name is used
+                    pending.append(value)
+            elif isinstance(value, list):
+                pending.extend(each for each in value if isinstance(each, ast.AST))
 
 
 def _root(node: ast.expr) -> str | None:

@@ -17,9 +17,9 @@ from cellyard.notebook.building import Graph
 from cellyard.notebook.effects import effects_of, imported_modules
 from cellyard.notebook.nodes import Node
 
-__all__ = ["Meaning", "digest_of", "meanings"]
+__all__ = ["OPTIONS", "Meaning", "digest_of", "meanings"]
 
-_OPTIONS = ("env", "inputs", "outputs", "image")
+OPTIONS = ("env", "inputs", "outputs", "image")
 """Options of the %%step line that may change a result; sizes and places do not."""
 
 
@@ -70,7 +70,7 @@ class _Meanings:
         for name in names & self._defined.keys():
             modules |= self._defined[name][2]
         options = reading.options.to_dict()
-        given = {name: str(options[name]) for name in _OPTIONS if options.get(name)}
+        given = {name: str(options[name]) for name in OPTIONS if options.get(name)}
         parts = {
             "code": digest_of(*reading.tree),
             "definitions": definitions,
@@ -89,7 +89,7 @@ class _Meanings:
         return Meaning(parts, frozenset(modules), outside)
 
     def _outside_of(self, node: Node, names: Iterable[str]) -> tuple[int, str] | None:
-        effects = effects_of(node.reading.tree, self._modules)
+        effects = node.reading.effects
         if effects.outside is not None:
             line, what = effects.outside
             return line + node.reading.offset, what

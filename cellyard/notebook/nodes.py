@@ -79,13 +79,13 @@ class _Cells:
         if each.uses_all:
             direct |= self._known
         if each.role not in {"step", "plain"}:
-            effects = effects_of(each.tree, self._modules, self._mutators)
+            effects = each.effects
             return Node(each, frozenset(direct), frozenset(), each.facts.writes, effects.random, effects.state)
         reached = set(_reached(direct | each.facts.functions.keys(), self._needs))
         writes = set(each.facts.writes)
         writes |= {name for function in reached & self._facts.keys() for name in self._facts[function].writes}
         reads = direct | {other for name in reached for other in self._needs[name] if other not in each.sure}
-        effects = effects_of(each.tree, self._modules, self._mutators)
+        effects = effects_of(each.tree, self._modules, self._mutators) if self._mutators else each.effects
         changed = set(effects.changed)
         for name in effects.changed:
             changed |= before.get(name, frozenset()) | self._shared.get(name, frozenset())

@@ -1,0 +1,103 @@
+"""What a cell means in a live notebook, as the parts of a cache key: the same as in a run of its file, where that can be.
+
+Functions and classes count by their source, whatever its comments; constants by their value; all other values by the
+artifact that they are packed into, or that they came from.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import textwrap
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cellyard.analysis import Facts, names_used_by
+from cellyard.model.step_line import StepLine
+from cellyard.notebook.effects import effects_of
+from cellyard.notebook.meaning import OPTIONS, digest_of
+from cellyard.notebook.surroundings import Surroundings
+from cellyard.worker import process_state
+from kernel_magics.packing import Inputs
+
+__all__ = ["live_parts"]
+
+_LITERALS = (type(None), bool, int, float, complex, str, bytes)
+
+
+def live_parts(
+    tree: ast.Module, facts: Facts, inputs: Inputs, options: StepLine, names: Mapping[str, Any], notebook: str
+) -> dict[str, Any]:
+    """The parts of the key of a cell that reads these inputs from a notebook's names."""
+    reached = _reached(facts, names)
+    definitions = {name: text for name in sorted(reached) if (text := _definition(names[name], name)) is not None}
+    identities = {
+        name: str(reference["id"])
+        for reference in inputs.references
+        for name in reference.get("bind") or reference["names"]
+        if name in reached and name not in definitions
+    }
+    modules = {_top(names[name]) for name in reached} | facts.imported_modules | set(_modules(names, reached))
+    given = options.to_dict()
+    parts: dict[str, Any] = {
+        "code": digest_of(*tree.body),
+        "definitions": definitions,
+        "inputs": identities,
+        "options": {name: str(given[name]) for name in OPTIONS if given.get(name)},
+        **Surroundings(Path(notebook).parent).parts(modules, options.files),
+    }
+    imported = {name: _top(names[name]) for name in reached if isinstance(names[name], types.ModuleType)}
+    if effects_of(tree.body, imported).random:
+        state = repr(process_state.capture(("random", "numpy_random")))
+        parts["random"] = hashlib.sha256(state.encode()).hexdigest()[:32]
+    return parts
+
+
+def _reached(facts: Facts, names: Mapping[str, Any]) -> frozenset[str]:
+    """The names that the cell leads to, through functions too."""
+    pending = [name for name in facts.reads | facts.mentions if name in names]
+    found: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending.extend(other for other in names_used_by(names[name], dict(names)) if other in names)
+    return frozenset(found)
+
+
+def _definition(value: Any, name: str) -> str | None:
+    """What stands for a value that is part of the code; None for a value that is data."""
+    if isinstance(value, types.ModuleType):
+        return f"import {value.__name__}"
+    if isinstance(value, types.FunctionType | type):
+        if value.__module__ != "__main__":
+            return f"import {value.__module__}.{value.__qualname__}"
+        return _source(value)
+    if type(value) in _LITERALS:
+        return f"= {value!r}"
+    return None
+
+
+def _source(definition: Any) -> str:
+    try:
+        text = textwrap.dedent(inspect.getsource(definition))
+        return digest_of(*ast.parse(text).body)
+    except (OSError, TypeError, SyntaxError):
+        code = getattr(definition, "__code__", None)
+        marked = (code.co_code, code.co_consts, code.co_names) if code is not None else (id(definition),)
+        return hashlib.sha256(repr(marked).encode()).hexdigest()[:32]
+
+
+def _top(value: Any) -> str:
+    """The package that a value of an import comes from; empty for the notebook's own."""
+    module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", "")
+    top = module.partition(".")[0] if isinstance(module, str) else ""
+    return "" if top in {"__main__", "builtins"} else top
+
+
+def _modules(names: Mapping[str, Any], reached: frozenset[str]) -> Iterator[str]:
+    for name in reached:
+        yield _top(type(names[name]))
