@@ -11,6 +11,7 @@ from cellyard.artifacts.store import OBJECTS
 from cellyard.environment.elsewhere import returned
 from cellyard.model.step import StepRequest
 from cellyard.worker import process_state
+from kernel_magics.displayed import is_shown_name
 
 if TYPE_CHECKING:
     from kernel_magics.namespace import Namespace
@@ -20,6 +21,9 @@ __all__ = ["bind_all", "bind_rest"]
 
 def bind_all(namespace: Namespace, finished: Mapping[str, Any], request: StepRequest) -> None:
     """Bind what a step made for which its cell has waited, and take over what it changed in the process state."""
+    if finished.get("reused"):
+        _bind_reused(namespace, finished, request)
+        return
     state = _accepted(namespace, finished)
     earlier = namespace.bind(finished["outputs"], finished["deleted"], request.inputs)
     if state:
@@ -28,6 +32,19 @@ def bind_all(namespace: Namespace, finished: Mapping[str, Any], request: StepReq
         process_state.apply(state)
     if finished["result"]:
         namespace.show(request.execution_count, finished["result"], finished["outputs"], earlier)
+
+
+def _bind_reused(namespace: Namespace, finished: Mapping[str, Any], request: StepRequest) -> None:
+    """What an earlier step has made, perhaps of another number: what it had shown is what this one shows."""
+    result = finished["result"]
+    told = [*finished["outputs"], *([result] if result else [])]
+    shown = {name for each in told for name in each["names"] if is_shown_name(name)}
+    namespace.bind(finished["outputs"], finished["deleted"], request.inputs, keep=shown)
+    kept = (finished.get("process_state") or {}).get("kept")
+    if kept:
+        process_state.apply(pickle.loads(base64.b64decode(kept)))
+    if result:
+        namespace.show_value(result)
 
 
 def bind_rest(

@@ -1,4 +1,5 @@
-"""What a cell means in a live notebook, as the parts of a cache key: the same as in a run of its file, where that can be.
+"""What a cell means in a live notebook, as the parts of a cache key: the same as in a run of its file, where that can
+be.
 
 Functions and classes count by their source, whatever its comments; constants by their value; all other values by the
 artifact that they are packed into, or that they came from.
@@ -22,6 +23,7 @@ from cellyard.notebook.meaning import OPTIONS, digest_of
 from cellyard.notebook.surroundings import Surroundings
 from cellyard.worker import process_state
 from kernel_magics.packing import Inputs
+from kernel_magics.stand_ins import is_stand_in
 
 __all__ = ["live_parts"]
 
@@ -33,7 +35,7 @@ def live_parts(
 ) -> dict[str, Any]:
     """The parts of the key of a cell that reads these inputs from a notebook's names."""
     reached = _reached(facts, names)
-    definitions = {name: text for name in sorted(reached) if (text := _definition(names[name], name)) is not None}
+    definitions = {name: text for name in sorted(reached) if (text := _definition(names[name])) is not None}
     identities = {
         name: str(reference["id"])
         for reference in inputs.references
@@ -49,7 +51,7 @@ def live_parts(
         "options": {name: str(given[name]) for name in OPTIONS if given.get(name)},
         **Surroundings(Path(notebook).parent).parts(modules, options.files),
     }
-    imported = {name: _top(names[name]) for name in reached if isinstance(names[name], types.ModuleType)}
+    imported = {name: names[name].__name__ for name in reached if type(names[name]) is types.ModuleType}
     if effects_of(tree.body, imported).random:
         state = repr(process_state.capture(("random", "numpy_random")))
         parts["random"] = hashlib.sha256(state.encode()).hexdigest()[:32]
@@ -64,12 +66,15 @@ def _reached(facts: Facts, names: Mapping[str, Any]) -> frozenset[str]:
         name = pending.pop()
         if name not in found:
             found.add(name)
-            pending.extend(other for other in names_used_by(names[name], dict(names)) if other in names)
+            if not is_stand_in(names[name]):
+                pending.extend(other for other in names_used_by(names[name], names) if other in names)
     return frozenset(found)
 
 
-def _definition(value: Any, name: str) -> str | None:
+def _definition(value: Any) -> str | None:
     """What stands for a value that is part of the code; None for a value that is data."""
+    if is_stand_in(value):
+        return None
     if isinstance(value, types.ModuleType):
         return f"import {value.__name__}"
     if isinstance(value, types.FunctionType | type):
@@ -93,6 +98,8 @@ def _source(definition: Any) -> str:
 
 def _top(value: Any) -> str:
     """The package that a value of an import comes from; empty for the notebook's own."""
+    if is_stand_in(value):
+        return ""
     module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", "")
     top = module.partition(".")[0] if isinstance(module, str) else ""
     return "" if top in {"__main__", "builtins"} else top

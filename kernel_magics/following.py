@@ -80,7 +80,10 @@ class Following:
                 self.view.tick()
             return
         kind, content = event["kind"], event["content"]
-        if kind == "output":
+        if kind == "accepted" and content.get("reused"):
+            text = f"note: nothing has changed since run {content['reused']}: its result is taken\n"
+            self.output.show({"type": "stream", "name": "stderr", "text": text})
+        elif kind == "output":
             self._show(event)
         elif kind == "state":
             self.worker = content.get("worker") or self.worker

@@ -18,7 +18,7 @@ from cellyard.artifacts.held import put_back
 from cellyard.artifacts.reference import Reference, is_earlier, is_held
 from cellyard.artifacts.store import open_store
 from cellyard.errors import CellyardError, InvalidCell, UnknownName, error_from_dict
-from kernel_magics.displayed import Displayed
+from kernel_magics.displayed import Displayed, is_shown_name
 from kernel_magics.packing import SHELL_NAMES, Inputs, Packing
 from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
 
@@ -188,6 +188,12 @@ class Namespace:
         for one in sorted({*earlier, *filter(is_earlier, values)}, reverse=True):
             self._displayed.show(earlier[one] if one in earlier else values[one])
         self._displayed.show(values[name])
+
+    def show_value(self, result: Mapping[str, Any]) -> None:
+        """The value that a step of any number has shown last becomes ``_``."""
+        values = {name: value for name, value in self.values(result).items() if is_shown_name(name)}
+        for name in sorted(values, key=lambda each: (len(each), each)):
+            self._displayed.show(values[name])
 
     def keep_shown(self, number: int, result: Mapping[str, Any], outputs: Iterable[Mapping[str, Any]]) -> None:
         """The same for a cell that is not the latest: ``_5`` and ``Out[5]``, and not ``_``."""

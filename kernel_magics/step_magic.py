@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cellyard.analysis.facts import Facts
+from cellyard.analysis.parsing import python_of, tree_of
 from cellyard.artifacts.store import OBJECTS
 from cellyard.environment.elsewhere import depart, first_variables
 from cellyard.errors import CellyardError, StepCancelled
+from cellyard.model.cache_key import key_of
 from cellyard.model.step import StepRequest
 from cellyard.model.step_line import StepLine, expand, parse_step_line
 from cellyard.worker import process_state
@@ -159,6 +161,7 @@ class StepCell:
         inputs = namespace.pack(name, cell, facts, options.inputs)
         environment = self._environment(options, facts, inputs)
         identity, origin = self._session.identity, self._session.origin()
+        parts = self._meaning(cell, facts, inputs, options) if options.cache else None
         request = StepRequest(
             notebook=identity.notebook,
             session=identity.session,
@@ -176,8 +179,19 @@ class StepCell:
             environment=environment,
             owner=origin.owner,
             commit=origin.commit,
+            key=key_of(parts) if parts else "",
+            parts=parts,
+            reuse=parts is not None,
         )
         return request, facts
+
+    def _meaning(self, cell: str, facts: Facts, inputs: Inputs, options: StepLine) -> dict[str, Any]:
+        """What the cell means, for its result to be found again."""
+        # Imported here: only cells that say --cache need it.
+        from kernel_magics.cache_meaning import live_parts
+
+        tree = tree_of(python_of(cell, self.shell.input_transformer_manager.transform_cell))
+        return live_parts(tree, facts, inputs, options, self.shell.user_ns, self._session.identity.notebook)
 
     def _environment(self, options: StepLine, facts: Facts, inputs: Inputs) -> dict[str, Any] | None:
         """What the step needs on another machine; nothing where it runs on this one."""

@@ -21,6 +21,9 @@ __all__ = ["PREAMBLE", "Flow", "Made"]
 PREAMBLE = "preamble"
 """Who made a name that a preamble cell has bound."""
 RANDOM = "random state"
+_NOT_NAMED = re.compile(r"@|_[0-9]+\Z")
+"""What a step has changed in a definition; what it has shown, under a number that another run may give to another
+cell."""
 _SEED = re.compile(r"seed\(|set_?state\(")
 _RANDOM_SECTIONS = frozenset({"random", "numpy_random"})
 
@@ -39,7 +42,7 @@ class Made:
     def of(cls, finished: Mapping[str, Any]) -> Made:
         """Of the content of a finished event."""
         outputs = finished["outputs"]
-        references = {name: each for each in outputs for name in each["names"] if not name.startswith("@")}
+        references = {name: each for each in outputs for name in each["names"] if not _NOT_NAMED.match(name)}
         held = tuple(each for each in outputs if any(name.startswith("@") for name in each["names"]))
         return cls(references, frozenset(finished["deleted"]), finished.get("process_state"), held)
 

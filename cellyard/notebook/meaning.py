@@ -16,11 +16,15 @@ from cellyard.analysis.purity import BUILTINS
 from cellyard.notebook.building import Graph
 from cellyard.notebook.effects import effects_of, imported_modules
 from cellyard.notebook.nodes import Node
+from cellyard.notebook.parameters import literal_constants
 
 __all__ = ["OPTIONS", "Meaning", "digest_of", "meanings"]
 
 OPTIONS = ("env", "inputs", "outputs", "image")
 """Options of the %%step line that may change a result; sizes and places do not."""
+
+
+_LITERALS = (type(None), bool, int, float, complex, str, bytes)
 
 
 def digest_of(*nodes: ast.AST) -> str:
@@ -147,7 +151,12 @@ class _Meanings:
 def _definition(statement: ast.stmt, name: str) -> str:
     """An import counts by what it binds to that name, so that one more name beside it changes nothing."""
     imported = imported_modules([statement])
-    return f"import {imported[name]}" if name in imported else digest_of(statement)
+    if name in imported:
+        return f"import {imported[name]}"
+    constants = literal_constants([statement])
+    if name in constants and type(constants[name]) in _LITERALS:
+        return f"= {constants[name]!r}"
+    return digest_of(statement)
 
 
 def _value_of(statement: ast.stmt) -> str:

@@ -89,6 +89,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "origin",
             "settings",
             "analysis",
+            "notebook",
             "artifacts",
             "environment",
             "worker",
