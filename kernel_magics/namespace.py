@@ -126,7 +126,15 @@ class Namespace:
         optional = frozenset(self._user_names()) if facts.uses_dynamic and wants_all_names(source) else frozenset()
         packing = Packing(self._names, self._store, facts, optional - wanted)
         wanted |= optional
-        return dataclasses.replace(packing.pack(wanted), sources=self._displayed.sources(source, used))
+        inputs = packing.pack(wanted)
+        unsent = self._deleted(facts).difference(*(each["names"] for each in inputs.references))
+        sources = self._displayed.sources(source, used)
+        return dataclasses.replace(inputs, sources=sources, unsent=tuple(sorted(unsent)))
+
+    def _deleted(self, facts: Facts) -> set[str]:
+        """Names of the notebook that the cell may delete."""
+        found = facts.deletes.union(*(inner.deletes for inner in facts.functions.values()))
+        return set(found & self._names.keys())
 
     def _used(self, source: str, facts: Facts) -> set[str]:
         """Every name that the cell may use."""

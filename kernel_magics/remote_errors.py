@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -58,6 +59,35 @@ def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str,
             return value
     made: type[RemoteError] = type(error["type"], (RemoteError,), {"__module__": "builtins"})
     return made(type=error["type"], text=error["message"])
+
+
+def shown_by(shell: Any, error: BaseException) -> BaseException:
+    """The error, ready to be raised where ``shell`` shows it. Groups of exceptions it prints as Python does, and
+    errors of syntax in a way of their own, with our frames in the place of the user's: it is told what to show."""
+    lines = getattr(error, "_render_traceback_", None)
+    is_group = _has_group(error)
+    if lines is None or not (is_group or isinstance(error, SyntaxError)):
+        return error
+    before = shell.custom_exceptions, shell.CustomTB
+
+    def show(_: Any, kind: type, value: BaseException, trace: Any, tb_offset: Any = None) -> None:
+        shell.custom_exceptions, shell.CustomTB = before
+        if value is error and not is_group:
+            shell._showtraceback(kind, value, lines())
+        elif value is error:
+            shell._get_exc_info((kind, value, trace))  # it keeps the last exception for whoever asks
+            print(*lines(), sep="\n", file=sys.stderr)
+        else:
+            shell.showtraceback((kind, value, trace), tb_offset=tb_offset)
+
+    shell.set_custom_exc((type(error),), show)
+    return error
+
+
+def _has_group(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, BaseExceptionGroup):
+        error = error.__context__
+    return error is not None
 
 
 def shown_plainly(error: CellyardError, *, below: Sequence[str] = ()) -> CellyardError:

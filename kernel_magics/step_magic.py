@@ -29,7 +29,7 @@ from kernel_magics.following import Following
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.live_view import LiveView
 from kernel_magics.packing import Inputs
-from kernel_magics.remote_errors import exception_of, shown_plainly
+from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly
 from kernel_magics.session import Session
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class StepCell:
             found = exception_of(error, step=request.name, worker=worker, load=self._session.namespace.load)
         catch = request.options.catch
         if found is not None and (catch is None or _was_stopped(found)):
-            raise found
+            raise shown_by(self.shell, found)
         if catch is not None:
             self._session.namespace.names[catch] = found
         if found is not None:
@@ -256,6 +256,7 @@ class StepCell:
             "file": self._file(),
             "files": self._texts(inputs.files),
             "sources": inputs.sources,
+            "unsent": inputs.unsent,
             "no_input": self._why_no_input(options, is_elsewhere=is_elsewhere),
         }
         return seal(content, state, is_elsewhere=is_elsewhere)

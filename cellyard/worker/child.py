@@ -46,6 +46,8 @@ __all__ = ["serve_one_step"]
 
 #: Seconds for which a store that does not answer is waited for: by then others have used its address.
 PATIENCE = 90.0
+#: The value of a name that the cell may bind or delete, and does not read.
+UNSENT = object()
 
 
 def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
@@ -130,6 +132,8 @@ class _Step:
         self._shell.step_source = self.request["source"]
         self._shell.line_offset = self._private.get("line_offset", 1)
         self._begin()
+        for name in self._private.get("unsent", ()):  # the notebook has it, which shows when the cell deletes it
+            self._shell.user_ns.setdefault(name, UNSENT)
         self._before = dict(self._shell.user_ns)
         tokens = {token for reference in self.request["inputs"] for token in reference.get("tokens") or ()}
         self._held = HeldState(tokens, self._shell.user_ns)

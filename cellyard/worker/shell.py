@@ -7,6 +7,7 @@ import contextlib
 import linecache
 import os
 import sys
+import traceback
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -245,6 +246,10 @@ class StepShell(_Shell):  # type: ignore[misc]
         caller = sys._getframe(1).f_code.co_name
         self._is_ending = self._depth <= 1 and exc_tuple is None and caller == "run_code"
         try:
+            if self._is_ending and _has_group(sys.exc_info()[1]):
+                # IPython would print it; nobody is to print it twice.
+                self.step_traceback = [traceback.format_exc().rstrip("\n")]
+                return
             super().showtraceback(exc_tuple, *arguments, **options)
         finally:
             self._is_ending = False
@@ -260,6 +265,22 @@ class StepShell(_Shell):  # type: ignore[misc]
             self._channel.show(message)
 
 
+def _has_group(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, BaseExceptionGroup):
+        error = error.__context__
+    return error is not None
+
+
+_warn = IPython.core.interactiveshell.warn  # type: ignore[attr-defined]
+
+
+def _warn_unless_ending(message: str, *arguments: Any, **options: Any) -> None:
+    """IPython's word on how to exit, for an exit that ends the cell, is said by the notebook's shell."""
+    if not message.startswith("To exit:") or StepShell.instance()._depth > 1:
+        _warn(message, *arguments, **options)
+
+
+IPython.core.interactiveshell.__dict__["warn"] = _warn_unless_ending
 StepShell.__name__ = StepShell.__qualname__ = "ZMQInteractiveShell"
 
 

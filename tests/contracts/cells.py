@@ -38,6 +38,9 @@ class K:
 class L(K):
     pass
 x = K(a)
+y = x
+e = [a]
+m = 'm'
 """
 
 
@@ -98,10 +101,19 @@ _simples = st.one_of(
     _of("{n}['k'] = {e}", n=value, e=expression),
     _of("{n}.update(k={e})", n=value, e=expression),
     _of("x.x = {e}", e=expression),
-    # Of fresh values only: what a class holds goes with the class, apart from the values of names.
-    _of("x.put({n})", n=number),
-    _of("{k}.shared = [{n}]", k=cls, n=number),
-    _of("{k}.shared.append({n})", k=cls, n=number),
+    _of("{o}.x = {one}.x", o=st.sampled_from("xy"), one=st.sampled_from("xy")),
+    _of("x.put({e})", e=expression),
+    _of("{n} = {k}.shared", n=value, k=cls),
+    _of("{k}.shared = [{e}]", k=cls, e=expression),
+    _of("{k}.shared = {n}", k=cls, n=value),
+    _of("{k}.shared.append({e})", k=cls, e=expression),
+    _of("{k}.mark = {n}", k=cls, n=value),
+    _of("{f}.held = {n}", f=function, n=value),
+    _of("{n} = {f}.held", f=function, n=value),
+    _of("{n} = x.put", n=value),
+    _of("{n} = {f}", n=value, f=function),
+    _of("{n} = {k}", n=value, k=cls),
+    _of("{n}({e})", n=value, e=atom),
     _of("{k}.count = {k}.count + 1", k=cls),
     _of("del {k}.count", k=cls),
     _of("{f}.mark = {n}", f=function, n=number),
@@ -109,7 +121,13 @@ _simples = st.one_of(
     _of("{v} += {n}", v=array, n=number),
     _of("{v} = {u}[:{n}]", v=array, u=array, n=st.sampled_from("123")),
     _of("{v} = {u}.copy()", v=array, u=array),
-    _of("del {n}", n=target),
+    _of("del {n}", n=st.one_of(target, function, cls, array, st.sampled_from("em"))),
+    _of("{n} = {e}\ndel {n}", n=target, e=expression),
+    _of("del {n}[0]", n=value),
+    _of("{n}[:] = [{e}]", n=value, e=expression),
+    _of("{n}, *{o} = {e}, {v}", n=target, o=value, e=atom, v=array),
+    _of("{n} = {v}", n=value, v=array),
+    _of("{n} = [{v}, {v}]", n=value, v=array),
     _of("print({e})", e=st.one_of(number, _of("len({n})", n=value))),
     _of("(y := {e})", e=expression),
     _of("import math as m", e=expression),

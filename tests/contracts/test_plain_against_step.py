@@ -55,6 +55,7 @@ def compare(kernels: tuple[Kernel, Kernel], cells: Sequence[Cell]) -> None:
         assert found == expected, f"{differing} after\n{each.source}"
 
 
+@pytest.mark.timeout(600)  # a busy machine is no failure
 @settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @given(notebooks())
 def test_a_notebook_means_the_same_with_its_steps_marked(kernels, cells):

@@ -34,7 +34,7 @@ _CHANGING = [
     (re.compile(r"RATE\] +"), "RATE]"),
     (re.compile(r"\b[mpc][0-9a-f]{10}\b"), "MARK"),  # in SVG
     (re.compile(r"<dc:date>.*</dc:date>"), ""),
-    (re.compile(r"^in step '.*' on worker .*$", re.MULTILINE), ""),
+    (re.compile(r"^in step '.*' on worker .*$\n?", re.MULTILINE), ""),
     (re.compile(r"^(-*>? *1 )(%%step|# plain)$", re.MULTILINE), r"\1"),
     (re.compile(r"^(%%step|# plain)\n", re.MULTILINE), ""),  # in a history
 ]
@@ -81,7 +81,7 @@ def compare(
         if cell.is_noted and is_step:
             step["outputs"] = _without_note(step["outputs"])
         if step["error"] and step["error"][0] == "UnknownName" and plain["error"]:
-            return  # told before the cell ran; a NameError would have come later
+            continue  # told before the cell ran; a NameError would have come later
         found = [
             Difference(notebook.place, source, what, *_narrowed(plain[what], step[what]))
             for what in plain
