@@ -38,6 +38,8 @@ class CellyardMagics(Magics):
         %steps logs NAME [N]     what the step's last run has shown; of several attempts all, or the Nth
         %steps cancel NAME       stop the step
         %steps attach [NAMES]    take over steps that an earlier kernel began: what they showed, what they made
+        %steps preflight [NAMES] what would keep steps from running, looked at without running any
+        %steps reproduce NAME    the inputs of a step into this kernel, its source into a new cell
         %steps sizes [NAMES]     which sizes to ask for, by what earlier runs used
         %steps wait [NAMES]      wait for steps that were begun with --async (all), and raise what failed
         %steps plan [OPTIONS]    what a run of the notebook, as it was last saved, would do, and why

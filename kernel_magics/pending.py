@@ -251,7 +251,8 @@ class PendingSteps:
         if error is not None:
 
             def failure() -> BaseException:
-                return exception_of(error, step=step.name, worker=step.following.worker, load=namespace.load)
+                worker = step.following.worker
+                return exception_of(error, step=step.name, worker=worker, load=namespace.load, names=namespace.names)
 
             step.failure = failure if not catch else None
         if catch and step.is_ours(catch):

@@ -6,7 +6,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from IPython.core.getipython import get_ipython
+
 from cellyard.errors import CellyardError, StepError, error_from_dict
+from kernel_magics.remote_frames import remote_traceback
 
 __all__ = ["exception_of", "shown_lines", "shown_plainly"]
 
@@ -18,9 +21,15 @@ class RemoteError(StepError):
 
 
 def exception_of(
-    error: Mapping[str, Any], *, step: str, worker: str, load: Callable[[Mapping[str, Any]], dict[str, Any]]
+    error: Mapping[str, Any],
+    *,
+    step: str,
+    worker: str,
+    load: Callable[[Mapping[str, Any]], dict[str, Any]],
+    names: dict[str, Any] | None = None,
 ) -> BaseException:
-    """The exception to raise for a failed step; ``load`` reads artifacts.
+    """The exception to raise for a failed step; ``load`` reads artifacts. With the notebook's ``names`` it has the
+    step's frames, for ``%debug``.
 
     IPython shows the step's traceback, coloured there; a note tells step and worker.
     """
@@ -29,6 +38,8 @@ def exception_of(
     found = _own(error, load)
     note = _place(step, worker)
     found.add_note(note)
+    if names is not None and error.get("frames"):
+        found = found.with_traceback(remote_traceback(error["frames"], names, load))
     if error["traceback"]:
         _show_as(found, [*error["traceback"], note])
     return found
@@ -103,4 +114,12 @@ def _show_as(error: BaseException, lines: list[str]) -> None:
     # IPython asks an exception for this method and shows what it returns. An exception with slots alone is shown as
     # any other.
     if hasattr(error, "__dict__"):
-        error.__dict__["_render_traceback_"] = lambda: lines
+        error.__dict__["_render_traceback_"] = lambda: _rendered(lines)
+
+
+def _rendered(lines: list[str]) -> list[str]:
+    shell: Any = get_ipython()
+    if shell is not None and hasattr(shell, "InteractiveTB"):
+        # Or %debug would open the error before this one, which IPython rendered itself.
+        shell.InteractiveTB.tb = None
+    return lines

@@ -125,7 +125,13 @@ class StepCell:
         """Raise the step's exception, or keep it where the line says so."""
         found = None
         if error is not None:
-            found = exception_of(error, step=request.name, worker=worker, load=self._session.namespace.load)
+            found = exception_of(
+                error,
+                step=request.name,
+                worker=worker,
+                load=self._session.namespace.load,
+                names=self._session.namespace.names,
+            )
         catch = request.options.catch
         if found is not None and (catch is None or _was_stopped(found)):
             raise shown_by(self.shell, found)

@@ -13,6 +13,7 @@ from cellyard.model.resources import Resources, format_duration
 from cellyard.model.states import is_terminal
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.pipeline_magic import PipelineCommand
+from kernel_magics.preflight import Preflight, preflight
 from kernel_magics.remote_errors import shown_plainly
 from kernel_magics.session import Session
 from kernel_magics.sizes import SizesTable
@@ -76,6 +77,8 @@ class StepsCommand:
             "cancel": self._cancel,
             "notebook": self._notebook,
             "wait": self._wait,
+            "reproduce": self._reproduce,
+            "preflight": self._preflight,
             "sizes": self._sizes,
             "attach": self._attach,
             "plan": self._pipeline.plan,
@@ -146,6 +149,22 @@ class StepsCommand:
     def _sizes(self, words: list[str]) -> SizesTable:
         found = self._session.client.sizes(self._session.identity.notebook)
         return SizesTable([each for each in found if not words or each["name"] in words])
+
+    def _reproduce(self, words: list[str]) -> None:
+        """Bind what the step was given, and offer its source as the next cell, to be run here."""
+        step = self._find(words)
+        namespace = self._session.namespace
+        bound: list[str] = []
+        for each in step["inputs"]:
+            names = each.get("bind") or each["names"]
+            namespace.bind([each], (), (), keep=set(each["names"]) - set(names))
+            bound += [name for name in names if not is_held(name)]
+        self.shell.set_next_input(step["source"])
+        given = f"{', '.join(bound)} as it was given" if bound else "it was given no values"
+        print(f"step {step['name']!r} of run {step['run_id']}: {given}; its source is in the next cell")
+
+    def _preflight(self, words: list[str]) -> Preflight:
+        return preflight(self._session, words)
 
     def _wait(self, words: list[str]) -> None:
         self._session.pending.wait(words)

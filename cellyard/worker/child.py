@@ -32,6 +32,7 @@ from cellyard.worker.ahead import Ahead, unseal
 from cellyard.worker.asking import Asking
 from cellyard.worker.collecting import collect_outputs, describe_error
 from cellyard.worker.comms import forward_comms
+from cellyard.worker.frames import describe_frames
 from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.measuring import largest_objects
@@ -205,6 +206,8 @@ class _Step:
         if error is not None:
             trace = getattr(self._shell, "step_traceback", [])
             self._error = describe_error(error, trace, self._shell.user_ns, self._store)
+            if not isinstance(error, KeyboardInterrupt):  # whose user does not want to wait
+                self._error["frames"] = describe_frames(error, self._shell.user_ns, self._store)
         return error is None
 
     def _run_cell(self) -> BaseException | None:

@@ -1,0 +1,152 @@
+"""``%steps preflight``: what would keep the notebook's steps from running, looked at without running any."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellyard.analysis import analyze
+from cellyard.artifacts.artifact import pack_group
+from cellyard.errors import CannotTravel, InvalidCell
+from cellyard.model.resources import Resources, format_memory
+from cellyard.worker.measuring import size_of
+from kernel_magics.stand_ins import group_of, is_stand_in
+
+if TYPE_CHECKING:
+    from kernel_magics.session import Session
+
+__all__ = ["Preflight", "preflight"]
+
+_WITHIN = 0.6
+"""Seconds for trying whether values can travel; what is left then is not tried."""
+_TRIED_BYTES = 8 << 20
+_COLUMNS = ("step", "size", "to move", "problems")
+
+
+@dataclass(slots=True)
+class Looked:
+    """One step: its size, the bytes that would have to be stored for it, and what is wrong, in sentences."""
+
+    name: str
+    size: str
+    moves: int = 0
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def row(self) -> list[str]:
+        found = [*self.problems, *(f"(warning) {each}" for each in self.warnings)]
+        return [self.name, self.size, format_memory(self.moves) if self.moves else "", "; ".join(found) or "none"]
+
+
+class Preflight:
+    """What was found, as a table in text and in HTML that stands alone."""
+
+    def __init__(self, steps: Sequence[Looked]) -> None:
+        self.steps = list(steps)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is known that would keep a step from running."""
+        return not any(step.problems for step in self.steps)
+
+    def __repr__(self) -> str:
+        if not self.steps:
+            return "There is no %%step in this notebook."
+        rows = [step.row for step in self.steps]
+        widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+        lines = [_COLUMNS, ["-" * width for width in widths], *rows]
+        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+    def _repr_html_(self) -> str | None:
+        if not self.steps:
+            return None
+        head = "".join(f'<th style="text-align:left">{column}</th>' for column in _COLUMNS)
+        cells = [[f'<td style="text-align:left">{html.escape(text)}</td>' for text in s.row] for s in self.steps]
+        body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def preflight(session: Session, wanted: Sequence[str]) -> Preflight:
+    """Look at all steps of the notebook as it was last saved, or, where its file is not known, as its cells were run;
+    or at those of these names."""
+    path = Path(session.identity.notebook)
+    if path.is_file():
+        pipeline = session.client.pipeline(path=str(path))
+    else:
+        pipeline = session.client.pipeline(notebook=_document(session.shell.user_ns.get("In", ())))
+    capacity = Resources.from_dict(session.client.ensure()["capacity"])
+    deadline = time.monotonic() + _WITHIN
+    found = []
+    for step in pipeline["steps"]:
+        if not str(step.get("source") or "").strip() or (wanted and step["name"] not in wanted):
+            continue
+        told = [each for each in pipeline["problems"] if each["cell"] == step["cell"]]
+        found.append(_look(session, step, told, capacity, deadline))
+    return Preflight(found)
+
+
+def _look(
+    session: Session, step: Mapping[str, Any], told: Sequence[Mapping[str, Any]], capacity: Resources, deadline: float
+) -> Looked:
+    resources = Resources.from_dict(step["resources"])
+    looked = Looked(step["name"], str(resources))
+    for each in told:
+        kind = looked.problems if each["level"] == "error" else looked.warnings
+        kind.append(f"line {each['line']}: {each['message']}")
+    is_here = (step["options"].get("backend") or session.client.settings.backend) == "local"
+    if is_here and (short := resources.shortage(capacity)) and not step["options"].get("fit"):
+        looked.problems.append(f"it can never get {short}")
+    looked.problems += _missing_modules(step["source"])
+    names = session.namespace.names
+    for name in step["reads"]:
+        name = str(name).partition("@")[0]
+        if name in names:
+            _look_at_value(name, names, looked, deadline)
+    return looked
+
+
+def _look_at_value(name: str, names: dict[str, Any], looked: Looked, deadline: float) -> None:
+    value = names[name]
+    if is_stand_in(value):
+        unavailable = group_of(value).unavailable
+        looked.problems += [str(unavailable)] if unavailable is not None else []
+        return  # it is in the store already
+    size = size_of(value)
+    looked.moves += size
+    if size > _TRIED_BYTES or time.monotonic() > deadline:
+        return
+    try:
+        pack_group({name: value}, names, where=" to the step")
+    except CannotTravel as error:
+        looked.problems.append(str(error))
+
+
+def _missing_modules(source: str) -> Iterator[str]:
+    try:
+        modules = sorted(analyze(source).imported_modules)
+    except InvalidCell:  # has been told, or is IPython's own syntax
+        return
+    for module in modules:
+        try:
+            is_there = importlib.util.find_spec(module) is not None
+        except (ImportError, ValueError):
+            is_there = False
+        if not is_there:
+            yield f"there is no module {module!r} in this environment"
+
+
+def _document(cells: Sequence[str]) -> dict[str, Any]:
+    """The cells that were run, as a notebook; of those that were run again the last."""
+    texts = list(dict.fromkeys(reversed([str(cell) for cell in cells if str(cell).strip()])))[::-1]
+    own = [text for text in texts if not text.startswith("%steps")]
+    found = [
+        {"cell_type": "code", "id": f"cell-{n}", "metadata": {}, "source": text, "outputs": [], "execution_count": None}
+        for n, text in enumerate(own)
+    ]
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": found}

@@ -1,0 +1,110 @@
+"""The frames of a step's exception as a traceback here, so that ``%debug`` opens where the step was."""
+
+from __future__ import annotations
+
+import linecache
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+__all__ = ["remote_traceback"]
+
+Load = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def remote_traceback(described: Mapping[str, Any], names: dict[str, Any], load: Load) -> types.TracebackType | None:
+    """A traceback of frames that have the files, lines, names and variables of the step's; these are loaded when they
+    are first looked at. ``names`` are those of the notebook, which are the cell's own."""
+    stored = _Stored(described["reference"], load)
+    found: types.TracebackType | None = None
+    for index in reversed(range(len(described["frames"]))):
+        place = described["frames"][index]
+        own = names if place["is_cell"] else _Locals(stored, index)
+        frame = _frame(place, names, own)
+        found = types.TracebackType(found, frame, frame.f_lasti, place["line"])
+    return found
+
+
+class _Stored:
+    """What was stored with the exception; its sources are known to tracebacks from the first look on."""
+
+    def __init__(self, reference: Mapping[str, Any], load: Load) -> None:
+        self._reference = reference
+        self._load = load
+        self._frames: list[dict[str, Any]] | None = None
+
+    def frame(self, index: int) -> dict[str, Any]:
+        if self._frames is None:
+            values = self._load(self._reference)
+            self._frames = values["frames"]
+            for file, text in values["sources"].items():
+                if not linecache.getlines(file):
+                    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+        return self._frames[index]
+
+
+class _Locals(dict[str, Any]):
+    """The variables of one frame. A dictionary, because the interpreter wants one; empty until it is looked into."""
+
+    def __init__(self, stored: _Stored, index: int) -> None:
+        super().__init__()
+        self._look: Callable[[], dict[str, Any]] | None = lambda: stored.frame(index)
+
+    def _fill(self) -> None:
+        look, self._look = self._look, None
+        if look is not None:
+            super().update(look())
+
+    def __getitem__(self, name: str) -> Any:
+        self._fill()
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._fill()
+        return super().__contains__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        self._fill()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self._fill()
+        return super().__len__()
+
+    def __repr__(self) -> str:
+        self._fill()
+        return super().__repr__()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._fill()
+        return super().get(name, default)
+
+    def keys(self) -> Any:
+        self._fill()
+        return super().keys()
+
+    def items(self) -> Any:
+        self._fill()
+        return super().items()
+
+    def values(self) -> Any:
+        self._fill()
+        return super().values()
+
+    def copy(self) -> dict[str, Any]:
+        self._fill()
+        return super().copy()
+
+
+def _frame(place: Mapping[str, Any], names: dict[str, Any], own: dict[str, Any]) -> types.FrameType:
+    """A frame can only be made by running something; this stops at once, at the right line."""
+    code = compile("\n" * (place["line"] - 1) + "1/0", place["file"], "exec")
+    code = code.replace(co_name=place["name"], co_qualname=place["name"])
+    try:
+        exec(code, names, own)
+    except ZeroDivisionError as stopped:
+        assert stopped.__traceback__ is not None
+        inner = stopped.__traceback__.tb_next
+        assert inner is not None
+        return inner.tb_frame
+    raise AssertionError("a division by zero went well")

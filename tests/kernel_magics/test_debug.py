@@ -1,0 +1,104 @@
+"""After a failed step: %debug where it was, and its inputs and source in the kernel."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.notebooks.kernels import Kernel
+
+FAILS = (
+    "%%step fails_inside\nimport threading\nfactor = 3\n"
+    "def inner(rows, lock):\n    total = sum(rows)\n    return total / (total - total)\n"
+    "def outer(rows):\n    doubled = [row * factor for row in rows]\n    return inner(doubled, threading.Lock())\n"
+    "outer([1, 2, 3])"
+)
+
+
+@contextmanager
+def typing(kernel: Kernel, *words: str) -> Iterator[None]:
+    """Someone at the kernel's prompt, who types these and then quits."""
+    waiting = iter(words)
+    kernel.client.allow_stdin = True
+    kernel.answer = lambda prompt: next(waiting, "q")
+    try:
+        yield
+    finally:
+        kernel.client.allow_stdin, kernel.answer = False, None
+
+
+def debug(kernel: Kernel, *words: str) -> str:
+    with typing(kernel, *words):
+        ran = kernel.run("%debug")
+    return re.sub(r"\x1b\[[0-9;]*m", "", ran.stdout)
+
+
+def test_debug_opens_on_the_frames_of_the_step(kernel: Kernel):
+    kernel.fail("plain_error")
+    assert kernel.fail(FAILS).error["ename"] == "ZeroDivisionError"
+    said = debug(kernel, "p total", "p rows", "p lock", "up", "p doubled", "up", "p factor")
+    assert "total / (total - total)" in said
+    assert "18" in said
+    assert said.count("[3, 6, 9]") == 2
+    assert "could not travel" in said
+    assert "return inner(doubled, threading.Lock())" in said
+    assert "\n3\n" in said
+
+
+def test_debug_after_a_later_plain_error_opens_on_that(kernel: Kernel):
+    kernel.fail(FAILS)
+    kernel.fail("def plain():\n    here = 'plain one'\n    1/0\nplain()")
+    assert "plain one" in debug(kernel, "p here")
+
+
+def test_frames_in_libraries_are_shown_with_their_source(kernel: Kernel):
+    kernel.fail("%%step in_library\nimport json\nvalue = json.loads('{broken')")
+    said = debug(kernel, "p s", "up", "up", "up")
+    assert "raw_decode" in said
+    assert "json.loads('{broken')" in said
+
+
+def test_reproduce_binds_the_inputs_and_offers_the_source(kernel: Kernel):
+    kernel.run("given = {'a': [1, 2]}\nhidden = 5")
+    source = "given['a'].append(3)\nbroken = given['b'] + hidden"
+    kernel.fail(f"%%step reproducible\n{source}")
+    kernel.run("given = None")
+    ran = kernel.run("%steps reproduce reproducible")
+    assert "its source is in the next cell" in ran.stdout
+    [payload] = [each for each in kernel.payloads if each["source"] == "set_next_input"]
+    assert payload["text"].strip() == source
+    assert kernel.run("given, hidden").result == "({'a': [1, 2]}, 5)"
+    assert kernel.fail(payload["text"]).error["ename"] == "KeyError"
+
+
+def test_preflight_finds_what_would_go_wrong_and_runs_nothing(kernel: Kernel, tmp_path: Path):
+    cells = [
+        "rows = list(range(300_000))\nhandle = open('/dev/null')",
+        "%%step fine\nimport json\ntotal = sum(rows)",
+        "%%step short_of --memory 900GiB\nunknown_name + 1",
+        "%%step lacking\nimport not_a_module_at_all\nhandle.read()",
+        f"%%step touches\nopen({str(tmp_path / 'ran')!r}, 'w').close()",
+    ]
+    code = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": each, "outputs": [], "execution_count": None}
+        for n, each in enumerate(cells)
+    ]
+    path = tmp_path / "checked.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": code}))
+    kernel.run(f"rows = list(range(300_000))\nhandle = open('/dev/null')\n%steps notebook {path}")
+    kernel.run("%steps preflight fine")
+    ran = kernel.run("%steps preflight")
+    kernel.run("%steps notebook /tmp/notebook.ipynb")
+    assert ran.seconds < 1.5
+    rows = {line.split()[0]: line for line in ran.result.splitlines()}
+    assert rows["fine"].endswith("none")
+    assert "MiB" in rows["fine"]
+    assert "can never get" in rows["short_of"]
+    assert "unknown_name" in rows["short_of"]
+    assert "no module 'not_a_module_at_all'" in rows["lacking"]
+    assert "cannot travel" in rows["lacking"]
+    assert rows["touches"].endswith("none")
+    assert not (tmp_path / "ran").exists()
