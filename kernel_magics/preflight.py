@@ -104,8 +104,8 @@ def _look(
         looked.problems.append(f"it can never get {short}")
     looked.problems += _missing_modules(step["source"])
     names = session.namespace.names
-    for name in step["reads"]:
-        name = str(name).partition("@")[0]
+    for version in step["reads"]:
+        name = str(version).partition("@")[0]
         if name in names:
             _look_at_value(name, names, looked, deadline)
     return looked
@@ -145,7 +145,7 @@ def _document(cells: Sequence[str]) -> dict[str, Any]:
     """The cells that were run, as a notebook; of those that were run again the last."""
     texts = list(dict.fromkeys(reversed([str(cell) for cell in cells if str(cell).strip()])))[::-1]
     own = [text for text in texts if not text.startswith("%steps")]
-    found = [
+    found: list[dict[str, Any]] = [
         {"cell_type": "code", "id": f"cell-{n}", "metadata": {}, "source": text, "outputs": [], "execution_count": None}
         for n, text in enumerate(own)
     ]
