@@ -46,20 +46,21 @@ class Settings:
     """All settings, valid.
 
     ``store`` is a folder or a place in a bucket (``s3://bucket/prefix``), for which ``cache`` is a folder of this
-    machine that keeps at most ``cache_size`` bytes (None: 20 GiB, or half of what is free). ``records`` is an
-    SQLAlchemy URL, ``runtime`` the folder of socket, lock and log (made by :func:`prepare_runtime`), ``idle`` the
-    seconds after which an engine without work leaves. ``cpu``, ``memory`` (bytes) and ``gpu`` stand in for the
-    machine's own capacity; None: what the machine has. ``backend`` is where steps run that do not say.
-    ``log_limit``: how much text of a step is kept; ``live_view``: seconds after which a running step shows its state;
-    ``price_cpu``, ``price_memory`` and ``price_gpu``: per hour of a CPU, a GiB, a GPU, in ``currency``. ``kubernetes``
-    is the table ``[kubernetes]`` of the file; its entries may also be given as variables, such as
-    ``CELLYARD_KUBERNETES_NAMESPACE``.
+    machine that keeps at most ``cache_size`` bytes (None: 20 GiB, or half of what is free). ``schedules`` is the folder
+    with what scheduled runs need. ``records`` is an SQLAlchemy URL, ``runtime`` the folder of socket, lock and log
+    (made by :func:`prepare_runtime`), ``idle`` the seconds after which an engine without work leaves. ``cpu``,
+    ``memory`` (bytes) and ``gpu`` stand in for the machine's own capacity; None: what the machine has. ``backend`` is
+    where steps run that do not say. ``log_limit``: how much text of a step is kept; ``live_view``: seconds after which
+    a running step shows its state; ``price_cpu``, ``price_memory`` and ``price_gpu``: per hour of a CPU, a GiB, a GPU,
+    in ``currency``. ``kubernetes`` is the table ``[kubernetes]`` of the file; its entries may also be given as
+    variables, such as ``CELLYARD_KUBERNETES_NAMESPACE``.
     """
 
     store: str
     records: str
     runtime: Path
     cache: str = ""
+    schedules: str = ""
     cache_size: int | None = None
     idle: float = DEFAULT_IDLE
     cpu: float | None = None
@@ -139,6 +140,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         records=_read(given, "records", _database) or f"sqlite:///{data / 'records.sqlite'}",
         runtime=_read(given, "runtime", _runtime) or _default_runtime(home, store, env),
         cache=_read(given, "cache", _folder) or str(data / "cache"),
+        schedules=_read(given, "schedules", _folder) or str(data / "schedules"),
         cache_size=_read(given, "cache_size", _size),
         idle=_read(given, "idle", _idle, DEFAULT_IDLE),
         cpu=_read(given, "cpu", parse_cpu),
@@ -193,8 +195,8 @@ def _invalid_runtime(folder: Path, reason: str) -> InvalidSettings:
 
 _TABLE = "kubernetes"
 _KEYS = (
-    "store", "records", "runtime", "cache", "cache_size", "idle", "cpu", "memory", "gpu", "backend", "log_limit",
-    "live_view", "price_cpu", "price_memory", "price_gpu", "currency",
+    "store", "records", "runtime", "cache", "schedules", "cache_size", "idle", "cpu", "memory", "gpu", "backend",
+    "log_limit", "live_view", "price_cpu", "price_memory", "price_gpu", "currency",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from cellyard import __version__
 from cellyard.errors import CellyardError, EngineError, UsageError
+from cellyard.service.schedule_options import add_schedule_options
 
 __all__ = ["EXIT_CODES", "main", "make_parser"]
 
@@ -61,6 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_store(commands)
     _add_engine(commands)
     _add_export(commands)
+    _add_schedule(commands)
     _add_kubernetes(commands)
     return parser
 
@@ -177,6 +179,29 @@ def _add_export(commands: _Commands) -> None:
         help="when the next run is due and the last still runs (default: forbid)",
     )
     export.add_argument("--apply", action="store_true", help="put it into the cluster, too")
+
+
+def _add_schedule(commands: _Commands) -> None:
+    schedule = commands.add_parser("schedule", help="run a bundle when it is time", description="Runs on a schedule.")
+    actions = schedule.add_subparsers(metavar="ACTION", required=True)
+    add = _add(actions, "add", "schedule:add", "have a notebook, as it is now, or a bundle run when it is time")
+    add.add_argument("path", type=Path, help="the .ipynb file, or the folder of a bundle")
+    add.add_argument("expression", nargs="?", metavar="CRON", help="five cron fields, or @hourly, @daily, @weekly ...")
+    add_schedule_options(add)
+    _add(actions, "list", "schedule:show_all", "list the schedules, with what comes next and what came last")
+    for name, text in (
+        ("pause", "start nothing any more, until it is resumed"),
+        ("resume", "go on with a schedule that was paused"),
+        ("remove", "take a schedule away; its runs stay on record"),
+        ("run-now", "start a run of it now"),
+    ):
+        action = _add(actions, name, f"schedule:{name.replace('-', '_')}", text)
+        action.add_argument("name", help="the schedule's")
+    history = _add(
+        actions, "history", "schedule:history", "list the times that a schedule came, and what became of them"
+    )
+    history.add_argument("name", help="the schedule's")
+    history.add_argument("-n", "--limit", type=int, default=20, help="how many (default: 20)")
 
 
 def _add_kubernetes(commands: _Commands) -> None:

@@ -7,15 +7,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from cellyard.cli.export_bundle import export_bundle, write_export
+from cellyard.cli.export_bundle import export_bundle
 from cellyard.errors import UsageError
 from cellyard.exporters import Export, ExportRequest, Schedule, create_exporter
-from cellyard.exporters.schedules import parse_schedule
+from cellyard.exporters.bundling import content_of, write_export
 from cellyard.kubernetes.kubeconfig import namespace_of
 from cellyard.model.resources import Resources, parse_cpu, parse_duration, parse_memory
+from cellyard.schedules.cron import parse_schedule
 from cellyard.settings import Settings, load_settings
 
 __all__ = ["export"]
@@ -46,8 +46,8 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
     schedule = parse_schedule(arguments.schedule, arguments.timezone) if arguments.schedule else None
     return ExportRequest(
         notebook=arguments.notebook.name,
-        content=_content(arguments.notebook),
-        files={path.name: _content(path) for path in arguments.include},
+        content=content_of(arguments.notebook),
+        files={path.name: content_of(path) for path in arguments.include},
         settings=_settings(arguments),
         schedule=schedule,
         options=_options(arguments),
@@ -78,13 +78,6 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         )
     kubernetes = replace(settings.kubernetes, **given)
     return replace(settings, kubernetes=replace(kubernetes, namespace=namespace_of(kubernetes)))
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 async def _apply(made: Export, settings: Settings) -> None:

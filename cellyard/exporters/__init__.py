@@ -2,7 +2,7 @@
 
 base        the contract of an exporter, and what crosses it
 registry    exporters by name
-schedules   when it is to run: cron expressions and time zones. Pure
+bundle      the pipeline as files that run anywhere; with bundle_needs, bundle_reading, bundle_readme beside it
 kubernetes  a CronJob that runs the notebook inside the cluster, its steps on pods of their own. Pure
 """
 
@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from cellyard.exporters.base import Export, Exporter, ExportRequest
 from cellyard.exporters.registry import create_exporter, exporter_names
-from cellyard.exporters.schedules import Schedule
+from cellyard.schedules.cron import Schedule
 
 __all__ = ["Export", "ExportRequest", "Exporter", "Schedule", "create_exporter", "exporter_names"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Protocol
 
-from cellyard.exporters.schedules import Schedule
+from cellyard.schedules.cron import Schedule
 from cellyard.settings import Settings
 
 __all__ = ["Export", "ExportRequest", "Exporter"]

@@ -5,6 +5,7 @@ RunRecord, StepRecord, AttemptRecord, Event    what reading gives
 EventRow, AttemptEnd    what writing takes; EventLike is the shape of anything that can be written as an event
 OpenedStep, LostWork    what some writing answers
 CachedResult   a result that may be taken again
+ScheduleRecord, FiringRecord    when a bundle runs, and each time that this came
 RunFilter      which runs are wanted
 RunOrigin, MetricPoint    who started a run and from what; one value that a run has logged
 """
@@ -26,6 +27,7 @@ from cellyard.records.rows import (
     RunRecord,
     StepRecord,
 )
+from cellyard.records.schedule_rows import FiringRecord, ScheduleRecord
 from cellyard.records.search import RunFilter
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Event",
     "EventLike",
     "EventRow",
+    "FiringRecord",
     "LostWork",
     "MetricPoint",
     "OpenedStep",
@@ -42,6 +45,7 @@ __all__ = [
     "RunFilter",
     "RunOrigin",
     "RunRecord",
+    "ScheduleRecord",
     "StepRecord",
     "open_records",
 ]

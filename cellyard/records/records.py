@@ -32,6 +32,7 @@ from cellyard.records.rows import (
     RunRecord,
     StepRecord,
 )
+from cellyard.records.schedule_table import ScheduleTable
 from cellyard.records.search import RunFilter
 
 __all__ = ["BUSY_TIMEOUT", "Records", "open_records"]
@@ -67,6 +68,7 @@ class Records(CachingRecords):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.schedules = ScheduleTable(database)
 
     def __enter__(self) -> Self:
         return self

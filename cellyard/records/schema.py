@@ -24,17 +24,19 @@ __all__ = [
     "attempts",
     "cached_results",
     "events",
+    "firings",
     "metadata",
     "metric_points",
     "run_metrics",
     "run_parameters",
     "run_tags",
     "runs",
+    "schedules",
     "schema_version",
     "steps",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Changes with every table, column or index that is added here; ``preparing`` adds them to older records."""
 
 metadata = MetaData()
@@ -217,5 +219,49 @@ cached_results = Table(
     Index("cached_results_by_key", "key", "id"),
     Index("cached_results_by_name", "notebook", "name", "id"),
     Index("cached_results_by_run", "run_id"),
+    sqlite_autoincrement=True,
+)
+
+# ``considered``: up to which moment its times have been looked at. ``seen``: by what it watches, the form of it that
+# was last acted on. A webhook's address is a secret, and not here: only where it leads.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("bundle", Text, nullable=False),
+    Column("notebook", Text, nullable=False),
+    Column("expression", String(200)),
+    Column("timezone", String(80), nullable=False),
+    Column("on_change", _JSON, nullable=False),
+    Column("parameters", _JSON, nullable=False),
+    Column("missed", String(8), nullable=False),
+    Column("overlap", String(8), nullable=False),
+    Column("command", Text),
+    Column("webhook", Text),
+    Column("owner", Text),
+    Column("created", Float(53), nullable=False),
+    Column("considered", Float(53), nullable=False),
+    Column("seen", _JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+firings = Table(
+    "firings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("schedule_id", Integer, nullable=False),
+    Column("due", Float(53), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("started", Float(53)),
+    Column("finished", Float(53)),
+    Column("pid", Integer),
+    Column("run_id", Integer),
+    Index("firings_by_schedule", "schedule_id", "id"),
+    Index("firings_by_state", "state"),
     sqlite_autoincrement=True,
 )

@@ -19,7 +19,7 @@ from cellyard.errors import (
     StepCancelled,
     UsageError,
 )
-from cellyard.service import routes, routes_finding
+from cellyard.service import routes, routes_finding, routes_schedules
 from cellyard.service.comeback_routes import comeback
 from cellyard.service.engine import Engine
 from cellyard.service.evidence_routes import evidence
@@ -53,7 +53,7 @@ def make_app(engine: Engine) -> FastAPI:
     app.add_exception_handler(CellyardError, refuse)
     app.add_exception_handler(RequestValidationError, refuse_shape)
     app.state.engine = engine
-    for family in (comeback, evidence, routes.router, routes_finding.router, views, pipelines):
+    for family in (comeback, evidence, routes.router, routes_finding.router, routes_schedules.router, views, pipelines):
         app.include_router(family)
     return app
 

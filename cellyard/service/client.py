@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 from cellyard.errors import CellyardError, EngineLeaving, EngineUnavailable, NotFound, error_from_dict
 from cellyard.service.finder import EngineFinder
 from cellyard.service.following import EventStream, Opened
+from cellyard.service.schedule_calls import ScheduleCalls
 from cellyard.service.wire import Broken, Connection, Response, Unreachable
 from cellyard.settings import Settings, load_settings
 
@@ -24,7 +25,7 @@ __all__ = ["EngineClient", "StepStream"]
 Json = dict[str, Any]
 
 
-class EngineClient:
+class EngineClient(ScheduleCalls):
     """The engine of one store. Any thread may use it; after a fork it opens connections of its own.
 
     ``notify`` is given sentences for the user when something takes long (an engine of another version is

@@ -18,6 +18,7 @@ from cellyard.execution.hub import Hub, Subscription
 from cellyard.execution.journal import Journal
 from cellyard.execution.routing import Routes
 from cellyard.execution.runner import Runner
+from cellyard.schedules.scheduler import Scheduler
 from cellyard.service.events import Follower, Reading
 from cellyard.settings import Settings
 
@@ -39,6 +40,7 @@ class Engine:
         self.journal = Journal(self._open_records)
         self.routes = Routes(settings.backend, backend, self._create_backend, _outlives)
         self.runner = Runner(routes=self.routes, journal=self.journal, hub=self.hub, log_limit=settings.log_limit)
+        self.scheduler = Scheduler(settings, self.journal)
         self.state = "starting"
         self.leaving = asyncio.Event()
         self._ready: asyncio.Task[None] | None = None
@@ -115,6 +117,7 @@ class Engine:
         if self._ready is not None:
             await asyncio.wait([self._ready])
         try:
+            await self.scheduler.close()
             await self.runner.close()
             await self.journal.close()
         except CellyardError:
@@ -122,7 +125,13 @@ class Engine:
         self.hub.close()
 
     def _look_around(self) -> None:
-        if self.state == "starting" or self.runner.busy or len(self.runner.runs) or self.hub.followers:
+        if (
+            self.state == "starting"
+            or self.runner.busy
+            or len(self.runner.runs)
+            or self.hub.followers
+            or self.scheduler.active
+        ):
             self._used = time.monotonic()
         if self.state == "draining" and not self.runner.busy:
             self.state = "stopping"
@@ -135,6 +144,7 @@ class Engine:
         try:
             await self.journal.start()
             await self.runner.start()
+            await self.scheduler.start()
         except CellyardError:
             _log.exception("the engine cannot start")
             self.leaving.set()

@@ -11,9 +11,9 @@ import yaml
 
 from cellyard.errors import UsageError
 from cellyard.exporters import Export, ExportRequest, create_exporter, exporter_names
-from cellyard.exporters.schedules import parse_schedule
 from cellyard.model.kubernetes import KubernetesSettings
 from cellyard.model.resources import Resources
+from cellyard.schedules.cron import parse_schedule
 from cellyard.settings import Settings
 
 SECRET = {"secret": "tokens", "key": "hub", "env": "HUB_TOKEN"}

@@ -6,7 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cellyard.errors import UsageError
@@ -43,6 +43,15 @@ class Schedule:
 
         return list(islice(CronSim(self.expression, after.astimezone(ZoneInfo(self.timezone))), count))
 
+    def between(self, after: float, until: float, *, most: int = 10_000) -> list[float]:
+        """The times after one moment and up to another, in seconds since 1970; of more than ``most`` the latest ones
+        that were found by then are left out."""
+        from cronsim import CronSim
+
+        zone = ZoneInfo(self.timezone)
+        times = CronSim(self.expression, datetime.fromtimestamp(after, zone))
+        return list(islice(takewhile(lambda each: each <= until, (each.timestamp() for each in times)), most))
+
     def __str__(self) -> str:
         from cronsim import CronSim
 
@@ -70,7 +79,7 @@ def _check_times(found: Schedule, expression: str) -> None:
     try:
         from cronsim import CronSimError
     except ImportError as error:
-        raise UsageError("schedules need: pip install 'cellyard[kubernetes]'.") from error
+        raise UsageError("schedules need: pip install 'cellyard[engine]'.") from error
     try:
         coming = found.next(1, after=datetime(2000, 1, 1, tzinfo=ZoneInfo(found.timezone)))
     except CronSimError as error:

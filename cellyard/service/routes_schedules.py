@@ -1,0 +1,122 @@
+"""The routes of schedules: make, list, pause, resume, remove, run now, and look back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from cellyard.errors import CellyardError
+from cellyard.schedules.lifetime import lifetime_here
+from cellyard.service.asked import Json, Ready
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+class ScheduleRequest(BaseModel):
+    """A notebook (exported as it is now) or a bundle, and when it is to run. All paths are whole ones."""
+
+    path: str
+    name: str | None = None
+    expression: str | None = None
+    timezone: str | None = None
+    on_change: list[str] = Field(default_factory=list)
+    parameters: Json = Field(default_factory=dict)
+    missed: str = "once"
+    overlap: str = "skip"
+    command: str | None = None
+    webhook: str | None = Field(default=None, repr=False)
+    include: list[str] = Field(default_factory=list)
+    owner: str | None = None
+
+
+class ScheduleChange(BaseModel):
+    """Active or paused. What comes while it is paused is neither run nor missed."""
+
+    state: str = Field(pattern="^(active|paused)$")
+
+
+@router.get("/v1/schedules")
+async def schedules(engine: Ready) -> JSONResponse:
+    """All schedules by name, with their next times and their last firing; ``notes`` say what to know of them all."""
+    found = await engine.journal.read(lambda records: records.schedules.all())
+    last = await engine.journal.read(lambda records: records.schedules.last())
+    why = lifetime_here()
+    shown = [{**_shown(each), "last": last[each.id].to_dict() if each.id in last else None} for each in found]
+    return JSONResponse({"schedules": shown, "notes": [why] if why else []})
+
+
+@router.post("/v1/schedules")
+async def add(engine: Ready, wanted: ScheduleRequest) -> JSONResponse:
+    """Make a schedule."""
+    from cellyard.schedules.launching import write_private
+    from cellyard.service.scheduling import WantedSchedule, forget_bundle, prepare_schedule
+
+    asked = wanted.model_dump() | {"on_change": tuple(wanted.on_change), "include": tuple(wanted.include)}
+    facts, notes = await asyncio.to_thread(prepare_schedule, WantedSchedule(**asked), engine.settings)
+    try:
+        found = await engine.journal.write(lambda records: records.schedules.add(facts))
+    except CellyardError:
+        await asyncio.to_thread(forget_bundle, _of(facts), engine.settings)
+        raise
+    if wanted.webhook:
+        await asyncio.to_thread(write_private, found, {"webhook": wanted.webhook})
+    await engine.scheduler.reload()
+    why = lifetime_here()
+    return JSONResponse({**_shown(found), "notes": [*notes, *([why] if why else [])]})
+
+
+@router.get("/v1/schedules/{name}")
+async def schedule(engine: Ready, name: str) -> JSONResponse:
+    """One schedule, with its next times."""
+    return JSONResponse(_shown(await engine.journal.read(lambda records: records.schedules.named(name))))
+
+
+@router.patch("/v1/schedules/{name}")
+async def change(engine: Ready, name: str, wanted: ScheduleChange) -> JSONResponse:
+    """Pause a schedule, or let it go on."""
+    found = await engine.scheduler.change(name, wanted.state)
+    return JSONResponse(_shown(found))
+
+
+@router.delete("/v1/schedules/{name}")
+async def remove(engine: Ready, name: str) -> JSONResponse:
+    """Take a schedule away, with its bundle; a run that goes on is stopped. Its runs stay on record."""
+    from cellyard.service.scheduling import forget_bundle
+
+    found = await engine.journal.write(lambda records: records.schedules.remove(name))
+    await engine.scheduler.stop_runs(found.id)
+    await engine.scheduler.reload()
+    await asyncio.to_thread(forget_bundle, found, engine.settings)
+    return JSONResponse(_shown(found))
+
+
+@router.post("/v1/schedules/{name}/run-now")
+async def run_now(engine: Ready, name: str) -> JSONResponse:
+    """Start a run by hand."""
+    engine.check_taking()
+    return JSONResponse((await engine.scheduler.run_now(name)).to_dict())
+
+
+@router.get("/v1/schedules/{name}/history")
+async def history(engine: Ready, name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> JSONResponse:
+    """The times that it came, the newest first, and what became of them."""
+    found = await engine.journal.read(lambda records: records.schedules.history(name, limit))
+    return JSONResponse({"firings": [each.to_dict() for each in found]})
+
+
+def _shown(schedule: Any) -> Json:
+    from cellyard.service.scheduling import coming
+
+    return {**schedule.to_dict(), "next": coming(schedule)}
+
+
+def _of(facts: Json) -> Any:
+    from cellyard.records import ScheduleRecord
+
+    return ScheduleRecord.from_dict({"id": 0, "state": "", "created": 0.0, "considered": 0.0, **facts})
