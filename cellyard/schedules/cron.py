@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import islice, takewhile
+from datetime import UTC, datetime, timedelta
+from itertools import dropwhile, islice, takewhile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cellyard.errors import UsageError
 
-__all__ = ["UTC", "Schedule", "parse_schedule"]
+__all__ = ["DEFAULT_ZONE", "Schedule", "parse_schedule"]
 
-UTC = "Etc/UTC"
+DEFAULT_ZONE = "Etc/UTC"
+
+_LONGEST_FOLD = timedelta(hours=4)
 
 _NAMED = {
     "@hourly": "0 * * * *",
@@ -35,22 +38,27 @@ class Schedule:
     """When: five cron fields, in a time zone by its name."""
 
     expression: str
-    timezone: str = UTC
+    timezone: str = DEFAULT_ZONE
 
     def next(self, count: int, *, after: datetime) -> list[datetime]:
         """The next times, in the schedule's own zone; fewer when there are no more within fifty years."""
-        from cronsim import CronSim
-
-        return list(islice(CronSim(self.expression, after.astimezone(ZoneInfo(self.timezone))), count))
+        return list(islice(self._times(after), count))
 
     def between(self, after: float, until: float, *, most: int = 10_000) -> list[float]:
-        """The times after one moment and up to another, in seconds since 1970; of more than ``most`` the latest ones
-        that were found by then are left out."""
+        """The times after one moment and up to another, in seconds since 1970; the first ``most`` of them."""
+        times = (each.timestamp() for each in self._times(datetime.fromtimestamp(after, UTC)))
+        return list(islice(takewhile(lambda each: each <= until, times), most))
+
+    def _times(self, after: datetime) -> Iterator[datetime]:
         from cronsim import CronSim
 
-        zone = ZoneInfo(self.timezone)
-        times = CronSim(self.expression, datetime.fromtimestamp(after, zone))
-        return list(islice(takewhile(lambda each: each <= until, (each.timestamp() for each in times)), most))
+        start = after.astimezone(ZoneInfo(self.timezone))
+        if start.fold:
+            # In an hour that the clocks show twice, the second time: what it has already shown must be known.
+            start = (after - _LONGEST_FOLD).astimezone(ZoneInfo(self.timezone))
+        # By the clock of the world: times of one zone are compared by what its clocks show, whichever time they do.
+        bound = after.timestamp()
+        return dropwhile(lambda each: each.timestamp() <= bound, CronSim(self.expression, start))
 
     def __str__(self) -> str:
         from cronsim import CronSim
@@ -61,7 +69,7 @@ class Schedule:
 
 def parse_schedule(expression: str, timezone: str | None = None) -> Schedule:
     """The schedule; raises UsageError when either cannot be meant, or when it would never come."""
-    zone = timezone or UTC
+    zone = timezone or DEFAULT_ZONE
     _check_zone(zone)
     fields = _NAMED.get(expression.strip().lower(), expression).split()
     if len(fields) != 5 or not all(map(_PLAIN.fullmatch, fields)):

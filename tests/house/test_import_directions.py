@@ -90,6 +90,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "exporters",
             "history",
             "origin",
+            "schedules",
         },
         {"IPython", "fsspec", "jupyter_client", "nbclient", "nbformat", "rich", "traitlets"},
     ),

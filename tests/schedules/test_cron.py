@@ -110,6 +110,14 @@ def test_a_time_of_day_comes_once_a_day_through_every_change_of_clocks(where, ho
             assert before.replace(tzinfo=None) < local < each.replace(tzinfo=None) + timedelta(minutes=1)
 
 
+def test_in_an_hour_shown_twice_the_second_time_nothing_comes_again():
+    schedule = parse_schedule("30 2 * * *", "Europe/Berlin")
+    second = datetime(2026, 10, 25, 1, 0, tzinfo=UTC)
+    assert second.astimezone(ZoneInfo("Europe/Berlin")).fold == 1
+    for after in (second, second.astimezone(ZoneInfo("Europe/Berlin"))):
+        assert schedule.next(1, after=after)[0].isoformat() == "2026-10-26T02:30:00+01:00"
+
+
 @given(st.sampled_from(AROUND), st.sampled_from([1, 5, 10, 15, 30]))
 @settings(max_examples=80, deadline=None)
 def test_every_so_many_minutes_goes_on_evenly_through_every_change_of_clocks(where, step):
