@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import dropwhile, islice, takewhile
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cellyard.errors import UsageError
@@ -16,7 +16,8 @@ __all__ = ["DEFAULT_ZONE", "Schedule", "parse_schedule"]
 
 DEFAULT_ZONE = "Etc/UTC"
 
-_LONGEST_FOLD = timedelta(hours=4)
+_MARGIN = timedelta(hours=4)
+"""More than clocks are ever changed by."""
 
 _NAMED = {
     "@hourly": "0 * * * *",
@@ -50,21 +51,54 @@ class Schedule:
         return list(islice(takewhile(lambda each: each <= until, times), most))
 
     def _times(self, after: datetime) -> Iterator[datetime]:
-        from cronsim import CronSim
-
-        start = after.astimezone(ZoneInfo(self.timezone))
-        if start.fold:
-            # In an hour that the clocks show twice, the second time: what it has already shown must be known.
-            start = (after - _LONGEST_FOLD).astimezone(ZoneInfo(self.timezone))
+        """All times after that one, in order, each once."""
         # By the clock of the world: times of one zone are compared by what its clocks show, whichever time they do.
         bound = after.timestamp()
-        return dropwhile(lambda each: each.timestamp() <= bound, CronSim(self.expression, start))
+        return (each for each in self._all_times(after - _MARGIN) if each.timestamp() > bound)
+
+    def _all_times(self, start: datetime) -> Iterator[datetime]:
+        """What clocks show is cronsim's; which moments that is, with clocks that are changed, is told here. Its own way
+        with zones passes over times where clocks are changed by half an hour."""
+        from cronsim import CronSim
+
+        zone = ZoneInfo(self.timezone)
+        minute, hour, *_ = self.expression.split()
+        goes_on_evenly = minute.startswith("*") or hour.startswith("*")
+        waiting: list[datetime] = []
+        last = None
+        for shown in CronSim(self.expression, start.astimezone(zone).replace(tzinfo=None)):
+            first, *second = _moments(shown, zone) if goes_on_evenly else [_moment(shown, zone)]
+            if first is None:
+                continue
+            while waiting and waiting[0] <= first:
+                yield waiting.pop(0).astimezone(zone)
+            if first != last:
+                yield first.astimezone(zone)
+                last = first
+            waiting += [each for each in second if each is not None]
 
     def __str__(self) -> str:
         from cronsim import CronSim
 
         words: str = CronSim(self.expression, datetime(2000, 1, 1)).explain()
         return f"{words} ({self.timezone})"
+
+
+def _moments(shown: datetime, zone: ZoneInfo) -> list[datetime | None]:
+    """The moments, in UTC, at which clocks show this: one, two, or (as None) none."""
+    found = [shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+    if found[0].astimezone(zone).replace(tzinfo=None) != shown:
+        return [None]
+    return [found[0]] if found[0] == found[1] else [*found]
+
+
+def _moment(shown: datetime, zone: ZoneInfo) -> datetime:
+    """The first moment at which clocks show this; where they jump over it, the one after the jump."""
+    found = _moments(shown, zone)[0]
+    while found is None:
+        shown += timedelta(minutes=1)
+        found = _moments(shown, zone)[0]
+    return found
 
 
 def parse_schedule(expression: str, timezone: str | None = None) -> Schedule:

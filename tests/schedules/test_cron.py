@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cellyard.errors import UsageError
@@ -86,7 +86,7 @@ def exists(local: datetime, zone: ZoneInfo) -> bool:
 
 
 @given(st.sampled_from(AROUND), st.integers(0, 23), st.sampled_from([0, 15, 30, 45]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_time_of_day_comes_once_a_day_through_every_change_of_clocks(where, hour, minute):
     """At the time itself where the day has it (the first, where it has two), else when the clocks have jumped it."""
     name, change = where
@@ -119,7 +119,7 @@ def test_in_an_hour_shown_twice_the_second_time_nothing_comes_again():
 
 
 @given(st.sampled_from(AROUND), st.sampled_from([1, 5, 10, 15, 30]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_so_many_minutes_goes_on_evenly_through_every_change_of_clocks(where, step):
     name, change = where
     start, end = change - timedelta(hours=6), change + timedelta(hours=6)
@@ -133,7 +133,7 @@ def test_every_so_many_minutes_goes_on_evenly_through_every_change_of_clocks(whe
     st.sampled_from(["30 2 * * *", "*/20 * * * *", "0 * * * *", "15 1-3 * * *", "0 0 * * *", "5 */2 * * 0-6"]),
     st.lists(st.floats(0, 3 * 86400.0), min_size=1, max_size=8),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_looking_piece_by_piece_finds_what_looking_at_once_finds(where, expression, cuts):
     """Nothing twice and nothing missed, wherever one look ends and the next begins."""
     name, change = where
