@@ -169,8 +169,8 @@ class _DrivenStep(StepCell):
         options = self._session.identity.placed(StepLine.from_dict(self._given["options"]))
         name, namespace = self._given["name"], self._session.namespace
         self._know(cell)
-        facts = namespace.facts(name, cell)
-        inputs = namespace.pack(name, cell, facts, options.inputs)
+        facts = namespace.facts(name, options.code(cell), above=options.above)
+        inputs = namespace.pack(name, options.code(cell), facts, options.inputs)
         environment = self._environment(options, facts, inputs)
         identity, origin = self._session.identity, self._session.origin()
         return StepRequest(

@@ -63,18 +63,19 @@ class Namespace:
         names: dict[str, Any] = self._shell.user_ns
         return names
 
-    def facts(self, step: str, source: str) -> Facts:
-        """What the cell does to names. Raises InvalidCell and UnknownName, naming the step and the line of the cell."""
+    def facts(self, step: str, source: str, *, above: int = 1) -> Facts:
+        """What the cell does to names. Raises InvalidCell and UnknownName, naming the step and the line of the
+        cell, of which ``above`` lines come before the source."""
         try:
             facts = self.analyze(source)
         except InvalidCell as error:
-            raise InvalidCell(**{**error.fields, "step": step, "line": error.line + 1}) from None
+            raise InvalidCell(**{**error.fields, "step": step, "line": error.line + above}) from None
         missing = facts.required - self._names.keys()
         if missing and (written := self._without_percent(source)) != source:
-            return self.facts(step, written)
+            return self.facts(step, written, above=above)
         for name in sorted(missing, key=lambda n: facts.reads_at.get(n, 0)):
             if not facts.star_imports:
-                self._check_known(name, step, facts.reads_at.get(name, 0) + 1)
+                self._check_known(name, step, facts.reads_at.get(name, 0) + above)
         return facts
 
     def _analyze(self, source: str, shadowed: frozenset[str], lazy: bool) -> Facts:

@@ -163,11 +163,11 @@ class StepCell:
         options = self._session.identity.placed(parse_step_line(expanded))
         name = options.name or _name_of(cell)
         namespace = self._session.namespace
-        facts = namespace.facts(name, cell)
-        inputs = namespace.pack(name, cell, facts, options.inputs)
+        facts = namespace.facts(name, options.code(cell), above=options.above)
+        inputs = namespace.pack(name, options.code(cell), facts, options.inputs)
         environment = self._environment(options, facts, inputs)
         identity, origin = self._session.identity, self._session.origin()
-        parts = self._meaning(cell, facts, inputs, options) if options.cache else None
+        parts = self._meaning(options.code(cell), facts, inputs, options) if options.cache else None
         request = StepRequest(
             notebook=identity.notebook,
             session=identity.session,

@@ -57,7 +57,12 @@ def judge(
     stopped = done.interrupted or done.cancelled_by is not None or state == "cancelled"
     if not stopped and not done.timed_out and error and error["type"] == "WorkerTaken" and taken < MOST_TAKEN:
         return Verdict(state, dict(error), retry=True, free=True)
-    return Verdict(state, error and dict(error), retry=not stopped and attempt - taken <= options.retries)
+    return Verdict(state, error and dict(error), retry=not stopped and attempt - taken <= _retries(options))
+
+
+def _retries(options: StepLine) -> int:
+    """How often the whole step is tried again: of a --map, each item is, and not the others."""
+    return 0 if options.map else options.retries
 
 
 def error_content(error: CellyardError, *, below: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -58,6 +58,19 @@ class StepLine:
     is_async: bool = False
     cache: bool = False
     files: tuple[str, ...] = ()
+    map: tuple[str, str] | None = None
+    max_parallel: int | None = None
+    max_failures: int = 0
+    isolate: bool = False
+
+    def code(self, source: str) -> str:
+        """The code below the line as it is to be read: where it runs once per item, under a line that binds one."""
+        return source if self.map is None else f"{self.map[0]} = [*({self.map[1]})][0]\n{source}"
+
+    @property
+    def above(self) -> int:
+        """How many lines of the cell come before :meth:`code`."""
+        return 1 if self.map is None else 0
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON."""
@@ -85,6 +98,10 @@ class StepLine:
             "is_async": self.is_async,
             "cache": self.cache,
             "files": list(self.files),
+            "map": None if self.map is None else list(self.map),
+            "max_parallel": self.max_parallel,
+            "max_failures": self.max_failures,
+            "isolate": self.isolate,
         }
 
     @classmethod
@@ -94,6 +111,7 @@ class StepLine:
         known["resources"] = Resources.from_dict(data.get("resources") or {})
         for key in ("inputs", "outputs"):
             known[key] = None if data.get(key) is None else tuple(data[key])
+        known["map"] = (str(data["map"][0]), str(data["map"][1])) if data.get("map") else None
         for key in ("after", "files"):
             known[key] = tuple(data.get(key) or ())
         for key in ("env", "node"):
@@ -138,6 +156,10 @@ def parse_step_line(line: str) -> StepLine:
         is_async="--async" in given,
         cache="--cache" in given,
         files=given.get("--file", ()),
+        map=given.get("--map"),
+        max_parallel=given.get("--max-parallel"),
+        max_failures=given.get("--max-failures", 0),
+        isolate="--isolate" in given,
     )
 
 

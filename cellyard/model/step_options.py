@@ -40,6 +40,23 @@ def _read_name(text: str) -> str:
     return name
 
 
+def _read_map(text: str) -> tuple[str, str]:
+    name, equals, items = (each.strip() for each in text.partition("="))
+    if not equals or not name.isidentifier() or iskeyword(name) or not items:
+        raise ValueError(f"{text!r} is not of the form NAME=ITEMS, as in `for NAME in ITEMS`")
+    try:
+        compile(items, "<map>", "eval")
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{items!r} is no expression") from error
+    return name, items
+
+
+def _read_parallel(text: str) -> int:
+    if (count := _read_count(text)) < 1:
+        raise ValueError("at least one item has to run at a time")
+    return count
+
+
 def _read_file(text: str) -> tuple[str, ...]:
     if not text.strip():
         raise ValueError("no file is named")
@@ -215,6 +232,31 @@ OPTIONS: tuple[StepOption, ...] = (
         _read_file,
         repeats=True,
     ),
+    StepOption(
+        "--map",
+        "NAME=ITEMS",
+        "Run the cell once per item, as in `for NAME in ITEMS`; each name it writes becomes the list of its values.",
+        "--map part=parts",
+        (),
+        _read_map,
+    ),
+    StepOption(
+        "--max-parallel",
+        "N",
+        "So many items of --map at once (as many as the step has CPUs unless given).",
+        "--max-parallel 4",
+        ("1", "2", "4", "8"),
+        _read_parallel,
+    ),
+    StepOption(
+        "--max-failures",
+        "N",
+        "So many items of --map may fail; their values are None (0 unless given).",
+        "--max-failures 10",
+        ("1", "10"),
+        _read_count,
+    ),
+    StepOption("--isolate", None, "A process of its own for each item of --map.", "--isolate"),
     StepOption(
         "--timeout",
         "TIME",

@@ -9,7 +9,7 @@ import ast
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cellyard.analysis import Facts, analyze, token_names, wants_all_names
@@ -133,17 +133,19 @@ class _Reader:
             problem = Problem(cell.index, offset, str(error), hint)
             return CellReading(cell, "step", body, offset, raw_line=raw, problem=problem)
         try:
-            text, tree = _parsed(body)
+            text, tree = _parsed(options.code(body))
             facts = self._facts(text)
         except InvalidCell as error:
-            problem = _invalid(cell, error, offset)
+            problem = _invalid(cell, error, offset - 1 + options.above)
             return CellReading(cell, "step", body, offset, raw_line=raw, line=line, options=options, problem=problem)
         statements = tuple(tree.body)
         self.modules |= imported_modules(statements)
         self._forget(facts)
+        item = frozenset({options.map[0]}) if options.map else frozenset()
+        facts = replace(facts, writes=facts.writes - item)
         return CellReading(
-            cell, "step", body, offset, statements, facts, effects_of(statements, self.modules),
-            surely_bound(statements), token_names(body) if facts.uses_dynamic else frozenset(),
+            cell, "step", body, offset - 1 + options.above, statements, facts, effects_of(statements, self.modules),
+            surely_bound(statements) - item, token_names(body) if facts.uses_dynamic else frozenset(),
             facts.uses_dynamic and wants_all_names(body), raw, line, options,
         )  # fmt: skip
 

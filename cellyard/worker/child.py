@@ -211,6 +211,8 @@ class _Step:
         return error is None
 
     def _run_cell(self) -> BaseException | None:
+        if self.request["options"].get("map"):
+            return self._run_items()
         try:
             with interruptible():
                 result = self._shell.run_cell(self.request["source"], store_history=False)
@@ -219,6 +221,18 @@ class _Step:
             return early
         error: BaseException | None = result.error_before_exec or result.error_in_exec
         return error
+
+    def _run_items(self) -> BaseException | None:
+        """Run the cell once per item."""
+        from cellyard.worker.items import MapSpec, run_items
+
+        spec = MapSpec.of(self.request["options"], float(self.request["options"]["resources"]["cpu"] or 1))
+        try:
+            with interruptible():
+                return run_items(self._shell, self.request["source"], spec, self._store, self._channel.show)
+        except KeyboardInterrupt as stopped:
+            self._shell.step_traceback = ["KeyboardInterrupt: while items were running"]
+            return stopped
 
     def _flush(self) -> None:
         """All text of the cell is on the channel before what the step answers."""

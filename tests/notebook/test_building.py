@@ -231,3 +231,11 @@ def test_it_is_drawn_as_text_and_as_mermaid():
         '    s1 -- "part" --> s2',
         '    s2 -. "--after" .-> s3',
     ]
+
+
+def test_a_mapped_step_needs_its_items_and_makes_lists():
+    found = pipeline("%%step load\nparts = [1]", "%%step each --map part=parts\ny = part + 1", "%%step use\nsum(y)")
+    assert edges(found) == {("load", "each"): ("parts",), ("each", "use"): ("y",)}
+    assert found.problems == ()
+    [problem] = pipeline("%%step each --map part=[1]\ny = part + missing").errors
+    assert (problem.cell, problem.line) == (0, 2)

@@ -1,0 +1,76 @@
+"""ItemTable: what is shown of many items: counts, what runs, what failed, what took longest. Pure."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cellyard.model.resources import format_duration, format_memory
+
+__all__ = ["ItemRow", "ItemTable"]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """One item: ``state`` is running, done or failed; ``log`` what it has printed."""
+
+    index: int
+    state: str
+    seconds: float
+    peak: int
+    log: str
+
+    def cells(self) -> tuple[str, ...]:
+        """The item as texts: index, state, time, peak memory, last line of its log."""
+        lines = self.log.strip().splitlines()
+        peak = format_memory(self.peak) if self.peak else ""
+        return (str(self.index), self.state, format_duration(self.seconds), peak, lines[-1][:100] if lines else "")
+
+
+class ItemTable:
+    """All items of one step; keeps a few rows of them, whatever their number."""
+
+    MOST_SHOWN: ClassVar[int] = 20
+    _COLUMNS: ClassVar[tuple[str, ...]] = ("item", "state", "time", "peak memory", "log")
+
+    def __init__(self, total: int, variable: str) -> None:
+        self._total = total
+        self._variable = variable
+        self._failed: list[ItemRow] = []
+        self._slowest: list[ItemRow] = []
+
+    def note(self, row: ItemRow) -> None:
+        """An item has ended."""
+        if row.state == "failed":
+            if len(self._failed) < self.MOST_SHOWN:
+                self._failed.append(row)
+            return
+        if len(self._slowest) < self.MOST_SHOWN or row.seconds > self._slowest[-1].seconds:
+            self._slowest = sorted([*self._slowest, row], key=lambda each: -each.seconds)[: self.MOST_SHOWN]
+
+    def drawn(self, running: Sequence[ItemRow], *, waiting: int, failed: int, done: int) -> dict[str, str]:
+        """The table as plain text and as HTML that needs nothing else."""
+        head = f"{self._variable}: {done} of {self._total} done, {len(running)} running, {waiting} waiting"
+        head += f", {failed} failed" if failed else ""
+        rows = [*self._failed, *running]
+        rows += self._slowest[: max(0, self.MOST_SHOWN - len(rows))]
+        shown = [row.cells() for row in rows[: self.MOST_SHOWN]]
+        if self._total <= self.MOST_SHOWN:
+            shown.sort(key=lambda cells: int(cells[0]))
+        elif len(shown) < done + failed:
+            head += f"; the {len(shown)} that failed, run or took longest:"
+        return {"text/plain": self._text(head, shown), "text/html": self._html(head, shown)}
+
+    def _text(self, head: str, rows: Sequence[Sequence[str]]) -> str:
+        widths = [max(map(len, column)) for column in zip(self._COLUMNS, *rows, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        title = "  ".join(cell.ljust(width) for cell, width in zip(self._COLUMNS, widths, strict=True)).rstrip()
+        return "\n".join([head, *([title, *lines] if lines else [])])
+
+    def _html(self, head: str, rows: Sequence[Sequence[str]]) -> str:
+        left = '<td style="text-align:left">'
+        body = "".join("<tr>" + "".join(f"{left}{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        title = "".join(f'<th style="text-align:left">{column}</th>' for column in self._COLUMNS)
+        return f"<div>{html.escape(head)}</div><table><thead><tr>{title}</tr></thead><tbody>{body}</tbody></table>"
