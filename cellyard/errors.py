@@ -20,7 +20,6 @@
     │   ├── StepTimeout
     │   ├── StepKilled
     │   ├── StepCancelled
-    │   ├── ItemsFailed               more items of a --map than may
     │   └── WorkerLost
     │       └── WorkerTaken             evicted, preempted, or gone with its node: no fault of the step
     ├── EngineError                   the engine process
@@ -73,7 +72,6 @@ __all__ = [
     "InvalidSettings",
     "InvalidSize",
     "InvalidStepLine",
-    "ItemsFailed",
     "ModulesTooLarge",
     "NotFound",
     "OperatorMissing",
@@ -270,12 +268,6 @@ class StepCancelled(StepError):
     """Fields: step, by."""
 
     template = "step {step} was cancelled{by}."
-
-
-class ItemsFailed(StepError):
-    """More items of a --map failed than may. Fields: failed, total, index, reason."""
-
-    template = "{failed} of {total} items failed; the first, item {index}, with {reason}"
 
 
 class WorkerLost(StepError):

@@ -25,7 +25,7 @@ from typing import Any
 from cellyard.analysis import analyze
 from cellyard.artifacts.artifact import load, pack_group, store_packed, writing
 from cellyard.artifacts.store import Store
-from cellyard.errors import CellyardError, ItemsFailed
+from cellyard.errors import CellyardError, StepError
 from cellyard.worker.item_table import ItemRow, ItemTable
 from cellyard.worker.processes import die_with_parent
 
@@ -341,8 +341,7 @@ class _Items:
         with contextlib.suppress(Exception):  # its class may be one of this cell alone
             found = pickle.loads(first.error) if first.error else None
         if not isinstance(found, BaseException):
-            text = f"{first.kind}: {first.message}"
-            return ItemsFailed(failed=len(progress.failed), total=progress.total, index=first.index, reason=text)
+            return StepError(f"{first.kind}: {first.message} ({note})")
         found.add_note(note)
         return found
 
