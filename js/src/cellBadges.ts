@@ -1,0 +1,168 @@
+/** Badges under the cells of steps, and output that comes back after a page reload or a kernel restart. */
+
+import { ReactWidget } from '@jupyterlab/apputils';
+import type { Cell, CodeCell } from '@jupyterlab/cells';
+import { INotebookTracker, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
+import type { PanelLayout } from '@lumino/widgets';
+import * as React from 'react';
+
+import { StepBar } from './components/stepBar';
+import type { Connection } from './connection';
+import type { NotebookModel, NotebookStep } from './notebookModel';
+import { applyTo } from './outputs';
+import { ENDED } from './wire';
+
+const SILENCE = 25_000;
+
+export interface BadgeActions {
+  stop: (step: NotebookStep) => void;
+  openRun: (run: number) => void;
+}
+
+class Badge extends ReactWidget {
+  constructor(private readonly draw: () => React.ReactElement) {
+    super();
+    this.addClass('cy-badge-host');
+  }
+
+  protected override render(): React.ReactElement {
+    return this.draw();
+  }
+}
+
+export class CellBadges {
+  private readonly badges = new Map<string, Badge>();
+  /** Cells whose output comes from their kernel, to this page. */
+  private readonly executing = new Set<string>();
+  /** Steps whose output comes from here. */
+  private readonly attached = new Map<number, AbortController>();
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly model: NotebookModel,
+    tracker: INotebookTracker,
+    private readonly actions: BadgeActions
+  ) {
+    model.changed.connect(() => this.look());
+    tracker.currentChanged.connect(() => this.look());
+    NotebookActions.executionScheduled.connect((_, { cell }) => {
+      this.executing.add(cell.model.id);
+    });
+    NotebookActions.executed.connect((_, { cell }) => {
+      this.executing.delete(cell.model.id);
+      this.look();
+    });
+  }
+
+  private look(): void {
+    const { panel } = this.model;
+    if (!panel || panel.isDisposed) {
+      return;
+    }
+    const steps = new Map(this.model.steps.map(step => [step.cell, step]));
+    for (const cell of panel.content.widgets) {
+      const step = steps.get(cell.model.id);
+      if (step) {
+        this.show(cell);
+        this.comeBack(panel, cell as CodeCell, step);
+      } else {
+        this.hide(cell.model.id);
+      }
+    }
+  }
+
+  private show(cell: Cell): void {
+    const id = cell.model.id;
+    const known = this.badges.get(id);
+    if ((known && !known.isDisposed && known.parent === cell) || !cell.inputArea) {
+      return;
+    }
+    known?.dispose();
+    const badge = new Badge(() =>
+      React.createElement(StepBar, {
+        cell: id,
+        model: this.model,
+        connection: this.connection,
+        canShow: () => this.canShow(cell as CodeCell),
+        onShow: () => this.attach(cell as CodeCell, this.model.step(cell.model)),
+        onStop: () => this.withStep(cell, this.actions.stop),
+        onOpen: this.actions.openRun
+      })
+    );
+    const layout = cell.layout as PanelLayout;
+    const below = layout.widgets.findIndex(widget => widget.hasClass('jp-Cell-inputWrapper'));
+    layout.insertWidget(below + 1, badge);
+    this.badges.set(id, badge);
+  }
+
+  private hide(id: string): void {
+    this.badges.get(id)?.dispose();
+    this.badges.delete(id);
+  }
+
+  private withStep(cell: Cell, work: (step: NotebookStep) => void): void {
+    const step = this.model.step(cell.model);
+    if (step) {
+      work(step);
+    }
+  }
+
+  /** Whether the step has shown something that its cell does not show. */
+  private canShow(cell: CodeCell): boolean {
+    const record = this.model.step(cell.model)?.record;
+    const nothing = cell.model.outputs.length === 0 && !this.executing.has(cell.model.id);
+    return Boolean(record && ENDED.has(record.state) && nothing && !this.attached.has(record.id));
+  }
+
+  /** A step that runs, and whose kernel does not tell this page what it shows: the page was loaded anew, or the
+   * kernel started again. */
+  private comeBack(panel: NotebookPanel, cell: CodeCell, step: NotebookStep): void {
+    const { record } = step;
+    const isOurs = record && record.cell_id === step.cell && !ENDED.has(record.state);
+    if (isOurs && this.connection.liveness === 'live' && !this.executing.has(step.cell) && panel.isVisible) {
+      this.attach(cell, step);
+    }
+  }
+
+  private attach(cell: CodeCell, step: NotebookStep | undefined): void {
+    const record = step?.record;
+    if (!record || this.attached.has(record.id)) {
+      return;
+    }
+    const abort = new AbortController();
+    this.attached.set(record.id, abort);
+    const { outputs } = cell.model;
+    cell.disposed.connect(() => abort.abort());
+    let seq = 0;
+    const follow = async (): Promise<void> => {
+      outputs.clear();
+      for (let done = false; !done && !abort.signal.aborted; ) {
+        try {
+          done = await this.connection.api.follow(
+            `runs/${record.run_id}/events`,
+            { since: seq, follow: 1 },
+            {
+              event: event => {
+                seq = event.seq;
+                if (this.executing.has(step.cell)) {
+                  // Run again here: from now on the kernel tells.
+                  abort.abort();
+                } else if (event.step_id === record.id && event.kind === 'output') {
+                  applyTo(outputs, event.content);
+                }
+              },
+              signal: abort.signal,
+              silence: SILENCE
+            }
+          );
+        } catch {
+          // The sidebar says what is wrong; here it is tried again.
+        }
+        if (!done) {
+          await new Promise(resolve => window.setTimeout(resolve, 1500));
+        }
+      }
+    };
+    void follow();
+  }
+}

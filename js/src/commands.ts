@@ -1,0 +1,129 @@
+/** What can be done, by name: for menus, the palette, toolbars and our own buttons. */
+
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { MainAreaWidget, Notification } from '@jupyterlab/apputils';
+import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
+
+import type { Connection } from './connection';
+import { editLine } from './components/stepForm';
+import { stepIcon } from './icons';
+import type { NotebookModel, NotebookStep } from './notebookModel';
+import { lineOf, proposeName, withLine } from './stepLine';
+import { ENDED } from './wire';
+
+export const COMMANDS = {
+  makeStep: 'cellyard:make-step',
+  openRun: 'cellyard:open-run',
+  stopStep: 'cellyard:stop-step',
+  show: 'cellyard:show',
+  runAll: 'cellyard:run-all',
+  runFrom: 'cellyard:run-from-here'
+} as const;
+
+export interface Context {
+  app: JupyterFrontEnd;
+  connection: Connection;
+  model: NotebookModel;
+  tracker: INotebookTracker;
+  openRun: (run: number) => MainAreaWidget;
+}
+
+export function addCommands({ app, connection, model, tracker, openRun }: Context): void {
+  const { commands } = app;
+  const cell = () => tracker.activeCell;
+  const isCode = () => cell()?.model.type === 'code';
+  const isStep = () => isCode() && lineOf(cell()?.model.sharedModel.getSource() ?? '') !== null;
+
+  commands.addCommand(COMMANDS.makeStep, {
+    label: () => (isStep() ? 'Edit the step…' : 'Turn into a step…'),
+    caption: 'Run this cell on a worker of the size it asks for',
+    icon: stepIcon,
+    isEnabled: isCode,
+    isVisible: isCode,
+    execute: () => editStep(tracker, model, connection)
+  });
+  commands.addCommand(COMMANDS.openRun, {
+    label: 'Open a run of steps',
+    isVisible: args => typeof args.run === 'number',
+    execute: args => openRun(args.run as number).id
+  });
+  commands.addCommand(COMMANDS.stopStep, {
+    label: 'Stop this step',
+    isEnabled: isStep,
+    isVisible: isStep,
+    execute: async () => {
+      const current = cell();
+      const step = current ? model.step(current.model) : undefined;
+      if (step) {
+        await stop(connection, step);
+      }
+    }
+  });
+  commands.addCommand(COMMANDS.show, {
+    label: 'Show steps and runs',
+    execute: () => app.shell.activateById('cellyard-sidebar')
+  });
+  commands.addCommand(COMMANDS.runAll, {
+    label: 'Run all cells',
+    execute: () => commands.execute('notebook:run-all-cells')
+  });
+  commands.addCommand(COMMANDS.runFrom, {
+    label: 'Run from this cell on',
+    execute: () => commands.execute('notebook:run-all-below')
+  });
+  commands.notifyCommandChanged();
+  tracker.activeCellChanged.connect(() => commands.notifyCommandChanged(COMMANDS.makeStep));
+}
+
+/** Stop a step for good, and say so when it cannot be done. */
+export async function stop(connection: Connection, step: NotebookStep): Promise<void> {
+  const { record } = step;
+  if (!record?.token || ENDED.has(record.state)) {
+    return;
+  }
+  try {
+    await connection.api.cancelStep(record.token);
+  } catch (error) {
+    Notification.error(`${step.name} could not be stopped: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** Go to a step's cell, and make it the active one. */
+export async function goTo(tracker: INotebookTracker, step: NotebookStep): Promise<void> {
+  const notebook = tracker.currentWidget?.content;
+  const at = notebook?.widgets.findIndex(cell => cell.model.id === step.cell) ?? -1;
+  if (notebook && at >= 0) {
+    notebook.activeCellIndex = at;
+    notebook.deselectAll();
+    await notebook.scrollToItem(at, 'smart');
+  }
+}
+
+async function editStep(tracker: INotebookTracker, model: NotebookModel, connection: Connection): Promise<void> {
+  const cell = tracker.activeCell;
+  if (!cell || cell.model.type !== 'code') {
+    return;
+  }
+  const shared = cell.model.sharedModel;
+  const source = shared.getSource();
+  const line = lineOf(source);
+  const taken = new Set(model.steps.map(step => step.name));
+  const options = model.options.length ? model.options : await connection.api.options();
+  const title = line === null ? 'Turn into a step' : 'Edit the step';
+  const made = await editLine(title, line ?? proposeName(source, taken), options, connection.api);
+  if (made !== null) {
+    shared.setSource(withLine(shared.getSource(), made));
+  }
+}
+
+/** Put a cell with the load line at the top of the notebook. */
+export function insertLoad(tracker: INotebookTracker): void {
+  const notebook = tracker.currentWidget?.content;
+  if (!notebook?.model) {
+    return;
+  }
+  notebook.activeCellIndex = 0;
+  NotebookActions.insertAbove(notebook);
+  notebook.activeCell?.model.sharedModel.setSource('%load_ext kernel_magics');
+}
+

@@ -1,0 +1,211 @@
+/** The steps of the notebook in front, as a graph and as a table that says the same. */
+
+import * as React from 'react';
+
+import { duration, fileName, size } from '../format';
+import type { NotebookModel, NotebookStep } from '../notebookModel';
+import { ENDED } from '../wire';
+import { GraphView } from './graphView';
+import { useNow, useSignal } from './hooks';
+import { StateMark } from './stateMark';
+
+export interface NotebookActions {
+  runAll: () => void;
+  runFrom: (step: NotebookStep) => void;
+  stop: (step: NotebookStep) => void;
+  stopAll: () => void;
+  goTo: (step: NotebookStep) => void;
+  edit: (step: NotebookStep) => void;
+  openRun: (run: number) => void;
+  insertLoad: () => void;
+  makeStep: () => void;
+
+}
+
+export interface NotebookViewProps {
+  model: NotebookModel;
+  isLive: boolean;
+  actions: NotebookActions;
+}
+
+export function NotebookView({ model, isLive, actions }: NotebookViewProps): React.ReactElement {
+  useSignal(model.changed);
+  const [form, setForm] = React.useState<'graph' | 'table'>('graph');
+  const [chosen, choose] = React.useState('');
+  const isRunning = isLive && model.steps.some(step => step.record && !ENDED.has(step.record.state));
+  const now = useNow(isRunning);
+  if (!model.panel) {
+    return <p className="cy-empty">Open a notebook, and its steps appear here.</p>;
+  }
+  if (!model.steps.length) {
+    return <Teaching actions={actions} />;
+  }
+  const step = model.steps.find(each => each.cell === chosen);
+  const onChoose = (each: NotebookStep) => {
+    choose(each.cell);
+    actions.goTo(each);
+  };
+  return (
+    <div className="cy-notebook">
+      <div className="cy-head">
+        <h3 title={model.panel.context.path}>{fileName(model.panel.context.path)}</h3>
+        <div className="cy-switch" role="group" aria-label="Show as">
+          {(['graph', 'table'] as const).map(each => (
+            <button key={each} aria-pressed={form === each} onClick={() => setForm(each)}>
+              {each === 'graph' ? 'Graph' : 'Table'}
+            </button>
+          ))}
+        </div>
+      </div>
+      <div className="cy-actions">
+        <button className="jp-Button jp-mod-styled cy-small" onClick={actions.runAll}>
+          Run all
+        </button>
+        {isRunning ? (
+          <button className="jp-Button jp-mod-styled jp-mod-warn cy-small" onClick={actions.stopAll}>
+            Stop all steps
+          </button>
+        ) : null}
+      </div>
+      <div className="cy-body">
+        {form === 'graph' ? (
+          <GraphView steps={model.steps} isLive={isLive} now={now} chosen={chosen} onChoose={onChoose} />
+        ) : (
+          <StepsTable steps={model.steps} isLive={isLive} now={now} chosen={chosen} onChoose={onChoose} />
+        )}
+      </div>
+      {step ? <Chosen step={step} isLive={isLive} now={now} actions={actions} /> : null}
+    </div>
+  );
+}
+
+export interface StepsProps {
+  steps: readonly NotebookStep[];
+  isLive: boolean;
+  now: number;
+  chosen: string;
+  onChoose: (step: NotebookStep) => void;
+}
+
+/** How long it took, or has been running; empty where nothing is known. */
+export function timeOf({ record }: NotebookStep, now: number, isLive: boolean): string {
+  if (!record) {
+    return '';
+  }
+  const running = record.started && isLive && record.state === 'running' ? now - record.started : null;
+  const seconds = record.seconds ?? running;
+  return seconds === null ? '' : duration(seconds);
+}
+
+function StepsTable({ steps, isLive, now, chosen, onChoose }: StepsProps): React.ReactElement {
+  const names = new Map(steps.map(step => [step.cell, step.name]));
+  return (
+    <table className="cy-table cy-steps">
+      <thead>
+        <tr>
+          <th scope="col">Step</th>
+          <th scope="col">State</th>
+          <th scope="col">Size</th>
+          <th scope="col">Time</th>
+          <th scope="col">After</th>
+        </tr>
+      </thead>
+      <tbody>
+        {steps.map(step => (
+          <tr key={step.cell} className={step.cell === chosen ? 'cy-active' : ''}>
+            <td>
+              <button className="cy-link" onClick={() => onChoose(step)}>
+                {step.name || 'unnamed'}
+              </button>
+            </td>
+            <td>
+              <StateMark state={step.record?.state} word />
+              {step.stale ? (
+                <span className="cy-stale" title={step.stale}>
+                  stale
+                </span>
+              ) : null}
+            </td>
+            <td>{step.record ? size(step.record.resources) : '–'}</td>
+            <td>{timeOf(step, now, isLive) || '–'}</td>
+            <td>{step.after.map(cell => names.get(cell)).join(', ') || '–'}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+interface ChosenProps {
+  step: NotebookStep;
+  isLive: boolean;
+  now: number;
+  actions: NotebookActions;
+}
+
+function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement {
+  const { record } = step;
+  const runs = isLive && record !== undefined && !ENDED.has(record.state);
+  return (
+    <section className="cy-chosen" aria-label={`Step ${step.name}`}>
+      <h3>
+        {step.name || 'unnamed'} <StateMark state={record?.state} word />
+        <span className="cy-row-side">{timeOf(step, now, isLive)}</span>
+      </h3>
+      <code className="cy-line">%%step {step.line}</code>
+      {step.stale ? <p className="cy-stale-why">Stale: {step.stale}</p> : null}
+      {record?.error?.message ? (
+        <p className="cy-error">
+          {record.error.type}: {record.error.message}
+        </p>
+      ) : null}
+      <div className="cy-actions">
+        <button className="jp-Button jp-mod-styled cy-small" onClick={() => actions.runFrom(step)}>
+          Run from here
+        </button>
+        <button className="jp-Button jp-mod-styled cy-small" onClick={() => actions.edit(step)}>
+          Edit…
+        </button>
+        {runs ? (
+          <button className="jp-Button jp-mod-styled jp-mod-warn cy-small" onClick={() => actions.stop(step)}>
+            Stop
+          </button>
+        ) : null}
+        {record ? (
+          <button className="jp-Button jp-mod-styled cy-small" onClick={() => actions.openRun(record.run_id)}>
+            Run {record.run_id}
+          </button>
+        ) : null}
+      </div>
+    </section>
+  );
+}
+
+function Teaching({ actions }: { actions: NotebookActions }): React.ReactElement {
+  return (
+    <div className="cy-teach">
+      <h3>This notebook has no steps yet</h3>
+      <p>
+        A cell whose first line is <code>%%step</code> runs on a worker of the size it asks for. Its output appears under
+        the cell, and the names it makes are there in the next cell, as always.
+      </p>
+      <ol>
+        <li>
+          <p>Load the magics once, at the top of the notebook.</p>
+          <button className="jp-Button jp-mod-styled" onClick={actions.insertLoad}>
+            Insert %load_ext kernel_magics
+          </button>
+        </li>
+        <li>
+          <p>Choose a cell that takes long or needs much memory.</p>
+          <button className="jp-Button jp-mod-styled jp-mod-accept" onClick={actions.makeStep}>
+            Turn this cell into a step
+          </button>
+        </li>
+        <li>
+          <p>Run it as you run any cell.</p>
+        </li>
+      </ol>
+    </div>
+  );
+}

@@ -1,0 +1,75 @@
+/** One run: its steps, and of the one that is chosen everything that is known. */
+
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import * as React from 'react';
+
+import type { Connection } from '../connection';
+import { duration, fileName, moment } from '../format';
+import type { RunModel } from '../runModel';
+import { ENDED } from '../wire';
+import { Banner } from './banner';
+import { useNow, useSignal } from './hooks';
+import { Loading } from './runsView';
+import { StateMark } from './stateMark';
+import { StepDetails } from './stepDetails';
+import { Timeline } from './timeline';
+
+export interface RunPageProps {
+  model: RunModel;
+  connection: Connection;
+  rendermime: IRenderMimeRegistry;
+  onCancel: (run: number) => void;
+  onOpenNotebook: (path: string) => void;
+}
+
+export function RunPage(props: RunPageProps): React.ReactElement {
+  const { model, connection } = props;
+  useSignal(model.changed, connection.changed);
+  const [chosen, choose] = React.useState<number | null>(null);
+  const isLive = connection.liveness === 'live';
+  const { run } = model;
+  const goesOn = isLive && run !== null && !ENDED.has(run.state);
+  const now = useNow(goesOn);
+  const step =
+    model.steps.find(each => each.id === chosen) ??
+    model.steps.find(each => each.state === 'failed') ??
+    model.steps.find(each => each.state === 'running') ??
+    model.steps[0];
+  if (!run) {
+    return (
+      <div className="cy-page">
+        <Banner connection={connection} />
+        <Loading error={model.error} />
+      </div>
+    );
+  }
+  const seconds = run.seconds ?? (goesOn && run.started ? now - run.started : null);
+  return (
+    <div className={`cy-page${isLive ? '' : ' cy-old'}`}>
+      <Banner connection={connection} />
+      <header className="cy-page-head">
+        <h2>
+          Run {run.id} <StateMark state={run.state} word />
+        </h2>
+        <button className="cy-link" onClick={() => props.onOpenNotebook(run.notebook)} title={run.notebook}>
+          {fileName(run.notebook)}
+        </button>
+        <span className="cy-muted">
+          {moment(run.created)}
+          {seconds === null ? '' : `, ${duration(seconds)}`}
+        </span>
+        {goesOn ? (
+          <button className="jp-Button jp-mod-styled jp-mod-warn cy-small" onClick={() => props.onCancel(run.id)}>
+            Cancel the run
+          </button>
+        ) : null}
+      </header>
+      {model.steps.length ? (
+        <Timeline steps={model.steps} now={now} isLive={isLive} chosen={step?.id} onChoose={choose} />
+      ) : (
+        <p className="cy-empty">No step has begun in this run yet.</p>
+      )}
+      {step ? <StepDetails key={step.id} step={step} now={now} {...props} /> : null}
+    </div>
+  );
+}

@@ -1,0 +1,126 @@
+/** The runs, newest first, with a search and a filter. */
+
+import * as React from 'react';
+
+import { duration, fileName, moment } from '../format';
+import type { RunsModel } from '../runsModel';
+import { ENDED, Run, State } from '../wire';
+import { useNow, useSignal } from './hooks';
+import { StateMark } from './stateMark';
+import { VirtualList } from './virtualList';
+
+const ROW = 46;
+const STATES: State[] = ['running', 'queued', 'succeeded', 'failed', 'cancelled', 'lost'];
+
+export interface RunsViewProps {
+  model: RunsModel;
+  isLive: boolean;
+  onOpen: (run: Run) => void;
+}
+
+export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactElement {
+  useSignal(model.changed);
+  const [text, setText] = React.useState('');
+  const [state, setState] = React.useState('');
+  const wanted = React.useDeferredValue(text);
+  const runs = React.useMemo(
+    () => model.runs.filter(run => (!state || run.state === state) && matches(run, wanted)),
+    [model.runs, state, wanted]
+  );
+  const now = useNow(isLive && runs.some(run => !ENDED.has(run.state)));
+  if (!model.loaded) {
+    return <Loading error={model.error} />;
+  }
+  return (
+    <div className="cy-runs">
+      <div className="cy-search" role="search">
+        <input
+          className="jp-mod-styled cy-input"
+          type="search"
+          placeholder="Search step, notebook, number"
+          aria-label="Search runs"
+          value={text}
+          onChange={event => setText(event.target.value)}
+        />
+        <select
+          className="cy-select"
+          aria-label="Only runs in state"
+          value={state}
+          onChange={event => setState(event.target.value)}
+        >
+          <option value="">All states</option>
+          {STATES.map(each => (
+            <option key={each} value={each}>
+              {each === 'queued' ? 'waiting' : each}
+            </option>
+          ))}
+        </select>
+      </div>
+      {runs.length ? (
+        <VirtualList
+          label="Runs"
+          items={runs}
+          rowHeight={ROW}
+          keyOf={run => run.id}
+          row={run => <RunRow run={run} now={now} isLive={isLive} />}
+          onOpen={onOpen}
+          onEnd={() => void model.more()}
+        />
+      ) : (
+        <p className="cy-empty">
+          {model.runs.length
+            ? 'No run fits the search.'
+            : 'Nothing has run yet. Start a cell with %%step, run it, and it appears here.'}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function RunRow({ run, now, isLive }: { run: Run; now: number; isLive: boolean }): React.ReactElement {
+  const seconds = run.seconds ?? (run.started && isLive && !ENDED.has(run.state) ? now - run.started : null);
+  return (
+    <>
+      <span className="cy-row-top">
+        <StateMark state={run.state} />
+        <span className="cy-row-title">{titleOf(run)}</span>
+        <span className="cy-row-side">{seconds === null ? '' : duration(seconds)}</span>
+      </span>
+      <span className="cy-row-below">
+        <span className="cy-row-title">{fileName(run.notebook)}</span>
+        <span className="cy-row-side">
+          {run.id} · {moment(run.created)}
+        </span>
+      </span>
+    </>
+  );
+}
+
+export function Loading({ error }: { error: string }): React.ReactElement {
+  return error ? (
+    <p className="cy-empty" role="alert">
+      {error}
+    </p>
+  ) : (
+    <div className="cy-skeleton" role="status" aria-label="Loading">
+      <span />
+      <span />
+      <span />
+    </div>
+  );
+}
+
+/** What a run is called: its step, or how many it had. */
+export function titleOf(run: Run): string {
+  const steps = run.steps ?? [];
+  if (run.kind === 'cell' || steps.length === 1) {
+    return steps[0]?.name ?? `run ${run.id}`;
+  }
+  return steps.length ? `whole notebook, ${steps.length} steps` : 'whole notebook';
+}
+
+function matches(run: Run, text: string): boolean {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const about = `${run.id} ${run.notebook} ${run.state} ${(run.steps ?? []).map(step => step.name).join(' ')}`.toLowerCase();
+  return words.every(word => about.includes(word));
+}

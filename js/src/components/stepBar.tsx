@@ -1,0 +1,71 @@
+/** The badge under a step's code: what it does or did, and a button to stop it. */
+
+import * as React from 'react';
+
+import type { Connection } from '../connection';
+import { bytes, size } from '../format';
+import type { NotebookModel } from '../notebookModel';
+import { ENDED } from '../wire';
+import { useNow, useSignal } from './hooks';
+import { timeOf } from './notebookView';
+import { StateMark } from './stateMark';
+
+export interface StepBarProps {
+  cell: string;
+  model: NotebookModel;
+  connection: Connection;
+  canShow: () => boolean;
+  onShow: () => void;
+  onStop: () => void;
+  onOpen: (run: number) => void;
+}
+
+export function StepBar(props: StepBarProps): React.ReactElement | null {
+  const { cell, model, connection } = props;
+  useSignal(model.changed, connection.changed);
+  const step = model.steps.find(each => each.cell === cell);
+  const isLive = connection.liveness === 'live';
+  const record = step?.record;
+  const runs = isLive && record !== undefined && !ENDED.has(record.state);
+  const now = useNow(runs);
+  if (!step) {
+    return null;
+  }
+  const time = timeOf(step, now, isLive);
+  return (
+    <div className={`cy-badge${isLive ? '' : ' cy-old'}`} role="group" aria-label={`Step ${step.name}`}>
+      {record && !isLive && !ENDED.has(record.state) ? (
+        <span className="cy-muted">state unknown: no connection to the engine</span>
+      ) : (
+        <StateMark state={record?.state} word />
+      )}
+      {time ? <span className="cy-badge-time">{time}</span> : null}
+      <span className="cy-muted cy-badge-size">
+        {record ? size(record.resources) : 'runs on a worker'}
+        {record?.peak_memory ? `, used ${bytes(record.peak_memory)}` : ''}
+      </span>
+      {step.stale ? (
+        <span className="cy-stale" title={step.stale}>
+          stale
+        </span>
+      ) : null}
+      <span className="cy-badge-side">
+        {record && props.canShow() ? (
+          <button className="cy-link" onClick={props.onShow}>
+            Show its output
+          </button>
+        ) : null}
+        {runs ? (
+          <button className="cy-stop" onClick={props.onStop} aria-label={`Stop ${step.name}`}>
+            Stop
+          </button>
+        ) : null}
+        {record ? (
+          <button className="cy-link" onClick={() => props.onOpen(record.run_id)}>
+            run {record.run_id}
+          </button>
+        ) : null}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,183 @@
+/** A form for the `%%step` line. What it does not know of the line stays as it was written. */
+
+import { Dialog, ReactWidget } from '@jupyterlab/apputils';
+import * as React from 'react';
+
+import type { Api } from '../api';
+import { nameOf, valuesOf, withName, withValues } from '../stepLine';
+import type { StepOption } from '../wire';
+
+const FIRST = ['--cpu', '--memory', '--gpu', '--timeout', '--retries'];
+const PAUSE = 250;
+
+interface StepFormProps {
+  line: string;
+  options: readonly StepOption[];
+  api: Api;
+  onChange: (line: string) => void;
+}
+
+function StepForm({ line: given, options, api, onChange }: StepFormProps): React.ReactElement {
+  const [line, setLine] = React.useState(given);
+  const [wrong, setWrong] = React.useState('');
+  const switches = React.useMemo(
+    () => new Set(options.filter(each => each.metavar === null).map(each => each.flag)),
+    [options]
+  );
+  React.useEffect(() => {
+    let gone = false;
+    const timer = window.setTimeout(() => {
+      api.checkLine(line).then(
+        () => !gone && setWrong(''),
+        error => !gone && setWrong(error instanceof Error ? error.message : String(error))
+      );
+    }, PAUSE);
+    return () => {
+      gone = true;
+      window.clearTimeout(timer);
+    };
+  }, [api, line]);
+  const change = (next: string) => {
+    setLine(next);
+    onChange(next);
+  };
+  const field = (option: StepOption) => (
+    <Field key={option.flag} option={option} line={line} onChange={change} />
+  );
+  return (
+    <div className="cy-form">
+      <label className="cy-field">
+        <span>Name</span>
+        <input
+          className="jp-mod-styled cy-input"
+          value={nameOf(line, switches)}
+          placeholder="from the code"
+          onChange={event => change(withName(line, event.target.value.trim(), switches))}
+        />
+        <small>How it is called in graphs, runs and exports.</small>
+      </label>
+      {options.filter(option => FIRST.includes(option.flag)).map(field)}
+      <details>
+        <summary>All options</summary>
+        {options.filter(option => !FIRST.includes(option.flag)).map(field)}
+      </details>
+      <p className="cy-line-made">
+        <code>%%step {line}</code>
+      </p>
+      <p className={wrong ? 'cy-error' : 'cy-muted'} role="status">
+        {wrong || 'The line is a good one.'}
+      </p>
+    </div>
+  );
+}
+
+interface FieldProps {
+  option: StepOption;
+  line: string;
+  onChange: (line: string) => void;
+}
+
+function Field({ option, line, onChange }: FieldProps): React.ReactElement {
+  const id = React.useId();
+  const isSwitch = option.metavar === null;
+  const values = valuesOf(line, option.flag, isSwitch);
+  const label = option.flag.slice(2).replace(/-/g, ' ');
+  if (isSwitch) {
+    return (
+      <label className="cy-field cy-field-switch">
+        <input
+          type="checkbox"
+          checked={values.length > 0}
+          onChange={event => onChange(withValues(line, option.flag, event.target.checked ? [''] : [], true))}
+        />
+        <span>{label}</span>
+        <small>{option.help}</small>
+      </label>
+    );
+  }
+  const split = (text: string) => (option.repeats ? text.split(/[\s]+/) : [text.trim()]).filter(Boolean);
+  return (
+    <label className="cy-field">
+      <span>{label}</span>
+      <Text
+        value={values.join(' ')}
+        example={option.example.replace(option.flag, '').trim()}
+        list={option.values.length ? id : undefined}
+        onChange={text => onChange(withValues(line, option.flag, split(text), false))}
+      />
+      {option.values.length ? (
+        <datalist id={id}>
+          {option.values.map(value => (
+            <option key={value} value={value} />
+          ))}
+        </datalist>
+      ) : null}
+      <small>{option.help}</small>
+    </label>
+  );
+}
+
+interface TextProps {
+  value: string;
+  example: string;
+  list: string | undefined;
+  onChange: (text: string) => void;
+}
+
+/** Keeps what is being typed, a space at its end included, which the line would lose. */
+function Text({ value, example, list, onChange }: TextProps): React.ReactElement {
+  const [typed, setTyped] = React.useState(value);
+  return (
+    <input
+      className="jp-mod-styled cy-input"
+      value={typed.trim() === value ? typed : value}
+      placeholder={example}
+      list={list}
+      onChange={event => {
+        setTyped(event.target.value);
+        onChange(event.target.value);
+      }}
+    />
+  );
+}
+
+class StepFormBody extends ReactWidget implements Dialog.IBodyWidget<string> {
+  private line: string;
+
+  constructor(
+    given: string,
+    private readonly options: readonly StepOption[],
+    private readonly api: Api
+  ) {
+    super();
+    this.line = given;
+  }
+
+  getValue(): string {
+    return this.line;
+  }
+
+  protected override render(): React.ReactElement {
+    const onChange = (line: string) => {
+      this.line = line;
+    };
+    return <StepForm line={this.line} options={this.options} api={this.api} onChange={onChange} />;
+  }
+}
+
+/** What the user makes of the line; null when they leave it as it is. */
+export async function editLine(
+  title: string,
+  line: string,
+  options: readonly StepOption[],
+  api: Api
+): Promise<string | null> {
+  const dialog = new Dialog({
+    title,
+    body: new StepFormBody(line, options, api),
+    buttons: [Dialog.cancelButton(), Dialog.okButton({ label: 'Apply' })]
+  });
+  dialog.addClass('cy-dialog');
+  const { button, value } = await dialog.launch();
+  return button.accept && value !== null ? value.trim() : null;
+}

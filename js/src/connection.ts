@@ -1,0 +1,193 @@
+/** Connection: one stream of the engine's events per page, and whether what is shown can be called live. */
+
+import { ISignal, Signal } from '@lumino/signaling';
+
+import { Api, ApiError } from './api';
+import type { EngineEvent, Status } from './wire';
+
+/**
+ * `live`: what is shown is true now. `connecting`: it may be soon. `stopped`: no engine runs. `offline`: the
+ * Jupyter server does not answer. `refused`: the server does not serve us (`reason` says why).
+ */
+export type Liveness = 'connecting' | 'live' | 'stopped' | 'offline' | 'refused';
+
+const KINDS = 'accepted,state,finished';
+const SILENCE = 25_000;
+const PAUSE = 1_000;
+const LONGEST_PAUSE = 5_000;
+/** How long a page that nobody sees goes on following: an engine with a follower does not leave. */
+const HIDDEN = 300_000;
+
+export class Connection {
+  private _liveness: Liveness = 'connecting';
+  private readonly changes = new Signal<this, Liveness>(this);
+  private readonly connections = new Signal<this, void>(this);
+  private readonly happenings = new Signal<this, EngineEvent>(this);
+  private seq = 0;
+  private wanted = false;
+  private disposed = false;
+  private wake: () => void = () => undefined;
+  private abort = new AbortController();
+  private hiding = 0;
+  reason = '';
+  /** When what is shown was last known to be true. */
+  seen = Date.now();
+  root: string | null = null;
+
+  constructor(readonly api: Api) {
+    document.addEventListener('visibilitychange', this.onVisibility);
+    window.addEventListener('online', this.onOnline);
+    window.addEventListener('offline', this.onOffline);
+  }
+
+  get liveness(): Liveness {
+    return this._liveness;
+  }
+
+  /** Liveness has changed. */
+  get changed(): ISignal<this, Liveness> {
+    return this.changes;
+  }
+
+  /** The stream has been opened (again): read everything anew. */
+  get connected(): ISignal<this, void> {
+    return this.connections;
+  }
+
+  /** Something happened to a run or step. */
+  get happened(): ISignal<this, EngineEvent> {
+    return this.happenings;
+  }
+
+  /** Connect, and connect again whenever it breaks, until disposed. */
+  async run(): Promise<void> {
+    let pause = PAUSE;
+    while (!this.disposed) {
+      if (document.hidden && this.hiding === -1) {
+        await this.rest(LONGEST_PAUSE);
+        continue;
+      }
+      try {
+        if (await this.once()) {
+          pause = PAUSE;
+        }
+      } catch (error) {
+        this.fail(error);
+        pause = Math.min(pause * 1.5, LONGEST_PAUSE);
+      }
+      await this.rest(pause);
+    }
+  }
+
+  /** Have an engine started where none runs. */
+  start(): void {
+    this.wanted = true;
+    this.wake();
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    this.abort.abort();
+    this.wake();
+    document.removeEventListener('visibilitychange', this.onVisibility);
+    window.removeEventListener('online', this.onOnline);
+    window.removeEventListener('offline', this.onOffline);
+    Signal.clearData(this);
+  }
+
+  private async once(): Promise<boolean> {
+    const status = await this.find();
+    if (!status.engine) {
+      this.move('stopped');
+      return true;
+    }
+    // Numbers go on from engine to engine; only a first page begins at what is.
+    const since = this.seq || status.engine.seq;
+    this.abort = new AbortController();
+    await this.api.follow(
+      'events',
+      { since, follow: 1, kinds: KINDS },
+      {
+        event: event => this.take(event),
+        opened: () => {
+          this.seq = since;
+          this.move('live');
+          this.connections.emit();
+        },
+        signal: this.abort.signal,
+        silence: SILENCE
+      }
+    );
+    this.move('connecting');
+    return true;
+  }
+
+  private async find(): Promise<Status> {
+    const status = await this.api.status();
+    this.root = status.root;
+    if (status.engine || !this.wanted) {
+      return status;
+    }
+    this.wanted = false;
+    this.move('connecting');
+    return { ...status, engine: await this.api.start() };
+  }
+
+  private take(event: EngineEvent): void {
+    this.seq = Math.max(this.seq, event.seq);
+    this.seen = Date.now();
+    this.happenings.emit(event);
+  }
+
+  private fail(error: unknown): void {
+    this.reason = error instanceof Error ? error.message : String(error);
+    const status = error instanceof ApiError ? error.status : 0;
+    if (status === 503) {
+      this.move('stopped');
+    } else {
+      this.move(status === 0 || status >= 502 ? 'offline' : 'refused');
+    }
+  }
+
+  private move(to: Liveness): void {
+    if (this._liveness === 'live') {
+      this.seen = Date.now();
+    }
+    if (to === this._liveness) {
+      return;
+    }
+    this._liveness = to;
+    this.changes.emit(to);
+  }
+
+  private rest(milliseconds: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = window.setTimeout(resolve, milliseconds);
+      this.wake = () => {
+        window.clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private readonly onVisibility = () => {
+    window.clearTimeout(this.hiding);
+    if (document.hidden) {
+      this.hiding = window.setTimeout(() => {
+        this.hiding = -1;
+        this.abort.abort();
+      }, HIDDEN);
+    } else {
+      this.hiding = 0;
+      this.wake();
+    }
+  };
+
+  private readonly onOnline = () => this.wake();
+
+  private readonly onOffline = () => {
+    this.reason = 'The network is away.';
+    this.abort.abort();
+    this.move('offline');
+  };
+}

@@ -1,0 +1,69 @@
+/** Numbers in words. Pure. */
+
+import type { Reference, Resources, State } from './wire';
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+export function bytes(size: number): string {
+  let value = size;
+  let unit = 0;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value >= 100 || unit === 0 ? Math.round(value) : Number(value.toFixed(1))} ${UNITS[unit]}`;
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 1) {
+    return `${Math.max(0, Math.round(seconds * 1000))} ms`;
+  }
+  if (seconds < 10) {
+    return `${seconds.toFixed(1)} s`;
+  }
+  const whole = Math.round(seconds);
+  if (whole < 60) {
+    return `${whole} s`;
+  }
+  const [minutes, rest] = [Math.floor(whole / 60), whole % 60];
+  if (minutes < 60) {
+    return rest ? `${minutes} min ${rest} s` : `${minutes} min`;
+  }
+  return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${Math.floor(minutes / 60)} h`;
+}
+
+/** A moment, as near as one needs it: the time today, else the day. */
+export function moment(seconds: number, now = new Date()): string {
+  const when = new Date(seconds * 1000);
+  if (when.toDateString() === now.toDateString()) {
+    return when.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  }
+  const sameYear = when.getFullYear() === now.getFullYear();
+  return when.toLocaleDateString([], { day: 'numeric', month: 'short', year: sameYear ? undefined : 'numeric' });
+}
+
+export function size(resources: Resources): string {
+  const parts = [`${Number(resources.cpu.toFixed(2))} CPU`];
+  if (resources.memory) {
+    parts.push(bytes(resources.memory));
+  }
+  if (resources.gpu) {
+    parts.push(`${resources.gpu} GPU`);
+  }
+  return parts.join(', ');
+}
+
+export function fileName(path: string): string {
+  return path.split('/').pop() ?? path;
+}
+
+/** What a state is called; `waiting` is what a user sees of "queued". */
+export function stateWord(state: State | undefined): string {
+  return state === undefined ? 'not run' : state === 'queued' ? 'waiting' : state;
+}
+
+/** What a value is, in a few words. */
+export function kind(reference: Reference, name: string): string {
+  const seen = reference.previews[name];
+  return [seen?.type.split('.').pop(), seen?.shape, bytes(reference.size)].filter(Boolean).join(', ');
+}

@@ -1,0 +1,170 @@
+/** cellyard in JupyterLab: the list of its plugins. */
+
+import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette, MainAreaWidget, ReactWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import * as React from 'react';
+
+import { Api } from './api';
+import { CellBadges } from './cellBadges';
+import { addCommands, COMMANDS, goTo, insertLoad, stop } from './commands';
+import { NotebookView } from './components/notebookView';
+import { RunsView } from './components/runsView';
+import { Sidebar, SidebarTab } from './components/sidebar';
+import { StatusItem } from './components/statusItem';
+import { WorkersView } from './components/workersView';
+import { Connection } from './connection';
+import { yardIcon } from './icons';
+import { NotebookModel } from './notebookModel';
+import { PlacesModel } from './placesModel';
+import { RunsModel } from './runsModel';
+import { makeRunTab } from './runTabs';
+import { Cellyard, ICellyard } from './tokens';
+import { ENDED } from './wire';
+
+const core: JupyterFrontEndPlugin<Cellyard> = {
+  id: '@cellyard/labextension:core',
+  description: 'The connection to the engine, the commands, and runs as tabs.',
+  autoStart: true,
+  provides: ICellyard,
+  requires: [INotebookTracker, IRenderMimeRegistry],
+  optional: [ICommandPalette, ILayoutRestorer],
+  activate: (
+    app: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    rendermime: IRenderMimeRegistry,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null
+  ) => {
+    const connection = new Connection(new Api(app.serviceManager.serverSettings));
+    const notebook = new NotebookModel(connection, tracker, app.serviceManager.contents);
+    const places = new PlacesModel(connection);
+    const tabs = new WidgetTracker<MainAreaWidget>({ namespace: 'cellyard-runs' });
+    const openNotebook = (path: string) => {
+      const root = connection.root ?? '';
+      const local = root && path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path;
+      void app.commands.execute('docmanager:open', { path: local });
+    };
+    const openRun = (run: number) => {
+      const open = tabs.find(tab => tab.id === `cellyard-run-${run}`);
+      const tab = open ?? makeRunTab(run, { connection, rendermime, openNotebook });
+      if (!tab.isAttached) {
+        app.shell.add(tab, 'main');
+        void tabs.add(tab);
+      }
+      app.shell.activateById(tab.id);
+      return tab;
+    };
+    addCommands({ app, connection, model: notebook, tracker, openRun });
+    void restorer?.restore(tabs, {
+      command: COMMANDS.openRun,
+      args: tab => ({ run: Number(tab.id.replace('cellyard-run-', '')) }),
+      name: tab => tab.id
+    });
+    [COMMANDS.makeStep, COMMANDS.stopStep, COMMANDS.show].forEach(command =>
+      palette?.addItem({ command, category: 'cellyard' })
+    );
+    void app.restored.then(() => connection.run());
+    return { connection, notebook, places, openRun };
+  }
+};
+
+const sidebar: JupyterFrontEndPlugin<void> = {
+  id: '@cellyard/labextension:sidebar',
+  description: 'The sidebar: steps of the notebook, runs, workers.',
+  autoStart: true,
+  requires: [ICellyard, INotebookTracker],
+  optional: [ILayoutRestorer],
+  activate: (
+    app: JupyterFrontEnd,
+    { connection, notebook, places, openRun }: Cellyard,
+    tracker: INotebookTracker,
+    restorer: ILayoutRestorer | null
+  ) => {
+    const runs = new RunsModel(connection);
+    const { commands } = app;
+    const actions = {
+      runAll: () => void commands.execute(COMMANDS.runAll),
+      runFrom: (step: Parameters<typeof goTo>[1]) =>
+        void goTo(tracker, step).then(() => commands.execute(COMMANDS.runFrom)),
+      stop: (step: Parameters<typeof goTo>[1]) => void stop(connection, step),
+      stopAll: () => {
+        const live = notebook.steps.filter(step => step.record && !ENDED.has(step.record.state));
+        live.forEach(step => void stop(connection, step));
+        void tracker.currentWidget?.sessionContext.session?.kernel?.interrupt();
+      },
+      goTo: (step: Parameters<typeof goTo>[1]) => void goTo(tracker, step),
+      edit: (step: Parameters<typeof goTo>[1]) =>
+        void goTo(tracker, step).then(() => commands.execute(COMMANDS.makeStep)),
+      openRun,
+      insertLoad: () => insertLoad(tracker),
+      makeStep: () => void commands.execute(COMMANDS.makeStep)
+    };
+    const tabs: SidebarTab[] = [
+      {
+        id: 'notebook',
+        label: 'Notebook',
+        draw: isLive => <NotebookView model={notebook} isLive={isLive} actions={actions} />
+      },
+      {
+        id: 'runs',
+        label: 'Runs',
+        draw: isLive => <RunsView model={runs} isLive={isLive} onOpen={run => openRun(run.id)} />
+      },
+      {
+        id: 'workers',
+        label: 'Workers',
+        draw: isLive => (
+          <WorkersView
+            model={places}
+            isLive={isLive}
+            onOpen={openRun}
+            onCancel={step => void connection.api.cancelStep(step.token)}
+          />
+        )
+      }
+    ];
+    const panel = ReactWidget.create(<Sidebar connection={connection} tabs={tabs} />);
+    panel.id = 'cellyard-sidebar';
+    panel.addClass('cy-sidebar-host');
+    panel.title.icon = yardIcon;
+    panel.title.caption = 'cellyard: steps and runs';
+    app.shell.add(panel, 'left', { rank: 350 });
+    restorer?.add(panel, 'cellyard-sidebar');
+    // What is shown needs an engine; before anybody looks, none is started.
+    const seen = new IntersectionObserver(entries => {
+      if (entries.some(entry => entry.isIntersecting)) {
+        seen.disconnect();
+        connection.start();
+      }
+    });
+    seen.observe(panel.node);
+  }
+};
+
+const cells: JupyterFrontEndPlugin<void> = {
+  id: '@cellyard/labextension:cells',
+  description: 'Badges under the cells of steps, and output that comes back.',
+  autoStart: true,
+  requires: [ICellyard, INotebookTracker],
+  activate: (_: JupyterFrontEnd, { connection, notebook, openRun }: Cellyard, tracker: INotebookTracker) => {
+    new CellBadges(connection, notebook, tracker, { stop: step => void stop(connection, step), openRun });
+  }
+};
+
+const status: JupyterFrontEndPlugin<void> = {
+  id: '@cellyard/labextension:status',
+  description: 'How many steps run, in the status bar.',
+  autoStart: true,
+  requires: [ICellyard],
+  optional: [IStatusBar],
+  activate: (app: JupyterFrontEnd, { connection, places }: Cellyard, bar: IStatusBar | null) => {
+    const onOpen = () => void app.commands.execute(COMMANDS.show);
+    const item = ReactWidget.create(<StatusItem connection={connection} model={places} onOpen={onOpen} />);
+    bar?.registerStatusItem('cellyard-status', { item, align: 'left', rank: 20 });
+  }
+};
+
+export default [core, sidebar, cells, status];

@@ -1,0 +1,59 @@
+/** Runs as tabs of the main area. */
+
+import { MainAreaWidget, ReactWidget } from '@jupyterlab/apputils';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import * as React from 'react';
+
+import { RunPage } from './components/runPage';
+import type { Connection } from './connection';
+import { yardIcon } from './icons';
+import { RunModel } from './runModel';
+
+class RunTab extends ReactWidget {
+  private readonly model: RunModel;
+
+  constructor(
+    private readonly connection: Connection,
+    readonly run: number,
+    private readonly rendermime: IRenderMimeRegistry,
+    private readonly openNotebook: (path: string) => void
+  ) {
+    super();
+    this.addClass('cy-run-tab');
+    this.model = new RunModel(connection, run);
+  }
+
+  override dispose(): void {
+    this.model.dispose();
+    super.dispose();
+  }
+
+  protected override render(): React.ReactElement {
+    return (
+      <RunPage
+        model={this.model}
+        connection={this.connection}
+        rendermime={this.rendermime}
+        onCancel={run => void this.connection.api.cancelRun(run)}
+        onOpenNotebook={this.openNotebook}
+      />
+    );
+  }
+}
+
+export interface RunTabOptions {
+  connection: Connection;
+  rendermime: IRenderMimeRegistry;
+  openNotebook: (path: string) => void;
+}
+
+export function makeRunTab(run: number, options: RunTabOptions): MainAreaWidget {
+  const content = new RunTab(options.connection, run, options.rendermime, options.openNotebook);
+  const tab = new MainAreaWidget({ content });
+  tab.id = `cellyard-run-${run}`;
+  tab.title.label = `Run ${run}`;
+  tab.title.icon = yardIcon;
+  tab.title.closable = true;
+  tab.toolbar.hide();
+  return tab;
+}

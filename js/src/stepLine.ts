@@ -1,0 +1,113 @@
+/** The `%%step` line of a cell as text: found, taken apart, changed. The grammar itself is Python's. Pure. */
+
+const MARK = /^%%step(?:[ \t]+(.*))?$/;
+
+export interface Word {
+  text: string;
+  start: number;
+  end: number;
+}
+
+/** What stands behind `%%step` in a cell's first line; null when the cell is no step. */
+export function lineOf(source: string): string | null {
+  const found = MARK.exec(source.split('\n', 1)[0].trimEnd());
+  return found ? (found[1] ?? '').trim() : null;
+}
+
+/** The words of a line, quoted ones whole, and where they stand. */
+export function words(line: string): Word[] {
+  const found: Word[] = [];
+  for (const match of line.matchAll(/(?:"(?:\\.|[^"])*"|'[^']*'|\\.|[^\s"'])+/g)) {
+    found.push({ text: unquoted(match[0]), start: match.index, end: match.index + match[0].length });
+  }
+  return found;
+}
+
+/** The step's name in a line; empty when it has none. `switches` are the flags that take no value. */
+export function nameOf(line: string, switches: ReadonlySet<string>): string {
+  const found = words(line);
+  for (let at = 0; at < found.length; at++) {
+    const word = found[at].text;
+    if (!word.startsWith('-')) {
+      return word;
+    }
+    if (!word.includes('=') && !switches.has(word)) {
+      at += 1;
+    }
+  }
+  return '';
+}
+
+/** The values given to a flag, in order; a switch that is there has one empty value. */
+export function valuesOf(line: string, flag: string, isSwitch: boolean): string[] {
+  const found = words(line);
+  const values: string[] = [];
+  found.forEach((word, at) => {
+    if (word.text === flag) {
+      values.push(isSwitch ? '' : (found[at + 1]?.text ?? ''));
+    } else if (word.text.startsWith(`${flag}=`)) {
+      values.push(word.text.slice(flag.length + 1));
+    }
+  });
+  return values;
+}
+
+/** The line with a flag given these values, where it stood or at the end; all else stays as it was written. */
+export function withValues(line: string, flag: string, values: readonly string[], isSwitch: boolean): string {
+  const found = words(line);
+  const texts: string[] = [];
+  let place = -1;
+  for (let at = 0; at < found.length; at++) {
+    const word = found[at].text;
+    if (word === flag || word.startsWith(`${flag}=`)) {
+      place = place < 0 ? texts.length : place;
+      at += word === flag && !isSwitch ? 1 : 0;
+    } else {
+      texts.push(line.slice(found[at].start, found[at].end));
+    }
+  }
+  const made = values.map(value => (isSwitch ? flag : `${flag} ${quoted(value)}`));
+  texts.splice(place < 0 ? texts.length : place, 0, ...made);
+  return texts.join(' ');
+}
+
+/** The line with another name. */
+export function withName(line: string, name: string, switches: ReadonlySet<string>): string {
+  const old = nameOf(line, switches);
+  const at = old ? words(line).find(word => word.text === old) : undefined;
+  const rest = at ? (line.slice(0, at.start) + line.slice(at.end)).replace(/\s+/g, ' ').trim() : line;
+  return [name, rest].filter(Boolean).join(' ');
+}
+
+/** The cell with another line: null takes the mark away. */
+export function withLine(source: string, line: string | null): string {
+  const first = source.split('\n', 1)[0];
+  const body = lineOf(source) === null ? source : source.slice(first.length + 1);
+  return line === null ? body : `%%step ${line}`.trimEnd() + `\n${body}`;
+}
+
+/** The code below the line, as the engine records it. */
+export function bodyOf(source: string): string {
+  return lineOf(source) === null ? source : source.slice(source.split('\n', 1)[0].length + 1);
+}
+
+/** A name for a step, from what its cell does; not one of those taken. */
+export function proposeName(source: string, taken: ReadonlySet<string>): string {
+  const bound = /^([A-Za-z_]\w*)\s*(?::[^=\n]+)?=[^=]/m.exec(source)?.[1] ?? 'step';
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? bound : `${bound}_${number}`;
+    if (!taken.has(name)) {
+      return name;
+    }
+  }
+}
+
+function quoted(value: string): string {
+  return /^[^\s"'\\]+$/.test(value) ? value : `'${value.replace(/'/g, `'"'"'`)}'`;
+}
+
+function unquoted(text: string): string {
+  return text.replace(/"((?:\\.|[^"])*)"|'([^']*)'|\\(.)/g, (_, double, single, escaped) =>
+    double !== undefined ? double.replace(/\\(["\\])/g, '$1') : (single ?? escaped)
+  );
+}

@@ -1,0 +1,19 @@
+/** What our plugins share with each other. */
+
+import { Token } from '@lumino/coreutils';
+
+import type { Connection } from './connection';
+import type { NotebookModel } from './notebookModel';
+import type { PlacesModel } from './placesModel';
+
+export interface Cellyard {
+  connection: Connection;
+  notebook: NotebookModel;
+  places: PlacesModel;
+  openRun: (run: number) => void;
+}
+
+export const ICellyard = new Token<Cellyard>(
+  '@cellyard/labextension:ICellyard',
+  'The connection to the engine, and what is known through it.'
+);

@@ -1,0 +1,147 @@
+/** The JSON of the engine's API, as Python writes it. */
+
+export type State = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'lost';
+
+export interface Resources {
+  cpu: number;
+  memory: number | null;
+  gpu: number;
+}
+
+export interface StepName {
+  name: string;
+  state: State;
+}
+
+export interface Failure {
+  type?: string;
+  message?: string;
+  traceback?: string[];
+  hint?: string;
+}
+
+export interface Run {
+  id: number;
+  kind: string;
+  notebook: string;
+  session: string;
+  state: State;
+  created: number;
+  started: number | null;
+  finished: number | null;
+  seconds: number | null;
+  error: Failure | null;
+  steps?: StepName[];
+}
+
+export interface Preview {
+  type: string;
+  shape: string;
+  text: string;
+  html: string;
+}
+
+export interface Reference {
+  id: string;
+  names: string[];
+  size: number;
+  previews: Record<string, Preview>;
+}
+
+export interface Step {
+  id: number;
+  run_id: number;
+  name: string;
+  position: number;
+  state: State;
+  source: string;
+  raw_line: string;
+  cell_id: string | null;
+  resources: Resources;
+  inputs: Reference[];
+  outputs: Reference[];
+  created: number;
+  attempt: number;
+  token: string | null;
+  started: number | null;
+  finished: number | null;
+  seconds: number | null;
+  error: Failure | null;
+  peak_memory: number | null;
+  cpu_seconds: number | null;
+  worker: string | null;
+}
+
+export interface Attempt {
+  id: number;
+  number: number;
+  state: State;
+  created: number;
+  started: number | null;
+  finished: number | null;
+  seconds: number | null;
+  worker: string | null;
+  peak_memory: number | null;
+  error: Failure | null;
+}
+
+export interface EngineEvent {
+  seq: number;
+  run: number;
+  step: string | null;
+  step_id: number | null;
+  attempt: number | null;
+  time: number;
+  kind: string;
+  content: Record<string, unknown>;
+}
+
+export interface EngineFacts {
+  version: string;
+  pid: number;
+  store: string;
+  records: string;
+  capacity: Resources;
+  state: string;
+  running: number;
+  seq: number;
+}
+
+export interface Status {
+  version: string;
+  engine: EngineFacts | null;
+  root: string | null;
+}
+
+export interface LiveStep {
+  run: number;
+  step_id: number;
+  name: string;
+  notebook: string;
+  attempt: number;
+  token: string;
+  resources: Resources;
+  began: number | null;
+  worker: string | null;
+  peak_memory: number;
+}
+
+export interface Place {
+  name: string;
+  place: string;
+  capacity: Resources;
+  default: boolean;
+  steps: LiveStep[];
+}
+
+export interface StepOption {
+  flag: string;
+  metavar: string | null;
+  help: string;
+  example: string;
+  values: string[];
+  repeats: boolean;
+}
+
+/** States that nothing leaves. */
+export const ENDED: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'lost']);
