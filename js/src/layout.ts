@@ -29,17 +29,20 @@ export async function layOut(nodes: readonly GraphNode[]): Promise<Layout> {
   const known = new Set(nodes.map(node => node.id));
   nodes.forEach(node => graph.setNode(node.id, { ...BOX }));
   nodes.forEach(node => node.after.filter(id => known.has(id)).forEach(id => graph.setEdge(id, node.id)));
+  const linked = new Set(graph.edges().flatMap(edge => [edge.v, edge.w]));
+  // What is linked with nothing stands where the notebook has it: below the one before.
+  const held = nodes.slice(1).flatMap((node, at) => (linked.has(node.id) ? [] : [[nodes[at].id, node.id]]));
+  held.forEach(([from, to]) => graph.setEdge(from, to, { unseen: true }));
   layout(graph);
   const about = graph.graph() as { width?: number; height?: number };
   return {
     width: about.width ?? 0,
     height: about.height ?? 0,
     nodes: new Map(nodes.map(node => [node.id, at(graph.node(node.id) as Point)])),
-    edges: graph.edges().map(edge => ({
-      from: edge.v,
-      to: edge.w,
-      points: ((graph.edge(edge) as { points?: Point[] }).points ?? []).map(at)
-    }))
+    edges: graph.edges().flatMap(edge => {
+      const { points, unseen } = graph.edge(edge) as { points?: Point[]; unseen?: boolean };
+      return unseen ? [] : [{ from: edge.v, to: edge.w, points: (points ?? []).map(at) }];
+    })
   };
 }
 

@@ -3,7 +3,6 @@
 import type { Cell, ICellModel } from '@jupyterlab/cells';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
-import { PathExt } from '@jupyterlab/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import type { Connection } from './connection';
@@ -70,7 +69,7 @@ export class NotebookModel {
   /** The notebook as the engine knows it: its whole path. */
   pathOf(panel: NotebookPanel): string {
     const local = this.contents.localPath(panel.context.path);
-    return this.connection.root ? PathExt.join(this.connection.root, local) : local;
+    return this.connection.root ? `${this.connection.root.replace(/\/$/, '')}/${local}` : local;
   }
 
   step(cell: ICellModel): NotebookStep | undefined {

@@ -61,9 +61,11 @@ class LabServer:
             f"--ServerApp.base_url={BASE}",
             f"--IdentityProvider.token={TOKEN}",
             "--ServerApp.jpserver_extensions=jupyter_ext=True",
-            "--LabApp.news_url=None",
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]
+        told_once = runtime / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+        told_once.parent.mkdir(parents=True, exist_ok=True)
+        # Nobody is there to be asked, and there is nothing to ask for news.
+        told_once.write_text('{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8")
         self._log = (self.home.folder / "lab.log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "jupyterlab", *options],

@@ -41,7 +41,7 @@ export function StepBar(props: StepBarProps): React.ReactElement | null {
       )}
       {time ? <span className="cy-badge-time">{time}</span> : null}
       <span className="cy-muted cy-badge-size">
-        {record ? size(record.resources) : 'runs on a worker'}
+        {record ? size(record.resources) : ''}
         {record?.peak_memory ? `, used ${bytes(record.peak_memory)}` : ''}
       </span>
       {step.stale ? (
