@@ -4,7 +4,17 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { EventParser } from './eventParser';
-import type { Attempt, EngineEvent, EngineFacts, Place, Run, Status, Step, StepOption } from './wire';
+import type {
+  Attempt,
+  EngineEvent,
+  EngineFacts,
+  Pipeline,
+  Place,
+  Run,
+  Status,
+  Step,
+  StepOption
+} from './wire';
 
 /** What the engine or the server refused. `kind` is the error's class; `status` 0 means that nobody answered. */
 export class ApiError extends Error {
@@ -58,6 +68,10 @@ export class Api {
 
   async options(): Promise<StepOption[]> {
     return (await this.get<{ options: StepOption[] }>('step-options')).options;
+  }
+
+  pipeline(notebook: unknown): Promise<Pipeline> {
+    return this.post('pipelines', { notebook });
   }
 
   /** Resolves when the line is a good one; rejects with what is wrong with it. */
@@ -153,7 +167,10 @@ export interface StreamReader {
 type Piece = ReadableStreamReadResult<Uint8Array>;
 
 /** The next piece; null when the connection broke or nothing was heard for too long. */
-async function heard(source: ReadableStreamDefaultReader<Uint8Array>, silence: number): Promise<Piece | null> {
+async function heard(
+  source: ReadableStreamDefaultReader<Uint8Array>,
+  silence: number
+): Promise<Piece | null> {
   let timer = 0;
   const silent = new Promise<null>(resolve => {
     timer = window.setTimeout(() => resolve(null), silence);
@@ -178,5 +195,7 @@ async function refused(answer: Response): Promise<ApiError> {
 
 function search(query: Query): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
-  return given.length ? '?' + new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString() : '';
+  return given.length
+    ? '?' + new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()
+    : '';
 }

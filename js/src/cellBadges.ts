@@ -59,7 +59,7 @@ export class CellBadges {
     if (!panel || panel.isDisposed) {
       return;
     }
-    const steps = new Map(this.model.steps.map(step => [step.cell, step]));
+    const steps = new Map(this.model.steps.filter(step => step.marked).map(step => [step.cell, step]));
     for (const cell of panel.content.widgets) {
       const step = steps.get(cell.model.id);
       if (step) {
@@ -110,8 +110,10 @@ export class CellBadges {
   /** Whether the step has shown something that its cell does not show. */
   private canShow(cell: CodeCell): boolean {
     const record = this.model.step(cell.model)?.record;
-    const nothing = cell.model.outputs.length === 0 && !this.executing.has(cell.model.id);
-    return Boolean(record && ENDED.has(record.state) && nothing && !this.attached.has(record.id));
+    // A cell that has a number shows what it showed then.
+    const nothing = cell.model.outputs.length === 0 && cell.model.executionCount === null;
+    const isOver = record && ENDED.has(record.state) && !this.attached.has(record.id);
+    return Boolean(isOver && nothing && !this.executing.has(cell.model.id));
   }
 
   /** A step that runs, and whose kernel does not tell this page what it shows: the page was loaded anew, or the
@@ -136,7 +138,7 @@ export class CellBadges {
     let seq = 0;
     const follow = async (): Promise<void> => {
       outputs.clear();
-      for (let done = false; !done && !abort.signal.aborted; ) {
+      for (let done = false; !done && !abort.signal.aborted;) {
         try {
           done = await this.connection.api.follow(
             `runs/${record.run_id}/events`,

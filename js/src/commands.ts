@@ -84,14 +84,24 @@ export async function stop(connection: Connection, step: NotebookStep): Promise<
   try {
     await connection.api.cancelStep(record.token);
   } catch (error) {
-    Notification.error(`${step.name} could not be stopped: ${error instanceof Error ? error.message : error}`);
+    Notification.error(
+      `${step.name} could not be stopped: ${error instanceof Error ? error.message : error}`
+    );
   }
 }
 
 /** Go to a step's cell, and make it the active one. */
-export async function goTo(tracker: INotebookTracker, step: NotebookStep): Promise<void> {
+export function goTo(tracker: INotebookTracker, step: NotebookStep): Promise<void> {
+  const cells = tracker.currentWidget?.content.widgets ?? [];
+  return goToCell(
+    tracker,
+    cells.findIndex(cell => cell.model.id === step.cell)
+  );
+}
+
+/** Go to a cell by its place, and make it the active one. */
+export async function goToCell(tracker: INotebookTracker, at: number): Promise<void> {
   const notebook = tracker.currentWidget?.content;
-  const at = notebook?.widgets.findIndex(cell => cell.model.id === step.cell) ?? -1;
   if (notebook && at >= 0) {
     notebook.activeCellIndex = at;
     notebook.deselectAll();
@@ -99,7 +109,11 @@ export async function goTo(tracker: INotebookTracker, step: NotebookStep): Promi
   }
 }
 
-async function editStep(tracker: INotebookTracker, model: NotebookModel, connection: Connection): Promise<void> {
+async function editStep(
+  tracker: INotebookTracker,
+  model: NotebookModel,
+  connection: Connection
+): Promise<void> {
   const cell = tracker.activeCell;
   if (!cell || cell.model.type !== 'code') {
     return;
@@ -126,4 +140,3 @@ export function insertLoad(tracker: INotebookTracker): void {
   NotebookActions.insertAbove(notebook);
   notebook.activeCell?.model.sharedModel.setSource('%load_ext kernel_magics');
 }
-

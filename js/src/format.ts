@@ -39,7 +39,11 @@ export function moment(seconds: number, now = new Date()): string {
     return when.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   }
   const sameYear = when.getFullYear() === now.getFullYear();
-  return when.toLocaleDateString([], { day: 'numeric', month: 'short', year: sameYear ? undefined : 'numeric' });
+  return when.toLocaleDateString([], {
+    day: 'numeric',
+    month: 'short',
+    year: sameYear ? undefined : 'numeric'
+  });
 }
 
 export function size(resources: Resources): string {

@@ -9,7 +9,7 @@ import * as React from 'react';
 
 import { Api } from './api';
 import { CellBadges } from './cellBadges';
-import { addCommands, COMMANDS, goTo, insertLoad, stop } from './commands';
+import { addCommands, COMMANDS, goTo, goToCell, insertLoad, stop } from './commands';
 import { NotebookView } from './components/notebookView';
 import { RunsView } from './components/runsView';
 import { Sidebar, SidebarTab } from './components/sidebar';
@@ -96,6 +96,7 @@ const sidebar: JupyterFrontEndPlugin<void> = {
         void tracker.currentWidget?.sessionContext.session?.kernel?.interrupt();
       },
       goTo: (step: Parameters<typeof goTo>[1]) => void goTo(tracker, step),
+      goToCell: (index: number) => void goToCell(tracker, index),
       edit: (step: Parameters<typeof goTo>[1]) =>
         void goTo(tracker, step).then(() => commands.execute(COMMANDS.makeStep)),
       openRun,

@@ -8,14 +8,17 @@ import { ISignal, Signal } from '@lumino/signaling';
 import type { Connection } from './connection';
 import { bodyOf, lineOf, nameOf } from './stepLine';
 import { Later } from './throttle';
-import type { Step, StepOption } from './wire';
+import type { Pipeline, Resources, Step, StepOption } from './wire';
 
-/** A step of a notebook: its cell, and its latest run. */
+/** A step of a notebook: its cell, and its latest run. One that is not `marked` is a plain cell that steps need. */
 export interface NotebookStep {
   cell: string;
   index: number;
   name: string;
   line: string;
+  marked: boolean;
+  /** What its line asks for; null while that is not known. */
+  resources: Resources | null;
   record: Step | undefined;
   /** Why what is known of it is no longer about this cell; empty where it is. */
   stale: string;
@@ -24,15 +27,20 @@ export interface NotebookStep {
 }
 
 const SOON = 200;
+/** A notebook that is being typed in is analysed when the typing rests. */
+const RESTS = 700;
 
 export class NotebookModel {
   private readonly changes = new Signal<this, void>(this);
   private readonly asking: Later;
   private readonly reading: Later;
+  private readonly analysing: Later;
   private records: readonly Step[] = [];
   private watched: NotebookPanel | null = null;
   private _options: readonly StepOption[] = [];
   steps: readonly NotebookStep[] = [];
+  /** What pipeline the notebook is; null while that is not known. */
+  pipeline: Pipeline | null = null;
   loaded = false;
 
   constructor(
@@ -42,7 +50,8 @@ export class NotebookModel {
   ) {
     this.asking = new Later(() => this.ask(), SOON);
     this.reading = new Later(() => this.read(), SOON);
-    connection.connected.connect(() => this.asking.ask());
+    this.analysing = new Later(() => this.analyse(), RESTS);
+    connection.connected.connect(() => this.askAll());
     connection.changed.connect(() => this.changes.emit());
     connection.happened.connect(() => this.asking.ask());
     tracker.currentChanged.connect(() => this.watch());
@@ -89,6 +98,7 @@ export class NotebookModel {
     this.watched?.context.pathChanged.disconnect(this.onPath);
     this.watched = panel;
     this.records = [];
+    this.pipeline = null;
     this.loaded = false;
     this.read();
     if (panel) {
@@ -97,15 +107,47 @@ export class NotebookModel {
           panel.content.model?.contentChanged.connect(this.onContent);
           panel.context.pathChanged.connect(this.onPath);
           this.read();
-          this.asking.ask();
+          this.askAll();
         }
       });
     }
   }
 
-  private readonly onContent = () => this.reading.ask();
+  private readonly onContent = () => {
+    this.reading.ask();
+    this.analysing.ask();
+  };
 
   private readonly onPath = () => this.asking.ask();
+
+  private askAll(): void {
+    this.asking.ask();
+    this.analysing.ask();
+  }
+
+  /** The notebook without what its cells have shown: what it is as a pipeline. */
+  source(): unknown {
+    const content = this.watched?.content.model?.sharedModel.toJSON();
+    return content && { ...content, cells: content.cells.map(cell => ({ ...cell, outputs: [] })) };
+  }
+
+  private async analyse(): Promise<void> {
+    const panel = this.watched;
+    const isStep = this.steps.some(step => step.marked);
+    if (!panel || panel.isDisposed || this.connection.liveness !== 'live' || !isStep) {
+      return;
+    }
+    try {
+      const found = await this.connection.api.pipeline(this.source());
+      if (panel === this.watched) {
+        this.pipeline = found;
+        this.read();
+      }
+    } catch {
+      // A notebook that cannot be read as a pipeline still has its steps.
+      this.pipeline = null;
+    }
+  }
 
   private async ask(): Promise<void> {
     const panel = this.watched;
@@ -129,47 +171,74 @@ export class NotebookModel {
 
   private read(): void {
     const cells = this.watched?.content.model?.cells;
+    const planned = new Map((this.pipeline?.steps ?? []).map(step => [step.cell_id, step]));
     const found: NotebookStep[] = [];
     for (let index = 0; cells && index < cells.length; index++) {
       const cell = cells.get(index);
       const source = cell.sharedModel.getSource();
       const line = cell.type === 'code' ? lineOf(source) : null;
+      const plan = planned.get(cell.id);
       if (line !== null) {
-        found.push(this.found(cell.id, index, line, source));
+        const name = nameOf(line, this.switches) || (plan?.name ?? '');
+        const about = { cell: cell.id, index, name, line, marked: true, resources: plan?.resources ?? null };
+        found.push({ ...about, ...this.known(cell.id, name, source), after: [] });
+      } else if (plan && !plan.marked && cell.type === 'code') {
+        const about = { cell: cell.id, index, name: plan.name, line: '', marked: false, resources: null };
+        found.push({ ...about, record: undefined, stale: '', after: [] });
       }
     }
-    this.steps = linked(found);
+    const had = this.steps.length;
+    this.steps = linked(found, this.pipeline);
+    if (!had && found.length) {
+      this.analysing.ask();
+    }
     this.changes.emit();
   }
 
-  private found(cell: string, index: number, line: string, source: string): NotebookStep {
-    const name = nameOf(line, this.switches);
+  private known(cell: string, name: string, source: string): Pick<NotebookStep, 'record' | 'stale'> {
     const record =
       this.records.find(step => step.cell_id === cell && (!name || step.name === name)) ??
       this.records.find(step => name && step.name === name);
     const edited = record && record.source.trimEnd() !== bodyOf(source).trimEnd();
-    const stale = edited ? 'The cell was edited since it ran.' : '';
-    return { cell, index, name: name || (record?.name ?? ''), line, record, stale, after: [] };
+    return { record, stale: edited ? 'The cell was edited since it ran.' : '' };
   }
 }
 
-/** The steps with what they took from each other when they last ran. */
-function linked(steps: NotebookStep[]): NotebookStep[] {
-  const makers = new Map<string, NotebookStep>();
-  for (const step of steps) {
-    for (const output of step.record?.outputs ?? []) {
-      makers.set(output.id, step);
-    }
-  }
-  const known = steps.map(step => {
-    const from = (step.record?.inputs ?? []).map(input => makers.get(input.id));
-    const after = new Set(from.filter(maker => maker && maker.cell !== step.cell).map(maker => maker?.cell ?? ''));
-    return { ...step, after: [...after] };
-  });
-  return known.map(step => {
-    const newer = step.after
+/** The steps with those that they come after, and with what has run since. */
+function linked(steps: readonly NotebookStep[], pipeline: Pipeline | null): NotebookStep[] {
+  const before = pipeline ? planned(steps, pipeline) : taken(steps);
+  return steps.map(step => {
+    const after = before.get(step.cell) ?? [];
+    const newer = after
       .map(cell => steps.find(each => each.cell === cell))
       .find(maker => (maker?.record?.finished ?? 0) > (step.record?.started ?? Infinity));
-    return newer && !step.stale ? { ...step, stale: `${newer.name} has run since.` } : step;
+    const stale = step.stale || (newer ? `${newer.name} has run since.` : '');
+    return { ...step, after, stale };
   });
+}
+
+/** By cell: those that the pipeline has before it. */
+function planned(steps: readonly NotebookStep[], pipeline: Pipeline): Map<string, string[]> {
+  const cells = new Map(steps.map(step => [step.name, step.cell]));
+  const found = new Map<string, string[]>();
+  for (const edge of pipeline.edges) {
+    const [from, to] = [cells.get(edge.from), cells.get(edge.to)];
+    if (from && to && !found.get(to)?.includes(from)) {
+      found.set(to, [...(found.get(to) ?? []), from]);
+    }
+  }
+  return found;
+}
+
+/** By cell: those whose values it took when it last ran. */
+function taken(steps: readonly NotebookStep[]): Map<string, string[]> {
+  const makers = new Map(
+    steps.flatMap(step => (step.record?.outputs ?? []).map(output => [output.id, step.cell]))
+  );
+  return new Map(
+    steps.map(step => {
+      const from = (step.record?.inputs ?? []).map(input => makers.get(input.id));
+      return [step.cell, [...new Set(from)].filter((cell): cell is string => !!cell && cell !== step.cell)];
+    })
+  );
 }

@@ -31,7 +31,11 @@ function toOutput(message: Message): IOutput | null {
     case 'stream':
       return { output_type: 'stream', name: message.name as string, text: message.text as string };
     case 'display_data':
-      return { output_type: 'display_data', ...bundle, transient: (message.transient ?? {}) as Record<string, string> };
+      return {
+        output_type: 'display_data',
+        ...bundle,
+        transient: (message.transient ?? {}) as Record<string, string>
+      };
     case 'execute_result':
       return { output_type: 'execute_result', ...bundle, execution_count: null };
     case 'error':

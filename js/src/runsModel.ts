@@ -6,24 +6,28 @@ import type { Connection } from './connection';
 import { Later } from './throttle';
 import { ENDED, EngineEvent, Run, State } from './wire';
 
-const PAGE = 200;
+const PAGE = 500;
 const FRESH = 50;
 /** How soon a change is looked at; many steps a second are one look. */
 const SOON = 150;
+const TYPING = 300;
 
 export class RunsModel {
   private byId = new Map<number, Run>();
   private sorted: readonly Run[] = [];
   private readonly changes = new Signal<this, void>(this);
   private readonly later: Later;
-  private limit = PAGE;
+  private readonly searching: Later;
+  private text = '';
+  private isReading = false;
   loaded = false;
   complete = false;
   error = '';
 
   constructor(private readonly connection: Connection) {
     this.later = new Later(() => this.refresh(FRESH), SOON);
-    connection.connected.connect(() => void this.refresh(this.limit));
+    this.searching = new Later(() => this.find(), TYPING);
+    connection.connected.connect(() => void this.refresh(Math.max(PAGE, this.byId.size)));
     connection.happened.connect((_, event) => this.apply(event));
   }
 
@@ -37,28 +41,54 @@ export class RunsModel {
 
   /** Know of older runs, too. */
   async more(): Promise<void> {
-    if (!this.complete) {
-      this.limit = Math.min(this.limit * 4, 10_000);
-      await this.refresh(this.limit);
+    const oldest = this.sorted[this.sorted.length - 1]?.id;
+    if (this.complete || this.isReading || oldest === undefined) {
+      return;
+    }
+    this.isReading = true;
+    try {
+      const found = await this.connection.api.runs({ limit: PAGE, before: oldest });
+      this.complete = found.length < PAGE;
+      this.add(found);
+    } catch {
+      // The list stays as far as it goes; the connection tells what is wrong.
+    } finally {
+      this.isReading = false;
+    }
+  }
+
+  /** Know of those that have this text somewhere, however old they are. */
+  search(text: string): void {
+    this.text = text;
+    if (text && !this.complete) {
+      this.searching.ask();
+    }
+  }
+
+  private async find(): Promise<void> {
+    if (this.text && this.connection.liveness === 'live') {
+      try {
+        this.add(await this.connection.api.runs({ limit: PAGE, search: this.text }));
+      } catch {
+        // What is known is searched all the same.
+      }
     }
   }
 
   private async refresh(limit: number): Promise<void> {
     try {
-      const found = await this.connection.api.runs({ limit });
-      if (limit >= this.limit) {
-        this.complete = found.length < limit || limit >= 10_000;
-      }
+      const found = await this.connection.api.runs({ limit: Math.min(limit, 10_000) });
+      this.complete ||= found.length < limit && limit >= PAGE;
       const oldest = found.length ? found[found.length - 1].id : 0;
       // What the engine does not list any more has been removed.
-      const kept = [...this.byId.values()].filter(run => run.id < oldest);
-      this.byId = new Map([...found, ...kept].map(run => [run.id, run]));
+      this.byId = new Map([...this.byId].filter(([id]) => id < oldest));
       this.error = '';
       this.loaded = true;
+      this.add(found);
     } catch (error) {
       this.error = error instanceof Error ? error.message : String(error);
+      this.changes.emit();
     }
-    this.settle();
   }
 
   private apply(event: EngineEvent): void {
@@ -66,14 +96,13 @@ export class RunsModel {
     const state = event.content.state as State | undefined;
     if (known && state && event.step_id === null) {
       // Also a run that is no longer among the newest.
-      const finished = ENDED.has(state) ? event.time : null;
-      this.byId.set(event.run, { ...known, state, finished });
-      this.settle();
+      this.add([{ ...known, state, finished: ENDED.has(state) ? event.time : null }]);
     }
     this.later.ask();
   }
 
-  private settle(): void {
+  private add(found: readonly Run[]): void {
+    found.forEach(run => this.byId.set(run.id, run));
     this.sorted = [...this.byId.values()].sort((one, other) => other.id - one.id);
     this.changes.emit();
   }

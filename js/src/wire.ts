@@ -31,6 +31,12 @@ export interface Run {
   finished: number | null;
   seconds: number | null;
   error: Failure | null;
+  name: string | null;
+  owner: string | null;
+  commit: string | null;
+  tags: string[];
+  parameters: Record<string, unknown>;
+  metrics: Record<string, number | string>;
   steps?: StepName[];
 }
 
@@ -141,6 +147,48 @@ export interface StepOption {
   example: string;
   values: string[];
   repeats: boolean;
+}
+
+export interface PipelineStep {
+  name: string;
+  cell: number;
+  cell_id: string | null;
+  line: string;
+  raw_line: string;
+  resources: Resources;
+  /** False: a plain cell that runs as a step, because steps need what it makes. */
+  marked: boolean;
+  reads: string[];
+  writes: string[];
+}
+
+export interface Edge {
+  from: string;
+  to: string;
+  names: string[];
+  why: string;
+}
+
+export interface Parameter {
+  name: string;
+  type: string;
+  default: string;
+  cell: number;
+}
+
+export interface Problem {
+  cell: number;
+  line: number;
+  message: string;
+  hint: string;
+  level: 'error' | 'warning';
+}
+
+export interface Pipeline {
+  steps: PipelineStep[];
+  edges: Edge[];
+  parameters: Parameter[];
+  problems: Problem[];
 }
 
 /** States that nothing leaves. */

@@ -1,17 +1,31 @@
-"""One JupyterLab for all tests of this folder."""
+"""One JupyterLab and one browser for all tests of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.house.source_tree import ROOT
+from tests.jupyter_ext.browsers import OPTIONS, Lab, chromium
 from tests.jupyter_ext.servers import LabServer, lab_server
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[LabServer]:
+def labextension() -> None:
+    """What is built is what the sources say, and JupyterLab finds it."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "js" / "labextension.py", "link"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def lab(labextension) -> Iterator[LabServer]:
     """A JupyterLab behind a base URL."""
     with lab_server() as found:
         yield found
@@ -22,3 +36,26 @@ def http(lab: LabServer) -> Iterator[httpx.Client]:
     """A client that may do what the user may."""
     with lab.http() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Browser, lab: LabServer) -> Iterator[Callable[..., Lab]]:
+    """Opens pages; each is closed with the test, and no error may have been thrown in it."""
+    opened: list[Lab] = []
+
+    def open_page(**size: int) -> Lab:
+        opened.append(Lab(browser, lab, **size))
+        return opened[-1]
+
+    yield open_page
+    for each in opened:
+        each.close()
+    assert [error for each in opened for error in each.errors] == []

@@ -61,6 +61,7 @@ class LabServer:
             f"--ServerApp.base_url={BASE}",
             f"--IdentityProvider.token={TOKEN}",
             "--ServerApp.jpserver_extensions=jupyter_ext=True",
+            "--LabApp.expose_app_in_browser=True",
         ]
         told_once = runtime / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
         told_once.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,10 @@ export function Banner({ connection }: { connection: Connection }): React.ReactE
           <p>
             <strong>The engine is not running.</strong> It starts with the next step. {asOf}
           </p>
-          <button className="jp-Button jp-mod-styled jp-mod-accept cy-small" onClick={() => connection.start()}>
+          <button
+            className="jp-Button jp-mod-styled jp-mod-accept cy-small"
+            onClick={() => connection.start()}
+          >
             Start it now
           </button>
         </div>

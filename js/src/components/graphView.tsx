@@ -2,12 +2,17 @@
 
 import * as React from 'react';
 
-import { size } from '../format';
+import { useWidth } from './hooks';
+import type { NotebookStep } from '../notebookModel';
 import { BOX, Layout, layOut, Point } from '../layout';
-import { StepsProps, timeOf } from './notebookView';
+import { sizeOf, StepsProps, timeOf } from './notebookView';
 import { StateMark } from './stateMark';
 
-export function GraphView({ steps, isLive, now, chosen, onChoose }: StepsProps): React.ReactElement {
+/** Smaller than this nobody can read it: then it is scrolled. */
+const SMALLEST = 0.7;
+
+export function GraphView(props: StepsProps): React.ReactElement {
+  const { steps } = props;
   const shape = JSON.stringify(steps.map(step => [step.cell, step.after]));
   const [layout, setLayout] = React.useState<Layout | null>(null);
   React.useEffect(() => {
@@ -18,20 +23,51 @@ export function GraphView({ steps, isLive, now, chosen, onChoose }: StepsProps):
       gone = true;
     };
   }, [shape]);
-  if (!layout) {
-    return <div className="cy-graph" aria-busy="true" />;
-  }
+  const place = React.useRef<HTMLDivElement>(null);
+  const room = useWidth(place);
+  const scale = layout && room ? Math.max(SMALLEST, Math.min(1, room / layout.width)) : 1;
   return (
-    <div className="cy-graph" role="group" aria-label="Steps, from first to last">
-      <div className="cy-graph-all" style={{ width: layout.width, height: layout.height }}>
+    <div
+      className="cy-graph"
+      ref={place}
+      role="group"
+      aria-label="Steps, from first to last"
+      aria-busy={!layout}
+    >
+      {layout ? drawing(layout, scale, props) : null}
+    </div>
+  );
+}
+
+function drawing(layout: Layout, scale: number, props: StepsProps): React.ReactElement {
+  const { steps, isLive, now, chosen, onChoose } = props;
+  return (
+    <div className="cy-graph-room" style={{ width: layout.width * scale, height: layout.height * scale }}>
+      <div
+        className="cy-graph-all"
+        style={{ width: layout.width, height: layout.height, transform: `scale(${scale})` }}
+      >
         <svg width={layout.width} height={layout.height} aria-hidden="true">
           <defs>
-            <marker id="cy-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+            <marker
+              id="cy-arrow"
+              viewBox="0 0 8 8"
+              refX="7"
+              refY="4"
+              markerWidth="7"
+              markerHeight="7"
+              orient="auto"
+            >
               <path d="M0 0 8 4 0 8z" />
             </marker>
           </defs>
           {layout.edges.map(edge => (
-            <path key={`${edge.from} ${edge.to}`} className="cy-edge" d={curve(edge.points)} markerEnd="url(#cy-arrow)" />
+            <path
+              key={`${edge.from} ${edge.to}`}
+              className="cy-edge"
+              d={curve(edge.points)}
+              markerEnd="url(#cy-arrow)"
+            />
           ))}
         </svg>
         {steps.map(step => {
@@ -39,7 +75,7 @@ export function GraphView({ steps, isLive, now, chosen, onChoose }: StepsProps):
           return place ? (
             <button
               key={step.cell}
-              className={`cy-node cy-edge-${step.record?.state ?? 'none'}${step.cell === chosen ? ' cy-active' : ''}`}
+              className={nodeClass(step, chosen)}
               style={{
                 left: place.x - BOX.width / 2,
                 top: place.y - BOX.height / 2,
@@ -55,7 +91,7 @@ export function GraphView({ steps, isLive, now, chosen, onChoose }: StepsProps):
                 {step.stale ? <span className="cy-stale">stale</span> : null}
               </span>
               <span className="cy-row-below">
-                <span className="cy-row-title">{step.record ? size(step.record.resources) : 'not run yet'}</span>
+                <span className="cy-row-title">{sizeOf(step)}</span>
                 <span className="cy-row-side">{timeOf(step, now, isLive)}</span>
               </span>
             </button>
@@ -64,6 +100,11 @@ export function GraphView({ steps, isLive, now, chosen, onChoose }: StepsProps):
       </div>
     </div>
   );
+}
+
+function nodeClass(step: NotebookStep, chosen: string): string {
+  const names = ['cy-node', `cy-edge-${step.record?.state ?? 'none'}`];
+  return [...names, step.marked ? '' : 'cy-plain-cell', step.cell === chosen ? 'cy-active' : ''].join(' ');
 }
 
 function curve(points: readonly Point[]): string {

@@ -26,3 +26,16 @@ export function useNow(running: boolean): number {
   }, [running]);
   return now;
 }
+
+/** How wide an element is; 0 before that is known. */
+export function useWidth(place: React.RefObject<HTMLElement>): number {
+  const [width, setWidth] = React.useState(0);
+  React.useEffect(() => {
+    const watching = new ResizeObserver(([entry]) => setWidth(entry.contentRect.width));
+    if (place.current) {
+      watching.observe(place.current);
+    }
+    return () => watching.disconnect();
+  }, [place]);
+  return width;
+}

@@ -80,7 +80,9 @@ function Found({ lines, text }: { lines: [number, string][]; text: string }): Re
 
 /** The step's stream, line by line, where it has the text. */
 function linesWith(events: readonly EngineEvent[], text: string): [number, string][] {
-  const streamed = events.map(event => (event.content.type === 'stream' ? String(event.content.text) : '')).join('');
+  const streamed = events
+    .map(event => (event.content.type === 'stream' ? String(event.content.text) : ''))
+    .join('');
   const wanted = text.toLowerCase();
   return streamed
     .split('\n')

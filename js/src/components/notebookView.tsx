@@ -15,11 +15,11 @@ export interface NotebookActions {
   stop: (step: NotebookStep) => void;
   stopAll: () => void;
   goTo: (step: NotebookStep) => void;
+  goToCell: (index: number) => void;
   edit: (step: NotebookStep) => void;
   openRun: (run: number) => void;
   insertLoad: () => void;
   makeStep: () => void;
-
 }
 
 export interface NotebookViewProps {
@@ -37,7 +37,7 @@ export function NotebookView({ model, isLive, actions }: NotebookViewProps): Rea
   if (!model.panel) {
     return <p className="cy-empty">Open a notebook, and its steps appear here.</p>;
   }
-  if (!model.steps.length) {
+  if (!model.steps.some(step => step.marked)) {
     return <Teaching actions={actions} />;
   }
   const step = model.steps.find(each => each.cell === chosen);
@@ -74,6 +74,7 @@ export function NotebookView({ model, isLive, actions }: NotebookViewProps): Rea
           <StepsTable steps={model.steps} isLive={isLive} now={now} chosen={chosen} onChoose={onChoose} />
         )}
       </div>
+      <Problems model={model} onChoose={actions.goToCell} />
       {step ? <Chosen step={step} isLive={isLive} now={now} actions={actions} /> : null}
     </div>
   );
@@ -95,6 +96,12 @@ export function timeOf({ record }: NotebookStep, now: number, isLive: boolean): 
   const running = record.started && isLive && record.state === 'running' ? now - record.started : null;
   const seconds = record.seconds ?? running;
   return seconds === null ? '' : duration(seconds);
+}
+
+/** What it asks for, or what it was last given. */
+export function sizeOf(step: NotebookStep): string {
+  const resources = step.resources ?? step.record?.resources;
+  return resources ? size(resources) : step.marked ? '' : 'plain cell';
 }
 
 function StepsTable({ steps, isLive, now, chosen, onChoose }: StepsProps): React.ReactElement {
@@ -126,7 +133,7 @@ function StepsTable({ steps, isLive, now, chosen, onChoose }: StepsProps): React
                 </span>
               ) : null}
             </td>
-            <td>{step.record ? size(step.record.resources) : '–'}</td>
+            <td>{sizeOf(step) || '–'}</td>
             <td>{timeOf(step, now, isLive) || '–'}</td>
             <td>{step.after.map(cell => names.get(cell)).join(', ') || '–'}</td>
           </tr>
@@ -152,7 +159,13 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
         {step.name || 'unnamed'} <StateMark state={record?.state} word />
         <span className="cy-row-side">{timeOf(step, now, isLive)}</span>
       </h3>
-      <code className="cy-line">%%step {step.line}</code>
+      {step.marked ? (
+        <code className="cy-line">%%step {step.line}</code>
+      ) : (
+        <p className="cy-muted">
+          A plain cell: in a pipeline it runs as a step, because steps need what it makes.
+        </p>
+      )}
       {step.stale ? <p className="cy-stale-why">Stale: {step.stale}</p> : null}
       {record?.error?.message ? (
         <p className="cy-error">
@@ -181,13 +194,37 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
   );
 }
 
+/** What keeps the notebook from being a pipeline, each with the way to its cell. */
+export function Problems({ model, onChoose }: { model: NotebookModel; onChoose: (cell: number) => void }) {
+  const problems = model.pipeline?.problems ?? [];
+  if (!problems.length) {
+    return null;
+  }
+  return (
+    <section className="cy-problems" aria-label="Problems">
+      <h3>{problems.length === 1 ? 'One problem' : `${problems.length} problems`} for a pipeline</h3>
+      <ul className="cy-plain">
+        {problems.map((problem, at) => (
+          <li key={at}>
+            <button className="cy-link" onClick={() => onChoose(problem.cell)}>
+              Cell {problem.cell + 1}, line {problem.line}
+            </button>
+            <span className="cy-muted"> {problem.level}: </span>
+            {problem.message} <span className="cy-muted">{problem.hint}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
 function Teaching({ actions }: { actions: NotebookActions }): React.ReactElement {
   return (
     <div className="cy-teach">
       <h3>This notebook has no steps yet</h3>
       <p>
-        A cell whose first line is <code>%%step</code> runs on a worker of the size it asks for. Its output appears under
-        the cell, and the names it makes are there in the next cell, as always.
+        A cell whose first line is <code>%%step</code> runs on a worker of the size it asks for. Its output
+        appears under the cell, and the names it makes are there in the next cell, as always.
       </p>
       <ol>
         <li>

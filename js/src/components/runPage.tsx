@@ -59,7 +59,10 @@ export function RunPage(props: RunPageProps): React.ReactElement {
           {seconds === null ? '' : `, ${duration(seconds)}`}
         </span>
         {goesOn ? (
-          <button className="jp-Button jp-mod-styled jp-mod-warn cy-small" onClick={() => props.onCancel(run.id)}>
+          <button
+            className="jp-Button jp-mod-styled jp-mod-warn cy-small"
+            onClick={() => props.onCancel(run.id)}
+          >
             Cancel the run
           </button>
         ) : null}

@@ -37,10 +37,13 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
         <input
           className="jp-mod-styled cy-input"
           type="search"
-          placeholder="Search step, notebook, number"
+          placeholder="Search runs"
           aria-label="Search runs"
           value={text}
-          onChange={event => setText(event.target.value)}
+          onChange={event => {
+            setText(event.target.value);
+            model.search(event.target.value);
+          }}
         />
         <select
           className="cy-select"
@@ -87,7 +90,9 @@ function RunRow({ run, now, isLive }: { run: Run; now: number; isLive: boolean }
         <span className="cy-row-side">{seconds === null ? '' : duration(seconds)}</span>
       </span>
       <span className="cy-row-below">
-        <span className="cy-row-title">{fileName(run.notebook)}</span>
+        <span className="cy-row-title">
+          {[fileName(run.notebook), ...run.tags.map(tag => `#${tag}`)].join(' ')}
+        </span>
         <span className="cy-row-side">
           {run.id} · {moment(run.created)}
         </span>
@@ -113,6 +118,9 @@ export function Loading({ error }: { error: string }): React.ReactElement {
 /** What a run is called: its step, or how many it had. */
 export function titleOf(run: Run): string {
   const steps = run.steps ?? [];
+  if (run.name) {
+    return run.name;
+  }
   if (run.kind === 'cell' || steps.length === 1) {
     return steps[0]?.name ?? `run ${run.id}`;
   }
@@ -121,6 +129,20 @@ export function titleOf(run: Run): string {
 
 function matches(run: Run, text: string): boolean {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const about = `${run.id} ${run.notebook} ${run.state} ${(run.steps ?? []).map(step => step.name).join(' ')}`.toLowerCase();
+  const names = (run.steps ?? []).map(step => step.name);
+  const said = [...Object.entries(run.parameters), ...Object.entries(run.metrics)].flat();
+  const about = [
+    run.id,
+    run.name,
+    run.owner,
+    run.notebook,
+    run.state,
+    run.commit,
+    ...run.tags,
+    ...names,
+    ...said
+  ]
+    .join(' ')
+    .toLowerCase();
   return words.every(word => about.includes(word));
 }

@@ -19,7 +19,9 @@ export function StatusItem({ connection, model, onOpen }: StatusItemProps): Reac
   if (connection.liveness !== 'live' || !model.live.length) {
     return null;
   }
-  const words = [running ? `${running} running` : '', waiting ? `${waiting} waiting` : ''].filter(Boolean).join(', ');
+  const words = [running ? `${running} running` : '', waiting ? `${waiting} waiting` : '']
+    .filter(Boolean)
+    .join(', ');
   return (
     <button className="cy-status" title="Show steps and runs" onClick={onOpen}>
       Steps: {words}

@@ -9,7 +9,6 @@ import { LogView } from './logView';
 import type { RunPageProps } from './runPage';
 import { StateMark } from './stateMark';
 
-// eslint-disable-next-line no-control-regex
 const COLOURS = /\u001b\[[0-9;]*m/g;
 
 export function StepDetails(props: RunPageProps & { step: Step; now: number }): React.ReactElement {
@@ -17,7 +16,8 @@ export function StepDetails(props: RunPageProps & { step: Step; now: number }): 
   const attempts = useAttempts(props);
   useSignal(model.changed);
   const isLive = connection.liveness === 'live';
-  const seconds = step.seconds ?? (step.started && isLive && step.state === 'running' ? now - step.started : null);
+  const seconds =
+    step.seconds ?? (step.started && isLive && step.state === 'running' ? now - step.started : null);
   return (
     <section className="cy-details" role="tabpanel" aria-label={step.name}>
       <dl className="cy-facts">
@@ -123,7 +123,13 @@ function Attempts({ attempts }: { attempts: readonly Attempt[] }): React.ReactEl
   );
 }
 
-function Values({ title, values }: { title: string; values: readonly Reference[] }): React.ReactElement | null {
+function Values({
+  title,
+  values
+}: {
+  title: string;
+  values: readonly Reference[];
+}): React.ReactElement | null {
   const named = values.flatMap(value =>
     value.names.filter(name => !name.startsWith('@')).map(name => ({ value, name }))
   );

@@ -81,7 +81,7 @@ function Field({ option, line, onChange }: FieldProps): React.ReactElement {
   const id = React.useId();
   const isSwitch = option.metavar === null;
   const values = valuesOf(line, option.flag, isSwitch);
-  const label = option.flag.slice(2).replace(/-/g, ' ');
+  const label = labelOf(option.flag);
   if (isSwitch) {
     return (
       <label className="cy-field cy-field-switch">
@@ -115,6 +115,11 @@ function Field({ option, line, onChange }: FieldProps): React.ReactElement {
       <small>{option.help}</small>
     </label>
   );
+}
+
+function labelOf(flag: string): string {
+  const words = flag.slice(2).replace(/-/g, ' ');
+  return ['cpu', 'gpu'].includes(words) ? words.toUpperCase() : words[0].toUpperCase() + words.slice(1);
 }
 
 interface TextProps {

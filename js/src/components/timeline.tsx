@@ -15,7 +15,8 @@ export interface TimelineProps {
 }
 
 export function Timeline({ steps, now, isLive, chosen, onChoose }: TimelineProps): React.ReactElement {
-  const end = (step: Step) => step.finished ?? (isLive && !ENDED.has(step.state) ? now : (step.started ?? step.created));
+  const end = (step: Step) =>
+    step.finished ?? (isLive && !ENDED.has(step.state) ? now : (step.started ?? step.created));
   const from = Math.min(...steps.map(step => step.created));
   const whole = Math.max(0.001, Math.max(...steps.map(end)) - from);
   const percent = (seconds: number) => `${Math.max(0, (seconds / whole) * 100)}%`;
@@ -30,7 +31,13 @@ export function Timeline({ steps, now, isLive, chosen, onChoose }: TimelineProps
     }
   };
   return (
-    <div className="cy-timeline" role="tablist" aria-label="Steps" aria-orientation="vertical" onKeyDown={onKeyDown}>
+    <div
+      className="cy-timeline"
+      role="tablist"
+      aria-label="Steps"
+      aria-orientation="vertical"
+      onKeyDown={onKeyDown}
+    >
       {steps.map(step => {
         const started = step.started ?? end(step);
         const ran = step.started ? end(step) - step.started : null;

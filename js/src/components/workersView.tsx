@@ -46,7 +46,12 @@ function PlaceCard({ place, now, onOpen, onCancel }: WorkersViewProps & { place:
       <h3>
         {place.name} <span className="cy-muted">{place.place}</span>
       </h3>
-      <Meter label="CPU" used={cpu} of={place.capacity.cpu} text={value => String(Number(value.toFixed(1)))} />
+      <Meter
+        label="CPU"
+        used={cpu}
+        of={place.capacity.cpu}
+        text={value => String(Number(value.toFixed(1)))}
+      />
       {place.capacity.memory ? (
         <Meter label="Memory asked for" used={memory} of={place.capacity.memory} text={bytes} />
       ) : null}
@@ -61,7 +66,9 @@ function PlaceCard({ place, now, onOpen, onCancel }: WorkersViewProps & { place:
             <button className="cy-link cy-row-title" onClick={() => onOpen(step.run)}>
               {step.name}
             </button>
-            <span className="cy-row-side">{step.began === null ? 'waiting' : duration(now - step.began)}</span>
+            <span className="cy-row-side">
+              {step.began === null ? 'waiting' : duration(now - step.began)}
+            </span>
             <button
               className="jp-Button jp-mod-styled jp-mod-minimal cy-small"
               aria-label={`Stop ${step.name}`}

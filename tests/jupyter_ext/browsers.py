@@ -1,0 +1,148 @@
+"""A real browser before a real JupyterLab: what a person sees and does, in words of this product."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.house.source_tree import ROOT
+from tests.jupyter_ext.servers import TOKEN, LabServer
+
+__all__ = ["Lab", "chromium", "notebook"]
+
+PICTURES = Path(os.environ.get("CELLYARD_SCREENSHOTS") or ROOT / "build" / "screenshots")
+SECONDS = 1000
+# The machine's network is closed to the browser, and it would go on trying.
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+]
+AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def chromium() -> str:
+    """Where Debian's Chromium is (or another, by its other names)."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if (found := shutil.which(name)) is not None:
+            return found
+    raise AssertionError("these tests drive a real browser: run scripts/browser, or install chromium")
+
+
+def notebook(*cells: str) -> str:
+    """A notebook of code cells, as a file; the cells' ids are c0, c1, …"""
+    code = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
+        for n, source in enumerate(cells)
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    return json.dumps({"cells": code, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5})
+
+
+class Lab:
+    """One page with JupyterLab in it."""
+
+    def __init__(self, browser: Browser, server: LabServer, *, width: int = 1280, height: int = 840) -> None:
+        self.server = server
+        self._context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+        self.page: Page = self._context.new_page()
+        self.page.set_default_timeout(90 * SECONDS)
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def close(self) -> None:
+        self._context.close()
+
+    # -- doing
+
+    def open(self, name: str, *cells: str) -> None:
+        """Write a notebook and open it, with the sidebar."""
+        (self.server.root / name).write_text(notebook(*cells), encoding="utf-8")
+        self.page.goto(f"{self.server.url}/lab/tree/{name}?token={TOKEN}&reset")
+        self._arrived()
+        if not self.sidebar.is_visible():
+            self.page.locator('.lm-TabBar-tab[data-id="cellyard-sidebar"]').click()
+        self.liveness("live")
+
+    def reload(self) -> None:
+        """Load the page anew, as the browser's button does."""
+        self.page.reload()
+        self._arrived()
+
+    def _arrived(self) -> None:
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+        self.page.locator(".jp-NotebookPanel-notebook .jp-CodeCell").first.wait_for()
+        has_kernel = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
+        self.page.wait_for_function(f"(() => ['idle', 'busy'].includes(({has_kernel})()))")
+
+    def tab(self, name: str) -> None:
+        """Choose a tab of the sidebar."""
+        self.sidebar.get_by_role("tab", name=name, exact=True).click()
+
+    def button(self, name: str, *, within: Locator | None = None) -> Locator:
+        return (within or self.sidebar).get_by_role("button", name=name, exact=True)
+
+    def run(self, number: int) -> None:
+        """Run one cell."""
+        self.cell(number).locator(".jp-InputArea-prompt").click()
+        self.page.keyboard.press("Control+Enter")
+
+    def write(self, number: int, source: str) -> None:
+        """Give a cell another source."""
+        call = "([at, text]) => jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel.setSource(text)"
+        self.page.evaluate(call, [number, source])
+
+    def command(self, command: str, **arguments: Any) -> None:
+        """Carry out a command of JupyterLab, by its name."""
+        call = "([name, args]) => window.jupyterapp.commands.execute(name, args)"
+        self.page.evaluate(call, [command, arguments])
+
+    def theme(self, name: str) -> None:
+        """Change the theme."""
+        self.command("apputils:change-theme", theme=name)
+        self.page.locator(f'body[data-jp-theme-name="{name}"]').wait_for()
+
+    # -- seeing
+
+    @property
+    def sidebar(self) -> Locator:
+        return self.page.locator(".cy-sidebar")
+
+    def cell(self, number: int) -> Locator:
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell").nth(number)
+
+    def badge(self, number: int) -> Locator:
+        return self.cell(number).locator(".cy-badge")
+
+    def output(self, number: int) -> Locator:
+        return self.cell(number).locator(".jp-OutputArea-output")
+
+    def liveness(self, wanted: str) -> None:
+        """Wait until the sidebar says of what it shows that it is live, or stopped, offline …"""
+        expect(self.sidebar).to_have_attribute("data-liveness", wanted, timeout=60 * SECONDS)
+
+    def picture(self, name: str, of: Locator | None = None) -> None:
+        """Keep what is to be seen, for people (and for the documents)."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        (of or self.page).screenshot(path=PICTURES / f"{name}.png", animations="disabled")
+
+    def faults(self, within: str) -> list[str]:
+        """What axe finds to be seriously wrong for people who use a keyboard, a screen reader or little contrast."""
+        self.page.add_script_tag(path=AXE)
+        found = self.page.evaluate("selector => axe.run(selector, {resultTypes: ['violations']})", within)
+        return [
+            f"{each['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]

@@ -1,0 +1,183 @@
+"""JupyterLab as a person meets it. Each test leaves pictures in build/screenshots."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.jupyter_ext.browsers import SECONDS
+from tests.service.engines import until
+
+pytestmark = pytest.mark.timeout(300)
+
+LOAD = "%load_ext kernel_magics"
+ROWS = "%%step load --cpu 1 --memory 1GiB\nrows = list(range(300_000))\nprint(len(rows), 'rows')"
+COUNTING = "%%step count --cpu 1\nimport time\nfor number in range(600):\n    print('number', number)\n    time.sleep(0.1)"
+SLOW = 60 * SECONDS
+
+
+def test_from_a_plain_cell_to_a_step_that_runs_and_is_stopped(page):
+    lab = page()
+    lab.open("first.ipynb", "total = sum(range(10))\nprint('the sum is', total)", COUNTING.replace("%%step count", "#"))
+    expect(lab.sidebar).to_contain_text("This notebook has no steps yet")
+    lab.picture("empty-notebook")
+    lab.button("Insert %load_ext kernel_magics").click()
+    expect(lab.cell(0).locator(".cm-content")).to_have_text(LOAD)
+    # From the cell's own toolbar.
+    lab.cell(1).locator(".jp-InputArea-prompt").click()
+    lab.cell(1).get_by_role("button", name="Run this cell on a worker").click()
+    dialog = lab.page.locator(".cy-dialog")
+    dialog.get_by_label("memory", exact=False).first.fill("512")
+    expect(dialog).to_contain_text("memory")
+    expect(dialog.locator(".cy-error")).to_contain_text("512")
+    lab.picture("step-form-error")
+    dialog.get_by_label("memory", exact=False).first.fill("512MiB")
+    expect(dialog).to_contain_text("The line is a good one.")
+    lab.picture("step-form")
+    lab.button("Apply", within=dialog).click()
+    expect(lab.cell(1).locator(".cm-line").first).to_have_text("%%step total --memory 512MiB")
+    lab.run(0)
+    lab.run(1)
+    expect(lab.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    expect(lab.badge(1)).to_contain_text("512 MiB")
+    expect(lab.output(1)).to_have_text("the sum is 45")
+    # A long one: live under its cell, in the status bar, among the workers; and stopped.
+    lab.write(2, COUNTING)
+    lab.run(2)
+    expect(lab.badge(2)).to_contain_text("running", timeout=SLOW)
+    expect(lab.output(2)).to_contain_text("number 3", timeout=SLOW)
+    expect(lab.page.locator(".cy-status")).to_have_text("Steps: 1 running")
+    lab.picture("running")
+    lab.tab("Workers")
+    expect(lab.sidebar).to_contain_text("1 of 2")
+    lab.picture("workers")
+    lab.button("Stop count", within=lab.badge(2)).click()
+    expect(lab.badge(2)).to_contain_text("cancelled", timeout=SLOW)
+    expect(lab.sidebar).to_contain_text("Idle: no step runs here.")
+    expect(lab.page.locator(".cy-status")).to_have_count(0)
+
+
+def test_the_graph_the_table_and_a_failure(page):
+    lab = page()
+    lab.open(
+        "graph.ipynb",
+        LOAD,
+        ROWS,
+        "%%step even\neven = [row for row in rows if row % 2 == 0]",
+        "%%step odd\nodd = [row for row in rows if row % 2]",
+        "%%step ratio --memory 512MiB\nprint('dividing')\nratio = len(even) / (len(odd) - len(even))",
+    )
+    nodes = lab.sidebar.locator(".cy-node")
+    expect(nodes).to_have_count(4)
+    expect(lab.sidebar.locator(".cy-edge")).to_have_count(4)
+    lab.button("Run all").click()
+    expect(lab.badge(4)).to_contain_text("failed", timeout=SLOW)
+    expect(nodes.nth(0)).to_contain_text("succeeded")
+    nodes.nth(3).click()
+    expect(lab.sidebar.locator(".cy-chosen")).to_contain_text("ZeroDivisionError")
+    expect(lab.cell(4)).to_have_class(re.compile("jp-mod-active"))
+    lab.picture("graph")
+    lab.button("Table").click()
+    row = lab.sidebar.get_by_role("row", name=re.compile("^ratio"))
+    expect(row).to_contain_text("even, odd")
+    lab.picture("table")
+    # An edit makes it stale.
+    lab.write(2, "%%step even\neven = [row for row in rows if row % 2 == 0][:-1]")
+    expect(lab.badge(2)).to_contain_text("stale")
+    # The run's page: cause, output, values.
+    lab.badge(4).get_by_role("button", name=re.compile("^run ")).click()
+    run = lab.page.locator(".cy-run-tab")
+    expect(run.locator(".cy-cause")).to_contain_text("division by zero")
+    expect(run.locator(".cy-log .jp-OutputArea-output")).to_have_text("dividing")
+    expect(run.locator(".cy-values")).to_contain_text("even")
+    run.get_by_label("Search the output").fill("divid")
+    expect(run.locator(".cy-found li")).to_have_text("dividing")
+    lab.picture("failed-run")
+
+
+def test_a_step_comes_back_after_a_page_reload_and_a_kernel_restart(page):
+    lab = page()
+    lab.open("back.ipynb", LOAD, COUNTING)
+    lab.run(0)
+    lab.run(1)
+    expect(lab.output(1)).to_contain_text("number 2", timeout=SLOW)
+    lab.command("docmanager:save")
+    lab.reload()
+    expect(lab.badge(1)).to_contain_text("running", timeout=SLOW)
+    last = number_shown(lab)
+    until(lambda: number_shown(lab) > last + 5, "the step goes on under its cell", seconds=60)
+    text = lab.output(1).inner_text()
+    assert [line for line in text.splitlines() if line][:3] == ["number 0", "number 1", "number 2"]
+    lab.picture("back-after-reload")
+    lab.button("Stop count", within=lab.badge(1)).click()
+    expect(lab.badge(1)).to_contain_text("cancelled", timeout=SLOW)
+
+
+def number_shown(lab) -> int:
+    found = re.findall(r"number (\d+)", lab.output(1).inner_text())
+    return int(found[-1]) if found else -1
+
+
+def test_what_is_shown_is_never_called_live_when_it_is_not(page, lab):
+    shown = page()
+    shown.open("away.ipynb", LOAD, ROWS)
+    shown.run(0)
+    shown.run(1)
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    lab.home.client().stop(drain=False, timeout=20)
+    shown.liveness("stopped")
+    expect(shown.sidebar).to_contain_text("The engine is not running.")
+    shown.picture("engine-stopped")
+    shown.button("Start it now").click()
+    shown.liveness("live")
+    lab.home.kill_engine()
+    # A step that needs it starts it again, and nobody has to reload anything.
+    shown.liveness("stopped")
+    shown.run(1)
+    shown.liveness("live")
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    lab.stop()
+    shown.liveness("offline")
+    expect(shown.sidebar).to_contain_text("The Jupyter server does not answer.")
+    shown.picture("server-away")
+    lab.start()
+    shown.liveness("live")
+    shown.page.context.set_offline(True)
+    shown.liveness("offline")
+    shown.page.context.set_offline(False)
+    shown.liveness("live")
+
+
+def test_the_runs_by_keyboard_in_every_theme_and_in_little_room(page):
+    lab = page(width=900, height=640)
+    lab.open("keys.ipynb", LOAD, ROWS, "%%step broken\nraise ValueError('no')")
+    lab.run(0)
+    lab.run(1)
+    expect(lab.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    lab.run(2)
+    expect(lab.badge(2)).to_contain_text("failed", timeout=SLOW)
+    lab.sidebar.get_by_role("tab", name="Notebook", exact=True).focus()
+    lab.page.keyboard.press("ArrowRight")
+    expect(lab.sidebar.get_by_role("tab", name="Runs", exact=True)).to_be_focused()
+    for _ in range(3):
+        lab.page.keyboard.press("Tab")
+    expect(lab.sidebar.get_by_role("listbox", name="Runs")).to_be_focused()
+    lab.page.keyboard.press("ArrowDown")
+    chosen = lab.sidebar.get_by_role("option", selected=True)
+    expect(chosen).to_contain_text("load")
+    for theme in ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"):
+        lab.theme(theme)
+        lab.picture(f"runs-{theme.split('JupyterLab ')[1].replace(' ', '-').lower()}")
+        assert lab.faults(".cy-sidebar") == [], theme
+        assert lab.faults(".cy-badge") == [], theme
+    lab.page.keyboard.press("Enter")
+    run = lab.page.locator(".cy-run-tab")
+    expect(run).to_contain_text("300000 rows")
+    lab.picture("run-dark-high-contrast")
+    assert lab.faults(".cy-run-tab") == []
+    lab.theme("JupyterLab Light")
+    assert lab.faults(".cy-run-tab") == []
+    lab.tab("Workers")
+    assert lab.faults(".cy-sidebar") == []
