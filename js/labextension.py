@@ -69,7 +69,7 @@ def link(prefix: Path) -> None:
     """Have the JupyterLab of this Python environment find what is built, and its server the server extension."""
     place = prefix / "share" / "jupyter" / "labextensions" / _NAME
     place.parent.mkdir(parents=True, exist_ok=True)
-    if place.is_symlink() or not place.exists():
+    if not place.exists():
         place.unlink(missing_ok=True)
         place.symlink_to(BUILT, target_is_directory=True)
     config = prefix / "etc" / "jupyter" / "jupyter_server_config.d"

@@ -34,6 +34,7 @@ export class CellBadges {
   private readonly badges = new Map<string, Badge>();
   /** Cells whose output comes from their kernel, to this page. */
   private readonly executing = new Set<string>();
+  private readonly coming = new WeakSet<Cell>();
   /** Steps whose output comes from here. */
   private readonly attached = new Map<number, AbortController>();
 
@@ -74,7 +75,11 @@ export class CellBadges {
   private show(cell: Cell): void {
     const id = cell.model.id;
     const known = this.badges.get(id);
-    if ((known && !known.isDisposed && known.parent === cell) || !cell.inputArea) {
+    if (known && !known.isDisposed && known.parent === cell) {
+      return;
+    }
+    if (!cell.inputArea) {
+      this.showLater(cell);
       return;
     }
     known?.dispose();
@@ -93,6 +98,14 @@ export class CellBadges {
     const below = layout.widgets.findIndex(widget => widget.hasClass('jp-Cell-inputWrapper'));
     layout.insertWidget(below + 1, badge);
     this.badges.set(id, badge);
+  }
+
+  /** A cell that JupyterLab has not drawn yet has no place for a badge. */
+  private showLater(cell: Cell): void {
+    if (!this.coming.has(cell)) {
+      this.coming.add(cell);
+      void cell.ready.then(() => this.look());
+    }
   }
 
   private hide(id: string): void {

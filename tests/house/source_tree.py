@@ -13,7 +13,7 @@ __all__ = ["ROOT", "Import", "dotted", "imports", "modules", "parsed", "room_of"
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("cellyard", "kernel_magics", "jupyter_ext")
-SUFFIXES = {".py", ".md", ".toml", ".yaml", ".yml", ".ipynb", ".cfg", ".txt", ""}
+SUFFIXES = {".py", ".md", ".toml", ".yaml", ".yml", ".ipynb", ".cfg", ".txt", ".ts", ".tsx", ".css", ""}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def text_files() -> Iterator[Path]:
 
 def _left_behind(path: Path) -> bool:
     return any(
-        part in {"__pycache__", ".ipynb_checkpoints", ".hypothesis", "node_modules", "labextension"}
+        part in {"__pycache__", ".ipynb_checkpoints", ".hypothesis", "node_modules", "labextension", "lib"}
         for part in path.parts
     )
 

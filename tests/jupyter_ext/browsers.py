@@ -70,6 +70,8 @@ class Lab:
         (self.server.root / name).write_text(notebook(*cells), encoding="utf-8")
         self.page.goto(f"{self.server.url}/lab/tree/{name}?token={TOKEN}&reset")
         self._arrived()
+        has_kernel = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
+        self.page.wait_for_function(f"(() => ['idle', 'busy'].includes(({has_kernel})()))")
         if not self.sidebar.is_visible():
             self.page.locator('.lm-TabBar-tab[data-id="cellyard-sidebar"]').click()
         self.liveness("live")
@@ -82,8 +84,6 @@ class Lab:
     def _arrived(self) -> None:
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
         self.page.locator(".jp-NotebookPanel-notebook .jp-CodeCell").first.wait_for()
-        has_kernel = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
-        self.page.wait_for_function(f"(() => ['idle', 'busy'].includes(({has_kernel})()))")
 
     def tab(self, name: str) -> None:
         """Choose a tab of the sidebar."""
@@ -110,7 +110,7 @@ class Lab:
     def theme(self, name: str) -> None:
         """Change the theme."""
         self.command("apputils:change-theme", theme=name)
-        self.page.locator(f'body[data-jp-theme-name="{name}"]').wait_for()
+        self.page.locator(f'body[data-jp-theme-name="{name}"]').wait_for(state="attached")
 
     # -- seeing
 
