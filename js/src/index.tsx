@@ -3,7 +3,10 @@
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, MainAreaWidget, ReactWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
+import { ICompletionProviderManager } from '@jupyterlab/completer';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { IRunningSessionManagers } from '@jupyterlab/running';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import * as React from 'react';
 
@@ -17,12 +20,18 @@ import { StatusItem } from './components/statusItem';
 import { WorkersView } from './components/workersView';
 import { Connection } from './connection';
 import { yardIcon } from './icons';
+import { LineCompleter } from './lineCompleter';
+import { Notices } from './notices';
 import { NotebookModel } from './notebookModel';
 import { PlacesModel } from './placesModel';
 import { RunsModel } from './runsModel';
+import { runningSteps } from './runningSteps';
 import { makeRunTab } from './runTabs';
 import { Cellyard, ICellyard } from './tokens';
 import { ENDED } from './wire';
+
+/** Seconds from which a step is a long one, where no setting says otherwise. */
+const LONG = 30;
 
 const core: JupyterFrontEndPlugin<Cellyard> = {
   id: '@cellyard/labextension:core',
@@ -168,4 +177,45 @@ const status: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [core, sidebar, cells, status];
+const running: JupyterFrontEndPlugin<void> = {
+  id: '@cellyard/labextension:running',
+  description: 'Steps in the panel of what runs.',
+  autoStart: true,
+  requires: [ICellyard, IRunningSessionManagers],
+  activate: (
+    _: JupyterFrontEnd,
+    { connection, places, openRun }: Cellyard,
+    managers: IRunningSessionManagers
+  ) => {
+    managers.add(runningSteps(connection, places, openRun));
+  }
+};
+
+const completion: JupyterFrontEndPlugin<void> = {
+  id: '@cellyard/labextension:completion',
+  description: 'Completion of the %%step line.',
+  autoStart: true,
+  requires: [ICellyard, ICompletionProviderManager],
+  activate: (_: JupyterFrontEnd, { notebook }: Cellyard, manager: ICompletionProviderManager) => {
+    manager.registerProvider(new LineCompleter(notebook));
+  }
+};
+
+const notices: JupyterFrontEndPlugin<void> = {
+  id: '@cellyard/labextension:notices',
+  description: 'Says when a long step has ended.',
+  autoStart: true,
+  requires: [ICellyard],
+  optional: [ISettingRegistry],
+  activate: (_: JupyterFrontEnd, { connection, openRun }: Cellyard, registry: ISettingRegistry | null) => {
+    let threshold = LONG;
+    new Notices(connection, openRun, () => threshold);
+    void registry?.load(notices.id).then(settings => {
+      const read = () => (threshold = settings.get('longStep').composite as number);
+      settings.changed.connect(read);
+      read();
+    });
+  }
+};
+
+export default [core, sidebar, cells, status, running, completion, notices];

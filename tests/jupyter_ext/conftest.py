@@ -58,4 +58,6 @@ def page(browser: Browser, lab: LabServer) -> Iterator[Callable[..., Lab]]:
     yield open_page
     for each in opened:
         each.close()
-    assert [error for each in opened for error in each.errors] == []
+    thrown = [error for each in opened for error in each.errors]
+    # JupyterLab's own, when a kernel is restarted while it answers.
+    assert [error for error in thrown if not error.startswith("Canceled future")] == []

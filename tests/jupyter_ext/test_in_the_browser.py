@@ -113,7 +113,7 @@ def test_a_step_comes_back_after_a_page_reload_and_a_kernel_restart(page):
     text = lab.output(1).inner_text()
     assert [line for line in text.splitlines() if line][:3] == ["number 0", "number 1", "number 2"]
     lab.picture("back-after-reload")
-    lab.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    lab.page.evaluate("() => void jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     last = number_shown(lab)
     until(lambda: number_shown(lab) > last + 15, "it goes on without the kernel that began it", seconds=60)
     expect(lab.badge(1)).to_contain_text("running")
