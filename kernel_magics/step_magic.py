@@ -7,6 +7,7 @@ import hashlib
 import linecache
 import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ __all__ = ["StepCell"]
 
 _HERE = {"local", "in_process"}
 """Backends whose workers share this machine's files and packages."""
+_UNTIL_SAID = 0.15
+"""Seconds from an interrupt to the word that the kernel is to end, where that is what it was for."""
 _SUPPLIES = 2
 """A worker may first lack what its platform needs beside the lock, and then the packages."""
 
@@ -298,10 +301,22 @@ class StepCell:
             try:
                 following.follow()
             except KeyboardInterrupt:
+                if _is_ending(self.shell):
+                    raise
                 interrupts += 1
                 (stream.interrupt if interrupts == 1 else stream.cancel)()
         self._session.log.run = stream.run
         return following.finished, following.worker
+
+
+def _is_ending(shell: Any) -> bool:
+    """Whether the kernel is being restarted or shut down. Jupyter interrupts it just before it says so: the cell is to
+    end, but its step goes on, and a later kernel finds it."""
+    kernel = getattr(shell, "kernel", None)
+    deadline = time.monotonic() + _UNTIL_SAID
+    while kernel is not None and not shell.exit_now and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return kernel is not None and bool(shell.exit_now)
 
 
 def _stopping(stream: StepStream) -> Callable[[], None]:
