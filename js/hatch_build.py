@@ -9,7 +9,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import labextension  # noqa: E402  # beside this file, and no package
+import labextension  # beside this file, and no package
 
 
 class LabextensionHook(BuildHookInterface):  # type: ignore[misc]

@@ -126,34 +126,6 @@ def number_shown(lab) -> int:
     return int(found[-1]) if found else -1
 
 
-def test_what_is_shown_is_never_called_live_when_it_is_not(page, lab):
-    shown = page()
-    shown.open("away.ipynb", LOAD, ROWS)
-    lab.home.client().stop(drain=False, timeout=20)
-    shown.liveness("stopped")
-    expect(shown.sidebar).to_contain_text("The engine is not running.")
-    shown.picture("engine-stopped")
-    shown.button("Start it now").click()
-    shown.liveness("live")
-    lab.home.kill_engine()
-    # A step that needs it starts it again, and nobody has to reload anything.
-    shown.liveness("stopped")
-    shown.run(0)
-    shown.run(1)
-    shown.liveness("live")
-    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
-    lab.stop()
-    shown.liveness("offline")
-    expect(shown.sidebar).to_contain_text("The Jupyter server does not answer.")
-    shown.picture("server-away")
-    lab.start()
-    shown.liveness("live")
-    shown.page.context.set_offline(True)
-    shown.liveness("offline")
-    shown.page.context.set_offline(False)
-    shown.liveness("live")
-
-
 def test_the_runs_by_keyboard_in_every_theme_and_in_little_room(page):
     lab = page(width=900, height=640)
     lab.open("keys.ipynb", LOAD, ROWS, "%%step broken\nraise ValueError('no')")
