@@ -109,7 +109,8 @@ class Gatherer:
 
 def _needed(inventory: Inventory, modules: Iterable[str], developed: Iterable[str]) -> _Needed:
     names = {name for module in modules for name in inventory.providing(module)}.union(developed) - {"cellyard"}
-    loaded = {name.partition(".")[0] for name in list(sys.modules)}
+    # Not what begins with an underscore: setuptools, where it is installed, loads such a module into every process.
+    loaded = {name.partition(".")[0] for name in list(sys.modules) if not name.startswith("_")}
     found = [inventory.distributions[each] for each in inventory.closure(names, loaded=loaded) - {"cellyard"}]
     others = [each for each in found if not is_from_registry(each) and each.name not in developed]
     lock = sorted(_requirement(each) for each in found if is_from_registry(each))

@@ -6,6 +6,8 @@ behind: the operator has put a mark on each, and without it they could never be 
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +22,7 @@ __all__ = ["Change", "install", "running_clusters", "serving", "uninstall", "wai
 _DASK = "kubernetes.dask.org/v1"
 _STARTS_WITHIN = 120.0
 _GONE_WITHIN = 90.0
+_LOOK_AGAIN = 0.5
 _CHART = "app.kubernetes.io/name=dask-kubernetes-operator"
 _OURS = "app.kubernetes.io/name=cellyard,app.kubernetes.io/component=operator"
 # What would be lost with a namespace. Accounts, rights and the cluster's own certificate come with every namespace.
@@ -113,8 +116,11 @@ async def _present(api: ManagedApi, places: Iterable[str]) -> tuple[str, ...]:
 
 async def running_clusters(api: ManagedApi, namespace: str | None) -> list[str]:
     """The DaskClusters of a namespace, or of all, as namespace/name."""
-    found = await api.all_of(_DASK, "DaskCluster", namespace)
-    return [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in found]
+    return [_placed(each) for each in await api.all_of(_DASK, "DaskCluster", namespace)]
+
+
+def _placed(each: Manifest) -> str:
+    return f"{each['metadata']['namespace']}/{each['metadata']['name']}"
 
 
 def waiting_reason(pod: Manifest) -> str:
@@ -207,11 +213,17 @@ def _within(manifest: Manifest, wanted: Installation) -> bool:
 
 
 async def _refuse_while_used(api: ManagedApi, namespace: str | None) -> None:
-    found = await running_clusters(api, namespace)
-    if found:
+    """Those that are being deleted are waited for; the operator is needed until they have gone."""
+    deadline = time.monotonic() + _GONE_WITHIN
+    while found := await api.all_of(_DASK, "DaskCluster", namespace):
+        is_ending = all(each["metadata"].get("deletionTimestamp") for each in found)
+        if is_ending and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_AGAIN)
+            continue
         raise ClusterError(
-            f"still there: DaskCluster {', '.join(found)}. Without the operator and its definitions they could not be "
-            "ended properly. Stop the engines (cellyard engine stop), or delete them with kubectl, then try again."
+            f"still there: DaskCluster {', '.join(map(_placed, found))}. Without the operator and its definitions they "
+            "could not be ended properly. Stop the engines (cellyard engine stop), or delete them with kubectl, then "
+            "try again."
         )
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -178,6 +179,17 @@ def test_optional_needs_go_when_the_kernel_has_loaded_them(tmp_path):
     names = {each.partition("==")[0] for each in gather(tmp_path, "pandas").lock}
     assert {"pandas", "numpy", "python-dateutil", "six", "pyarrow"} <= names
     assert "hypothesis" not in gather(tmp_path, "numpy").lock
+
+
+def test_what_is_loaded_into_every_process_is_no_reason_to_take_an_optional_package_along(site, tmp_path, monkeypatch):
+    install(site, "building", {"building.py": "", "_building_hack/__init__.py": ""})
+    install(site, "using", {"using.py": ""})
+    with (site / "using-1.0.dist-info/METADATA").open("a") as metadata:
+        metadata.write('Provides-Extra: build\nRequires-Dist: building; extra == "build"\n')
+    monkeypatch.setitem(sys.modules, "_building_hack", ModuleType("_building_hack"))
+    assert "building==1.0" not in gather(tmp_path, "using").lock
+    monkeypatch.setitem(sys.modules, "building", ModuleType("building"))
+    assert "building==1.0" in gather(tmp_path, "using").lock
 
 
 def test_an_edit_changes_the_bundle_and_nothing_else_does(folder, tmp_path):
