@@ -6,10 +6,13 @@ import binascii
 import getpass
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from cellyard.worker.asking import ANSWER, STOPPED
+
+_FLUSH_SECONDS = 0.05
 
 __all__ = ["LiveOutput", "send_comm"]
 
@@ -22,6 +25,7 @@ class LiveOutput:
 
     def __init__(self, shell: Any, *, replays: bool = False) -> None:
         self._shell = shell
+        self._flushed = 0.0
         self._rules: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "stream": self._stream,
             "display_data": self._display,
@@ -40,7 +44,12 @@ class LiveOutput:
 
     def _stream(self, message: Mapping[str, Any]) -> None:
         stream = sys.stdout if message["name"] == "stdout" else sys.stderr
-        stream.write(message["text"])  # the kernel sends it on within 0.2 s, as it does for its own cells
+        stream.write(message["text"])
+        # Left to itself the kernel sends it on within 0.2 s; flushing takes a moment, so not for each of many.
+        now = time.monotonic()
+        if now - self._flushed > _FLUSH_SECONDS:
+            self._flushed = now
+            stream.flush()
 
     def _display(self, message: Mapping[str, Any]) -> None:
         sys.stdout.flush()

@@ -25,6 +25,7 @@ from cellyard.worker.link import send_blocking
 __all__ = ["Channel", "DescriptorCapture", "StreamWriter"]
 
 GATHER_SECONDS = 0.02
+LONGEST_GATHER = 0.1
 LARGE_TEXT = 64 << 10
 MOST_LOGGED = 500
 _PIPE_BYTES = 256 << 10
@@ -40,6 +41,7 @@ class Channel:
         self._pending_size = 0
         self._logged: list[dict[str, Any]] = []
         self._last_sent = 0.0
+        self._gather = GATHER_SECONDS
         self._wake = threading.Event()
         self._flusher: threading.Thread | None = None
         self._owner = os.getpid()
@@ -74,7 +76,8 @@ class Channel:
         if os.getpid() != self._owner:
             os.write(1 if name == "stdout" else 2, text.encode(errors="surrogateescape"))
             return
-        if self._collect is not None:
+        # A line's end, which print writes by itself, belongs to what was written just before.
+        if self._collect is not None and text != "\n":
             self._collect()
         self.append(name, text)
 
@@ -84,7 +87,7 @@ class Channel:
             self._pending.append((name, text))
             self._pending_size += len(text)
             quiet = time.monotonic() - self._last_sent
-            if (quiet >= GATHER_SECONDS and "\n" in text) or self._pending_size >= LARGE_TEXT:
+            if (quiet >= self._gather and "\n" in text) or self._pending_size >= LARGE_TEXT:
                 self._flush()
             else:
                 self._start_flusher()
@@ -118,7 +121,11 @@ class Channel:
         pending, self._pending, self._pending_size = self._pending, [], 0
         for name, text in _merged(pending):
             send_blocking(self._socket, ["output", {"message": {"type": "stream", "name": name, "text": text}}])
-        self._last_sent = time.monotonic()
+        now = time.monotonic()
+        # Whoever shows much for long is shown less often, so that showing it takes less of what the step may use.
+        is_steady = now - self._last_sent < 2 * self._gather
+        self._gather = min(LONGEST_GATHER, self._gather * 1.2) if is_steady else GATHER_SECONDS
+        self._last_sent = now
 
     def _start_flusher(self) -> None:
         if self._flusher is None:
@@ -129,7 +136,7 @@ class Channel:
         while True:
             self._wake.wait()
             self._wake.clear()
-            time.sleep(GATHER_SECONDS)
+            time.sleep(self._gather)
             self.flush()
 
 
@@ -186,6 +193,7 @@ class DescriptorCapture:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._readers: dict[int, str] = {}
+        self._full = select.poll()
         self._decoders: dict[int, codecs.IncrementalDecoder] = {}
         self._stop_reader, self._stop_writer = os.pipe()
         self._thread: threading.Thread | None = None
@@ -201,6 +209,7 @@ class DescriptorCapture:
             os.close(writer)
             os.set_blocking(reader, False)
             self._readers[reader] = name
+            self._full.register(reader, select.POLLIN)
             self._decoders[reader] = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._thread = threading.Thread(target=self._read, name="step-descriptors", daemon=True)
         self._thread.start()
@@ -213,7 +222,7 @@ class DescriptorCapture:
 
     def drain(self) -> None:
         """All that is in the pipes now is on the channel when this returns."""
-        for reader in self._readers:
+        for reader, _ in self._full.poll(0):
             self._forward(reader)
 
     def stop(self) -> None:
