@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ComeBack", "Earlier"]
 
 _REMEMBERED = 100
-_TOGETHER = 0.25
+_TOGETHER = 0.5
 """Seconds for which what has been taken is gathered before the engine is told."""
 
 
