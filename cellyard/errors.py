@@ -253,9 +253,9 @@ class StepOutOfMemory(StepError):
 
 
 class StepTimeout(StepError):
-    """Fields: step, timeout."""
+    """Fields: step, timeout, hint."""
 
-    template = "step {step} did not end within {timeout} and was stopped."
+    template = "step {step} did not end within {timeout} and was stopped. {hint}"
 
 
 class StepKilled(StepError):

@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 
 from cellyard.errors import CellyardError, StepError, error_from_dict
+from kernel_magics.advice import advice
 from kernel_magics.remote_frames import remote_traceback
 
 __all__ = ["exception_of", "shown_lines", "shown_plainly"]
@@ -36,7 +37,7 @@ def exception_of(
     if error.get("cellyard"):
         return shown_plainly(error_from_dict(error["cellyard"]), below=error["traceback"])
     found = _own(error, load)
-    note = _place(step, worker)
+    note = _note(error, step, worker)
     found.add_note(note)
     if names is not None and error.get("frames"):
         found = found.with_traceback(remote_traceback(error["frames"], names, load))
@@ -49,11 +50,12 @@ def shown_lines(error: Mapping[str, Any], *, step: str, worker: str) -> list[str
     """The same error as the lines of a traceback."""
     if error.get("cellyard"):
         return _lines(error_from_dict(error["cellyard"]), error["traceback"])
-    return [*error["traceback"], _place(step, worker)]
+    return [*error["traceback"], _note(error, step, worker)]
 
 
-def _place(step: str, worker: str) -> str:
-    return f"in step {step!r} on worker {worker}"
+def _note(error: Mapping[str, Any], step: str, worker: str) -> str:
+    """Where it was, and what to do, if that is known."""
+    return "\n".join(filter(None, [f"in step {step!r} on worker {worker}", advice(error)]))
 
 
 def _lines(error: CellyardError, below: Sequence[str]) -> list[str]:

@@ -166,7 +166,8 @@ def finished(state: str, error: CellyardError, *, cause: str | None = None, peak
 
 def lost(name: str, *, worker: str, cause: str, peak: int = 0) -> Message:
     """The last message of a step whose worker was lost; ``cause`` is a sentence."""
-    return finished("lost", WorkerLost(step=name, worker=worker, hint=cause), cause=cause, peak=peak)
+    hint = f"{cause} Execute the cell again; with --retries that happens by itself."
+    return finished("lost", WorkerLost(step=name, worker=worker, hint=hint), cause=cause, peak=peak)
 
 
 def cancelled(name: str) -> Message:

@@ -49,7 +49,8 @@ def judge(
     if state == "succeeded":
         return Verdict(state, None, retry=False)
     if done.timed_out:
-        timeout = StepTimeout(step=name, timeout=format_duration(options.timeout or 0.0))
+        hint = "The traceback shows where it was; --timeout gives it more time."
+        timeout = StepTimeout(step=name, timeout=format_duration(options.timeout or 0.0), hint=hint)
         state, error = "failed", error_content(timeout, below=error)
     elif done.cancelled_by is not None:
         cancelled = StepCancelled(step=name, by=done.cancelled_by)

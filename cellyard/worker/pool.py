@@ -290,7 +290,10 @@ class _Running:
             self.end("failed", StepOutOfMemory(**out_of_memory(self._name, used, self._limit or used, killed=True)))
             return
         reason = _death(status)
-        hint = "Another process, or a fault in native code, ended it; its last output is above."
+        hint = (
+            "Another process, or a fault in native code, ended it; its last output is above. "
+            "%steps reproduce brings its inputs into the kernel."
+        )
         self.end("failed", StepKilled(step=self._name, reason=reason, hint=hint))
 
     def end(self, state: str, error: CellyardError | None) -> None:

@@ -39,7 +39,7 @@ def test_a_lost_worker_counts_as_a_failed_attempt():
 def test_a_timeout_is_an_error_of_ours_with_the_step_s_traceback():
     found = verdict("failed", line="--timeout 10m", error=ERROR, timed_out=True)
     assert (found.state, found.error["type"]) == ("failed", "StepTimeout")
-    assert found.error["message"] == "step train did not end within 10 min and was stopped."
+    assert found.error["message"].startswith("step train did not end within 10 min and was stopped. The traceback")
     assert found.error["traceback"] == ["here"]
 
 

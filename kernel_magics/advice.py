@@ -1,0 +1,39 @@
+"""Advice: what to do about an exception of a step that has to do with where it ran."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import re
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["advice"]
+
+_MODULE = re.compile(r"No module named '([^']+)'")
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
+
+
+def advice(error: Mapping[str, Any]) -> str:
+    """A sentence, or nothing where the exception speaks for itself."""
+    if error["type"] in ("ModuleNotFoundError", "ImportError") and (found := _MODULE.search(error["message"])):
+        return _module(found[1].partition(".")[0])
+    found = _ERRNO.search(error["message"])
+    number = int(found[1]) if found else 0
+    if number == errno.ENOSPC:
+        return "the disk that the step wrote to is full: free some of it, or ask for more with --disk"
+    if number == errno.EDQUOT:
+        return "the quota of the place that the step wrote to is used up: free some of it, or write elsewhere"
+    if error["type"] in ("MemoryError", "_ArrayMemoryError"):
+        return "no such amount of memory could be had at once: ask for a larger --memory, or make less at a time"
+    return ""
+
+
+def _module(name: str) -> str:
+    try:
+        is_here = importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        is_here = False
+    if is_here:
+        return f"{name!r} is installed here and not on the worker: import it in the notebook, so that it goes along"
+    return f"{name!r} is installed neither here nor on the worker: install it here, then execute the cell again"

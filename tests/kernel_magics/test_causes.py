@@ -1,0 +1,52 @@
+"""Each way in which a step can fail says what happened and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from cellyard.errors import WorkerLost
+from cellyard.execution.causes import Seen, explained
+from cellyard.model import Resources
+from tests.notebooks.kernels import Kernel
+
+LOCK = "import threading\nclass Holder:\n    pass\nholder = Holder()\nholder.inner = {'deep': [threading.Lock()]}"
+FAILURES = {
+    "out of memory": ("--memory 60MiB", "x = bytearray(90 << 20)\nimport time; time.sleep(30)", "Try --memory"),
+    "timeout": ("--timeout 200ms", "import time\ntime.sleep(60)", "--timeout gives it more time"),
+    "killed": ("", "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "%steps reproduce"),
+    "missing module": ("", "import surely_not_installed", "install it here"),
+    "disk full": ("", "with open('/dev/full', 'w') as f:\n    f.write('x')", "--disk"),
+    "too much at once": ("", "import numpy as np\nnp.ones(1 << 50)", "--memory"),
+    "output that cannot travel": ("--out holder", LOCK, "inner"),
+}
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_a_failure_says_what_to_do(kernel: Kernel, what: str):
+    options, source, advised = FAILURES[what]
+    failed = kernel.fail(f"%%step failing {options}\n{source}")
+    assert advised in failed.words, failed.words
+
+
+def test_a_value_that_could_not_travel_says_which_part_of_it_when_it_is_used(kernel: Kernel):
+    kernel.run(f"%%step holds\n{LOCK}")
+    failed = kernel.fail("holder.inner")
+    assert "inner" in failed.error["evalue"]
+    assert "lock" in failed.error["evalue"]
+
+
+def test_a_worker_that_did_not_live_to_tell_leaves_the_curve_and_the_objects():
+    seen = Seen()
+    for second in range(10):
+        seen.note(1000.0 + second, second * 100 << 20, second * 0.5)
+    seen.objects = [{"name": "frame", "type": "DataFrame", "bytes": 700 << 20, "where": ""}]
+    lost = WorkerLost(step="train", worker="pod-7", hint="The pod is gone.").to_step_error()
+    error, curve = explained({"error": lost}, seen, Resources(1, 1000 << 20), began=1000.0)
+    assert error is not None
+    assert "may have run out of memory" in error["message"]
+    assert "frame (700 MiB)" in error["message"]
+    assert "Try --memory 1.5GiB" in error["message"]
+    assert [point[0] for point in curve] == [float(second) for second in range(10)]
+    assert any("▁" in line for line in error["traceback"])
+    with_room, _ = explained({"error": lost}, seen, Resources(1, 10_000 << 20), began=1000.0)
+    assert with_room == lost
