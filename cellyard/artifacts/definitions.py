@@ -26,6 +26,7 @@ __all__ = [
     "Registry",
     "class_reduce",
     "files_of",
+    "fingerprint",
     "function_reduce",
     "is_definition",
     "is_empty_cell",
@@ -54,7 +55,7 @@ class Registry:
         known = self._tokens.get(id(definition))
         if known is not None and known[0]() is definition:
             return known[1]
-        base = f"{definition.__qualname__}:{_fingerprint(definition)}{self.origin}"
+        base = f"{definition.__qualname__}:{fingerprint(definition)}{self.origin}"
         token, count = base, 1
         while token in self._by_token:
             count += 1
@@ -273,7 +274,7 @@ def is_empty_cell(cell: types.CellType) -> bool:
     return False
 
 
-def _fingerprint(definition: Any) -> str:
+def fingerprint(definition: Any) -> str:
     """A short hash of the code of a definition, equal for equal sources."""
     hasher = blake3(definition.__qualname__.encode())
     for part in _code_of(definition):
@@ -284,7 +285,7 @@ def _fingerprint(definition: Any) -> str:
 def _code_of(definition: Any) -> Iterator[bytes]:
     if isinstance(definition, type):
         for base in definition.__bases__:
-            yield f"{base.__module__}.{base.__qualname__}{_fingerprint(base) if is_definition(base) else ''}".encode()
+            yield f"{base.__module__}.{base.__qualname__}{fingerprint(base) if is_definition(base) else ''}".encode()
         for name, member in sorted(vars(definition).items()):
             yield name.encode()
             for inner in _functions_of(member) or (member,):

@@ -1,0 +1,216 @@
+"""A digest of what a value is, not of how it was pickled: equal for values made again alike in any process.
+
+A pickle's bytes change with the hash seed (the order of sets), with which equal strings are one object, and with the
+place of an array in memory. Here sets are sorted; arrays, frames and Arrow go by their content, functions and classes
+of the notebook by their code and what they hold. Two values of one digest are alike; two alike may have different ones.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import sys
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from blake3 import blake3
+
+from cellyard.artifacts.definitions import fingerprint, is_definition
+from cellyard.artifacts.holding import held_by
+
+__all__ = ["canonical_digest"]
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis), type(NotImplemented))
+_DEEPEST = 200
+
+
+class _NoDigestError(Exception):
+    """A part of the value is known by its identity alone."""
+
+
+def canonical_digest(value: Any) -> str | None:
+    """64 hex digits; None for a value that has no such digest."""
+    writer = _Writer(blake3())
+    try:
+        writer.write(value)
+    except Exception:  # noqa: BLE001 - an object may refuse in any way to say what it is made of
+        return None
+    return writer.hexdigest()
+
+
+class _Writer:
+    def __init__(self, hasher: Any, depth: int = 0) -> None:
+        self._hasher = hasher
+        self._seen: dict[int, int] = {}
+        self._kept: list[Any] = []  # ids stay unique only while the objects live
+        self._depth = depth
+
+    def hexdigest(self) -> str:
+        return str(self._hasher.hexdigest())
+
+    def _tag(self, *parts: Any) -> None:
+        """Parts that are texts or numbers; their lengths keep them apart."""
+        for part in parts:
+            data = str(part).encode("utf-8", "surrogatepass")
+            self._hasher.update(len(data).to_bytes(8, "big"))
+            self._hasher.update(data)
+
+    def write(self, value: Any) -> None:
+        kind = type(value)
+        if kind in _ATOMS:
+            self._tag(kind.__name__, repr(value))
+            return
+        if self._depth > _DEEPEST:
+            raise _NoDigestError
+        self._depth += 1
+        try:
+            self._write_object(value, kind)
+        finally:
+            self._depth -= 1
+
+    def _write_object(self, value: Any, kind: type) -> None:
+        if kind in {tuple, frozenset}:  # which of two equal ones it is, nobody can see
+            _RULES[kind](self, value)
+            return
+        if id(value) in self._seen:
+            self._tag("again", self._seen[id(value)])
+            return
+        self._seen[id(value)] = len(self._seen)
+        self._kept.append(value)
+        rule = _RULES.get(kind) or _of_library(kind)
+        if rule is not None:
+            rule(self, value)
+        elif isinstance(value, type):
+            self._class(value)
+        else:
+            self._reduced(value)
+
+    def _all(self, tag: str, values: Iterable[Any], size: int) -> None:
+        self._tag(tag, size)
+        for each in values:
+            self.write(each)
+
+    def _dict(self, value: dict[Any, Any]) -> None:
+        self._all("dict", (part for item in value.items() for part in item), len(value))
+
+    def _set(self, value: Any) -> None:
+        self._tag(type(value).__name__, len(value), *sorted(map(self._apart, value)))
+
+    def _apart(self, value: Any) -> str:
+        inner = _Writer(blake3(), self._depth)
+        inner.write(value)
+        return inner.hexdigest()
+
+    def _function(self, value: types.FunctionType) -> None:
+        if value.__module__ != "__main__":
+            self._by_name(value)
+            return
+        self._tag("function", value.__qualname__, fingerprint(value))
+        self.write([cell.cell_contents for cell in value.__closure__ or ()])
+        self.write((value.__defaults__, value.__kwdefaults__, value.__dict__))
+
+    def _class(self, value: type) -> None:
+        if not is_definition(value):
+            self._by_name(value)
+            return
+        self._tag("class", value.__qualname__, fingerprint(value))
+        self.write(dict(sorted(held_by(value).items())))
+
+    def _by_name(self, value: Any) -> None:
+        self._tag("name", value.__module__, value.__qualname__)
+        if "<" in value.__qualname__:
+            raise _NoDigestError
+
+    def _reduced(self, value: Any) -> None:
+        """By what a pickle would be made of."""
+        special = copyreg.dispatch_table.get(type(value))
+        reduced = special(value) if special is not None else value.__reduce_ex__(4)
+        if isinstance(reduced, str):
+            home = getattr(value, "__module__", None) or type(value).__module__
+            if home == "__main__":
+                raise _NoDigestError
+            self._tag("global", home, reduced)
+            return
+        parts: list[Any] = [*reduced, None, None, None]
+        make, arguments, state, items, pairs = parts[:5]
+        self._tag("made", type(value).__module__, type(value).__qualname__)
+        self.write((make, arguments, _in_order(state)))
+        self.write((None if items is None else list(items), None if pairs is None else list(pairs)))
+
+    def _array(self, value: Any) -> None:
+        kind = value.dtype
+        self._tag("array", kind.descr if kind.fields else kind.str, value.shape, value.flags.writeable)
+        if kind.hasobject or kind.kind == "T":
+            self._all("objects", value.ravel().tolist(), value.size)
+        else:
+            self._hasher.update(_plain_bytes(value))
+
+    def _frame(self, value: Any) -> None:
+        """Column by column: in which blocks they are is a matter of how it was made."""
+        self._tag("frame")
+        self.write((value.index, value.columns, value.attrs))
+        self._all("columns", (value.iloc[:, at].array for at in range(len(value.columns))), len(value.columns))
+
+    def _series(self, value: Any) -> None:
+        self._tag("series")
+        self.write((value.name, value.index, value.attrs, value.array))
+
+    def _arrow(self, value: Any) -> None:
+        """Without its chunks and offsets."""
+        arrow = sys.modules["pyarrow"]
+        if isinstance(value, arrow.RecordBatch):
+            value = arrow.Table.from_batches([value])
+        columns = value.columns if isinstance(value, arrow.Table) else [value]
+        self._tag("arrow", type(value).__qualname__, getattr(value, "schema", ""), len(value))
+        for column in columns:
+            chunks = column.chunks if isinstance(column, arrow.ChunkedArray) else [column]
+            self._tag(column.type)
+            if len(column):
+                whole = arrow.record_batch([arrow.concat_arrays(chunks)], names=[""])
+                self._hasher.update(whole.serialize())
+
+    def _polars(self, value: Any) -> None:
+        self._tag("polars", type(value).__qualname__, getattr(value, "name", ""))
+        self.write(value.to_arrow())
+
+
+def _plain_bytes(array: Any) -> Any:
+    numpy = sys.modules["numpy"]
+    return numpy.ascontiguousarray(array).reshape(-1).view("u1").data
+
+
+def _in_order(state: Any) -> Any:
+    """Attributes in the order of their names: which was set first, nobody can see but who lists them."""
+    return dict(sorted(state.items())) if type(state) is dict and all(type(key) is str for key in state) else state
+
+
+_Rule = Callable[[_Writer, Any], None]
+_RULES: dict[type, _Rule] = {
+    list: lambda writer, value: writer._all("list", value, len(value)),
+    tuple: lambda writer, value: writer._all("tuple", value, len(value)),
+    dict: _Writer._dict,
+    set: _Writer._set,
+    frozenset: _Writer._set,
+    types.FunctionType: _Writer._function,
+    types.ModuleType: lambda writer, value: writer._tag("module", value.__name__),
+    property: lambda writer, value: writer.write((value.fget, value.fset, value.fdel)),
+    staticmethod: lambda writer, value: writer.write(value.__func__),
+    classmethod: lambda writer, value: writer.write(value.__func__),
+}
+_OF_LIBRARIES: dict[tuple[str, str], _Rule] = {
+    ("numpy", "ndarray"): _Writer._array,
+    ("pandas", "DataFrame"): _Writer._frame,
+    ("pandas", "Series"): _Writer._series,
+    ("polars", "DataFrame"): _Writer._polars,
+    ("polars", "Series"): _Writer._polars,
+    ("pyarrow", "Table"): _Writer._arrow,
+    ("pyarrow", "RecordBatch"): _Writer._arrow,
+    ("pyarrow", "ChunkedArray"): _Writer._arrow,
+}
+
+
+def _of_library(kind: type) -> _Rule | None:
+    root = kind.__module__.partition(".")[0]
+    if root == "pyarrow" and kind.__name__.endswith("Array"):
+        return _Writer._arrow
+    return _OF_LIBRARIES.get((root, kind.__name__))
