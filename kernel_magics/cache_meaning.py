@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from cellyard.analysis import Facts, names_used_by
+from cellyard.artifacts.canonical import LARGEST_DIGESTED, canonical_digest
+from cellyard.artifacts.reference import is_held
+from cellyard.model.cache_key import identity_of
 from cellyard.model.step_line import StepLine
 from cellyard.notebook.effects import effects_of
 from cellyard.notebook.meaning import OPTIONS, digest_of
@@ -37,8 +40,9 @@ def live_parts(
     reached = _reached(facts, names)
     definitions = {name: text for name in sorted(reached) if (text := _definition(names[name])) is not None}
     identities = {
-        name: str(reference["id"])
+        name: identity
         for reference in inputs.references
+        for identity in [_identity(reference, names)]
         for name in reference.get("bind") or reference["names"]
         if name in reached and name not in definitions
     }
@@ -56,6 +60,15 @@ def live_parts(
         state = repr(process_state.capture(("random", "numpy_random")))
         parts["random"] = hashlib.sha256(state.encode()).hexdigest()[:32]
     return parts
+
+
+def _identity(reference: Mapping[str, Any], names: Mapping[str, Any]) -> str:
+    """What the values of a reference are known by; of those that are here, whatever they are in this process."""
+    if "bind" not in reference and reference["size"] <= LARGEST_DIGESTED and not any(map(is_held, reference["names"])):
+        digest = canonical_digest({name: names[name] for name in reference["names"]})
+        if digest is not None:
+            return digest
+    return identity_of(reference)
 
 
 def _reached(facts: Facts, names: Mapping[str, Any]) -> frozenset[str]:

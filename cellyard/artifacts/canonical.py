@@ -18,9 +18,11 @@ from blake3 import blake3
 from cellyard.artifacts.definitions import fingerprint, is_definition
 from cellyard.artifacts.holding import held_by
 
-__all__ = ["canonical_digest"]
+__all__ = ["LARGEST_DIGESTED", "canonical_digest"]
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis), type(NotImplemented))
+#: What is larger, in bytes, is known by its stored bytes alone.
+LARGEST_DIGESTED = 256 << 20
 _DEEPEST = 200
 
 

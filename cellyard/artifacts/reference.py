@@ -63,7 +63,8 @@ class Reference:
     """An artifact: one alias group.
 
     ``names`` are all names of the group; ``size`` the bytes of its pickle and buffers together; ``modules`` the
-    top-level modules that loading imports; ``tokens`` the definitions it needs; ``previews`` one per name.
+    top-level modules that loading imports; ``tokens`` the definitions it needs; ``previews`` one per name;
+    ``canonical`` the canonical digest of its values, where it was asked for.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Reference:
     modules: tuple[str, ...]
     previews: Mapping[str, Preview]
     tokens: tuple[str, ...] = ()
+    canonical: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -81,10 +83,12 @@ class Reference:
             "modules": list(self.modules),
             "previews": {name: preview.to_dict() for name, preview in self.previews.items()},
             "tokens": list(self.tokens),
+            **({"canonical": self.canonical} if self.canonical else {}),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Reference:
         previews = {name: Preview.from_dict(p) for name, p in data["previews"].items()}
         tokens = tuple(data.get("tokens", ()))
-        return cls(data["id"], tuple(data["names"]), data["size"], tuple(data["modules"]), previews, tokens)
+        names, modules = tuple(data["names"]), tuple(data["modules"])
+        return cls(data["id"], names, data["size"], modules, previews, tokens, data.get("canonical"))

@@ -20,7 +20,7 @@ from traitlets.config import Config
 from cellyard.cli.kernel_calls import KernelCalls
 from cellyard.cli.progress import Progress
 from cellyard.errors import CellyardError, UsageError
-from cellyard.model.cache_key import key_of
+from cellyard.model.cache_key import identity_of, key_of
 from cellyard.notebook.building import cell_name, graph_of
 from cellyard.notebook.flow import Flow, Made
 from cellyard.notebook.parameters import parameter_values
@@ -281,7 +281,7 @@ class Conductor:
                     break
                 reference = self._flow.made(maker).references.get(name)
                 if reference is not None:
-                    found[name] = str(reference["id"])
+                    found[name] = identity_of(reference)
                     break
         return found
 

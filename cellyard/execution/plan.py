@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cellyard.model.cache_key import code_diff, differences, key_of
+from cellyard.model.cache_key import code_diff, differences, identity_of, key_of
 
 if TYPE_CHECKING:
     from cellyard.records import CachedResult
@@ -212,8 +212,9 @@ class _Planner:
 
 
 def _identity(made: PlanStep, name: str) -> str:
-    """What a name is known by that a reused step has made; empty when it has not made it."""
+    """What a name is known by that a reused step has made: the canonical digest of its value, else what is stored;
+    empty when it has not made it."""
     if not made.is_step:
         return str(made.key)
     outputs = made.result.content.get("outputs") or () if made.result is not None else ()
-    return next((str(each["id"]) for each in outputs if name in each["names"]), "")
+    return next((identity_of(each) for each in outputs if name in each["names"]), "")

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["FORMAT", "PARTS", "code_diff", "differences", "key_of"]
+__all__ = ["FORMAT", "PARTS", "code_diff", "differences", "identity_of", "key_of"]
 
 FORMAT = 1
 """Changes when keys of an older cellyard must not be taken for ours."""
@@ -37,6 +37,12 @@ def key_of(parts: Mapping[str, Any]) -> str:
     counted = {part: parts.get(part) or "" for part in PARTS}
     text = json.dumps([FORMAT, counted], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def identity_of(reference: Mapping[str, Any]) -> str:
+    """What a value is known by as an input: the canonical digest of what was stored with it, where it has one, else the
+    stored bytes."""
+    return str(reference.get("canonical") or reference["id"])
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cellyard.model.cache_key import identity_of
 from cellyard.model.pipeline import PipelineStep
 from cellyard.notebook.building import Graph
 from cellyard.notebook.nodes import Node
@@ -143,7 +144,7 @@ class Flow:
         for read in sorted(node.reads):
             maker = self._maker(read, node.cell)
             if maker in self._made:
-                found[read] = str(self._made[maker].references[read]["id"])
+                found[read] = identity_of(self._made[maker].references[read])
         return found, self._random_before(name) if name in self._draws else None
 
     def states(self, cell: int) -> list[tuple[int, str]]:

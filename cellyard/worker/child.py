@@ -254,6 +254,7 @@ class _Step:
             self._store,
             held=self._held.changes(),
             wanted=self.request["options"].get("outputs"),
+            is_kept=bool(self.request.get("key")),
             roomy=lambda: use_processors(self._ahead.processors),
         )
         private = base64.b64encode(pickle.dumps({**changed, **self._handed_on(made)})).decode()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cellyard.artifacts.artifact import Packed, pack_group, store_packed, writing
+from cellyard.artifacts.canonical import LARGEST_DIGESTED, canonical_digest
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.held import entry_of
@@ -36,10 +37,12 @@ def collect_outputs(
     *,
     held: Mapping[str, Any],
     wanted: Iterable[str] | None,
+    is_kept: bool = False,
     roomy: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Store everything that must come back; ``held`` are the changes in functions and classes, by their held names.
-    ``roomy`` is called before much is stored, which is the worker's work and not the step's.
+    ``roomy`` is called before much is stored, which is the worker's work and not the step's. With ``is_kept`` the
+    result is for steps of other runs, too, and each reference has the ``canonical`` digest of its values.
 
     Returns ``outputs`` (references, also of names that cannot travel, with the reason), ``deleted`` (names) and
     ``result`` (the reference of the last expression's value, if one was shown). Raises
@@ -65,6 +68,8 @@ def collect_outputs(
     if sum(one.size for one, _ in packed) > MUCH:
         roomy()
     outputs = [*stored, *_store_all(packed, namespace, store, set(wanted or ()))]
+    if is_kept:
+        _add_digests(outputs, (group for one, group in packed if one.size <= LARGEST_DIGESTED))
     deleted = [name for name in before if name not in namespace and name not in _HIDDEN]
     return {
         "outputs": [o for o in outputs if not shown or o["names"] != [result]],
@@ -87,6 +92,15 @@ def _store_all(
                     raise
                 stored.extend(_unavailable(n, value, error) for n, value in group.items() if not is_held(n))
     return stored
+
+
+def _add_digests(outputs: Sequence[dict[str, Any]], groups: Iterable[Mapping[str, Any]]) -> None:
+    by_names = {tuple(group): group for group in groups}
+    for output in outputs:
+        group = by_names.get(tuple(output["names"]))
+        digest = None if group is None else canonical_digest(dict(group))
+        if digest is not None:
+            output["canonical"] = digest
 
 
 def _touched(namespace: Mapping[str, Any], before: Mapping[str, Any]) -> set[str]:

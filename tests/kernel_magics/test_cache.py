@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from tests.notebooks.kernels import Kernel, kernel_at
@@ -64,14 +62,24 @@ def test_a_file_and_a_failure_are_not_forgotten(kernel: Kernel, tmp_path):
     assert TAKEN not in kernel.fail("%%step fails --cache\n1 / 0").stderr
 
 
+def test_an_input_made_again_alike_in_another_kernel_is_the_same(home: Home):
+    make = "import types\nwords = types.SimpleNamespace(seen=set('abcdefgh'), by=[{'x', 'y', 'z'}])"
+    first = "%%step seeds --cache\nmade = {word * 2 for word in words.seen}\nlen(made)"
+    second = "%%step follows --cache\nlast = sorted(made | words.by[0])\nlast[0]"
+    env = {**home.env, "JPY_SESSION_NAME": "/tmp/first.ipynb", "PYTHONHASHSEED": "1"}
+    again = {**home.env, "JPY_SESSION_NAME": "/tmp/again.ipynb", "PYTHONHASHSEED": "4711"}
+    with kernel_at(env) as one, kernel_at(again) as other:
+        for kernel in (one, other):
+            kernel.run(make)
+        assert one.look("list(words.seen)") != other.look("list(words.seen)")
+        assert [TAKEN in one.run(cell).stderr for cell in (first, second)] == [False, False]
+        assert [TAKEN in other.run(cell).stderr for cell in (first, second)] == [True, True]
+
+
 def test_two_kernels_at_once_compute_it_once(kernel: Kernel, home: Home):
     cell = "%%step twin --cache\nimport time\ntime.sleep(1.5)\ntwin = 7"
     with kernel_at({**home.env, "JPY_SESSION_NAME": "/tmp/other.ipynb"}) as other:
-        found: list[str] = []
-        threads = [threading.Thread(target=lambda k=k: found.append(k.run(cell).stderr)) for k in (kernel, other)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(timeout=60)
+        both = [(each, each.begin(cell)) for each in (kernel, other)]
+        found = [each.finish(id).stderr for each, id in both]
         assert sorted(TAKEN in each for each in found) == [False, True]
         assert other.run("twin").result == kernel.run("twin").result == "7"
