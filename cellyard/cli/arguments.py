@@ -283,6 +283,11 @@ def _add_looking_back(commands: _Commands) -> None:
 def _add_store(commands: _Commands) -> None:
     _add(commands, "check", "store:check", "read every stored value again and verify its hash")
 
+    gc = _add(commands, "gc", "store:gc", "throw away values that no run of late speaks of")
+    gc.add_argument("--keep", default="30d", metavar="TIME", help="of the runs of so long ago (default: 30d)")
+    gc.add_argument("--max", metavar="SIZE", help="no more than this, such as 50GiB: the newest stay")
+    gc.add_argument("--dry-run", action="store_true", help="only say what would go")
+
 
 def _add_engine(commands: _Commands) -> None:
     engine = commands.add_parser(

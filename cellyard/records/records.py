@@ -19,6 +19,7 @@ from cellyard.records.caching import CachingRecords
 from cellyard.records.database import Database
 from cellyard.records.lineage import lineage, resolve
 from cellyard.records.preparing import is_prepared, prepare
+from cellyard.records.remembering import RememberingRecords
 from cellyard.records.rows import (
     AttemptEnd,
     AttemptRecord,
@@ -61,7 +62,7 @@ def open_records(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Records:
     return Records(database)
 
 
-class Records(CachingRecords):
+class Records(CachingRecords, RememberingRecords):
     """The runs of one database. All writing methods raise RecordsLocked when another process holds the
     database for longer than the busy timeout, and RecordsError for a full disk or a damaged file; nothing has
     then been written. A change that ``model.states`` does not have raises IllegalState."""

@@ -267,6 +267,15 @@ class EngineClient(ScheduleCalls):
         found: list[Json] = self._call("POST", f"/v1/runs/{run}/reuse", {"steps": requests})["steps"]
         return found
 
+    def references(self) -> dict[str, float]:
+        """Every object of the store that the records speak of, with the time of the newest run that does."""
+        found: dict[str, float] = self._call("GET", "/v1/references")["references"]
+        return found
+
+    def forget_results(self, ids: list[str]) -> int:
+        """Results that need these objects may not be taken any more; returns how many those were."""
+        return int(self._call("POST", "/v1/references/forget", ids)["results"])
+
     def keep_cells(self, run: int, cells: list[Json]) -> None:
         """Keep what cells of a run have shown, for the next run of the same notebook."""
         self._call("POST", f"/v1/runs/{run}/cells", cells)
@@ -285,7 +294,7 @@ class EngineClient(ScheduleCalls):
 
     # -- the wire
 
-    def _call(self, method: str, target: str, body: Mapping[str, Any] | list[Json] | None = None) -> Any:
+    def _call(self, method: str, target: str, body: Mapping[str, Any] | list[Any] | None = None) -> Any:
         given = dict(body) if isinstance(body, Mapping) else body
         data = json.dumps(given).encode() if given is not None else b""
         try:

@@ -155,6 +155,19 @@ async def keep(engine: Ready, run: int, wanted: list[CellResult]) -> JSONRespons
     return JSONResponse({})
 
 
+@router.get("/v1/references")
+async def references(engine: Ready) -> JSONResponse:
+    """Every object of the store that the records speak of, with the time of the newest run that does."""
+    return JSONResponse({"references": await engine.runner.journal.read(lambda records: records.references())})
+
+
+@router.post("/v1/references/forget")
+async def forget(engine: Ready, wanted: list[str]) -> JSONResponse:
+    """Results that need these objects may not be taken any more."""
+    count = await engine.runner.journal.write(lambda records: records.forget_results(wanted))
+    return JSONResponse({"results": count})
+
+
 def _pipeline(wanted: NotebookRequest) -> dict[str, Any]:
     # Imported when first asked for: most engines never are.
     from cellyard.notebook import parameter_values, pipeline_of
