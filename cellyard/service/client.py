@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 from cellyard.errors import CellyardError, EngineLeaving, EngineUnavailable, NotFound, error_from_dict
 from cellyard.service.finder import EngineFinder
 from cellyard.service.following import EventStream, Opened
+from cellyard.service.pipeline_client import PipelineCalls
 from cellyard.service.schedule_calls import ScheduleCalls
 from cellyard.service.wire import Broken, Connection, Response, Unreachable
 from cellyard.settings import Settings, load_settings
@@ -25,7 +26,7 @@ __all__ = ["EngineClient", "StepStream"]
 Json = dict[str, Any]
 
 
-class EngineClient(ScheduleCalls):
+class EngineClient(ScheduleCalls, PipelineCalls):
     """The engine of one store. Any thread may use it; after a fork it opens connections of its own.
 
     ``notify`` is given sentences for the user when something takes long (an engine of another version is
@@ -222,63 +223,6 @@ class EngineClient(ScheduleCalls):
         """The latest step of each name that the notebook has run, in order of their names' first appearance."""
         found: list[Json] = self._call("GET", "/v1/notebooks/steps" + _query({"notebook": notebook}))["steps"]
         return found
-
-    # -- pipelines
-
-    def pipeline(
-        self,
-        *,
-        path: str | None = None,
-        notebook: Mapping[str, Any] | None = None,
-        parameters: Mapping[str, Any] | None = None,
-    ) -> Json:
-        """The pipeline of a notebook, by its path or as a document of nbformat. Raises UsageError for what is none."""
-        body = {"path": path, "notebook": notebook and dict(notebook), "parameters": dict(parameters or {})}
-        found: Json = self._call("POST", "/v1/pipelines", body)
-        return found
-
-    def plan(self, **wanted: Any) -> Json:
-        """What would be done with a notebook: ``path`` or ``notebook``, ``parameters``, ``only``, ``start``, ``force``,
-        ``resumes``, ``details``. Raises UsageError."""
-        body = {key: value for key, value in wanted.items() if value is not None}
-        if "start" in body:
-            body["from"] = body.pop("start")
-        found: Json = self._call("POST", "/v1/plans", body)
-        return found
-
-    def start_pipeline(self, path: str, **wanted: Any) -> Json:
-        """Run a notebook in a process of its own, and return the run at once. ``wanted``: as of :meth:`plan`, and on,
-        jobs, priority, name, tags, output. Raises UsageError for a notebook that cannot run."""
-        body = {key: value for key, value in wanted.items() if value is not None}
-        if "start" in body:
-            body["from"] = body.pop("start")
-        run: Json = self._call("POST", "/v1/pipeline-runs", {"path": path, **body})
-        return run
-
-    def resume_run(self, run: int, **wanted: Any) -> Json:
-        """Go on, in a new run, where a failed, cancelled or lost one has stopped; returns the new one at once."""
-        body = {key: value for key, value in wanted.items() if value is not None}
-        found: Json = self._call("POST", f"/v1/runs/{run}/resume", body)
-        return found
-
-    def reuse(self, run: int, requests: list[Json]) -> list[Json]:
-        """Have steps of an open run take their earlier results; what each has left and shown. One whose result is there
-        no more is left out."""
-        found: list[Json] = self._call("POST", f"/v1/runs/{run}/reuse", {"steps": requests})["steps"]
-        return found
-
-    def references(self) -> dict[str, float]:
-        """Every object of the store that the records speak of, with the time of the newest run that does."""
-        found: dict[str, float] = self._call("GET", "/v1/references")["references"]
-        return found
-
-    def forget_results(self, ids: list[str]) -> int:
-        """Results that need these objects may not be taken any more; returns how many those were."""
-        return int(self._call("POST", "/v1/references/forget", ids)["results"])
-
-    def keep_cells(self, run: int, cells: list[Json]) -> None:
-        """Keep what cells of a run have shown, for the next run of the same notebook."""
-        self._call("POST", f"/v1/runs/{run}/cells", cells)
 
     # -- events
 
