@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cellyard.backends.base import cost
 from cellyard.model import Resources, format_memory
@@ -24,7 +25,7 @@ class Occupant:
 
 def waits_for(wanted: Resources, occupants: Sequence[Occupant], capacity: Resources) -> str:
     """What is short, and who has it: "2 CPU; step 'train' (run 3) has 2 of 2". Empty when there is room."""
-    asked, there = cost(wanted), cost(capacity)
+    asked, there = cost(wanted), _limits(capacity)
     for kind, amount in asked.items():
         users = [each for each in occupants if cost(each.resources).get(kind)]
         used = sum(cost(each.resources)[kind] for each in users)
@@ -34,6 +35,15 @@ def waits_for(wanted: Resources, occupants: Sequence[Occupant], capacity: Resour
             have = "have" if len(users) > 1 else "has"
             return f"{_words(kind, amount)}; {names}{more} {have} {_words(kind, used)} of {_words(kind, there[kind])}"
     return ""
+
+
+def _limits(capacity: Resources) -> dict[str, int]:
+    """What there is; CPUs without a limit are no limit."""
+    bounded = capacity if math.isfinite(capacity.cpu) else replace(capacity, cpu=0.0)
+    found = cost(bounded)
+    if bounded is not capacity:
+        del found["cpu"]
+    return found
 
 
 def _words(kind: str, amount: int) -> str:
