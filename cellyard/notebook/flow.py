@@ -84,7 +84,6 @@ class Flow:
                     self._makers.setdefault(each, []).append((node.cell, PREAMBLE))
         for makers in self._makers.values():
             makers.sort()
-        self._changing = sorted((node.cell, name) for name, node in self._nodes.items() if node.changes)
 
     # -- what is asked
 
@@ -185,7 +184,8 @@ class Flow:
         """The step runs now, with what there is."""
         node = self._nodes[name]
         self._running.add(name)
-        used = {read: maker for read in node.reads if (maker := self._maker(read, node.cell)) is not None}
+        together = {bound for each in self.inputs(name) for bound in each["bind"]}
+        used = {read: maker for read in node.reads | together if (maker := self._maker(read, node.cell)) is not None}
         self._used[name] = used | {RANDOM: self._random_before(name)}
 
     def end(self, name: str, made: Made) -> list[str]:
@@ -242,23 +242,17 @@ class Flow:
             return False
         if name in self._draws and self._random_before(name) not in {"", *self._made}:
             return False
-        makers = {read: self._maker(read, node.cell) for read in node.reads}
-        if any(maker is not None and maker != PREAMBLE and maker not in self._made for maker in makers.values()):
-            return False
-        return not any(self._changes_below(read, maker, node.cell) for read, maker in makers.items())
-
-    def _changes_below(self, read: str, maker: str | None, cell: int) -> bool:
-        """Whether a step that has not ended will change, in between, an object that the value shares."""
-        if maker is None or maker == PREAMBLE:
-            return False
-        together = set(self._made[maker].references[read]["names"]) - {read}
-        if not together:
-            return False
-        start = self._nodes[maker].cell
-        return any(
-            start < other < cell and name not in self._made and together & self._nodes[name].changes
-            for other, name in self._changing
-        )
+        for read in node.reads:
+            maker = self._maker(read, node.cell)
+            if maker is None or maker == PREAMBLE:
+                continue
+            if maker not in self._made:
+                return False
+            # What shares an object with it goes with it, if it is still the same then: that must be known.
+            together = self._made[maker].references[read]["names"]
+            if any(self._maker(other, node.cell) not in {None, PREAMBLE, *self._made} for other in together):
+                return False
+        return True
 
     def _maker(self, name: str, cell: int) -> str | None:
         """Who has made, or will make, the value of a name before a cell; None when nobody has it."""
