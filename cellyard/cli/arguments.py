@@ -61,6 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_looking_back(commands)
     _add_store(commands)
     _add_engine(commands)
+    _add_lab(commands)
     _add_export(commands)
     _add_schedule(commands)
     _add_kubernetes(commands)
@@ -144,6 +145,12 @@ def _add_notebook(parser: argparse.ArgumentParser) -> None:
         metavar="NAME VALUE",
         help="a parameter's value, as NAME VALUE or NAME=VALUE; may be repeated",
     )
+
+
+def _add_lab(commands: _Commands) -> None:
+    lab = _add(commands, "lab", "lab:lab", "open JupyterLab on a notebook, or on an example to begin with")
+    lab.add_argument("notebook", type=Path, nargs="?", help="the .ipynb file (default: first-steps.ipynb, made here)")
+    lab.add_argument("--option", dest="options", action="append", default=[], help="handed on to JupyterLab")
 
 
 def _add_export(commands: _Commands) -> None:

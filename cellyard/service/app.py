@@ -23,6 +23,7 @@ from cellyard.service import routes, routes_finding, routes_schedules
 from cellyard.service.comeback_routes import comeback
 from cellyard.service.engine import Engine
 from cellyard.service.evidence_routes import evidence
+from cellyard.service.export_routes import exports
 from cellyard.service.pipeline_routes import router as pipelines
 from cellyard.service.views import views
 
@@ -53,7 +54,16 @@ def make_app(engine: Engine) -> FastAPI:
     app.add_exception_handler(CellyardError, refuse)
     app.add_exception_handler(RequestValidationError, refuse_shape)
     app.state.engine = engine
-    for family in (comeback, evidence, routes.router, routes_finding.router, routes_schedules.router, views, pipelines):
+    for family in (
+        comeback,
+        evidence,
+        exports,
+        routes.router,
+        routes_finding.router,
+        routes_schedules.router,
+        views,
+        pipelines,
+    ):
         app.include_router(family)
     return app
 

@@ -6,11 +6,20 @@ import { ServerConnection } from '@jupyterlab/services';
 import { EventParser } from './eventParser';
 import type {
   Attempt,
+  Cost,
+  CronWords,
+  Decision,
   EngineEvent,
   EngineFacts,
+  Exported,
+  Exporter,
+  ExportWanted,
   Pipeline,
   Place,
+  Proposal,
   Run,
+  Samples,
+  Schedule,
   Status,
   Step,
   StepOption
@@ -72,6 +81,70 @@ export class Api {
 
   pipeline(notebook: unknown): Promise<Pipeline> {
     return this.post('pipelines', { notebook }, { start: 0 });
+  }
+
+  samples(run: number, step: string): Promise<Samples> {
+    return this.get(`runs/${run}/steps/${encodeURIComponent(step)}/samples`);
+  }
+
+  cost(run: number): Promise<Cost> {
+    return this.get(`runs/${run}/cost`);
+  }
+
+  /** Sizes to ask for, by step. */
+  async proposals(notebook: string, name: string): Promise<Map<string, Proposal>> {
+    const found = await this.get<{ steps: { name: string; proposal: Proposal }[] }>('notebooks/sizes', {
+      notebook,
+      name
+    });
+    return new Map(found.steps.map(step => [step.name, step.proposal]));
+  }
+
+  /** What a run of the notebook would do, step by step. */
+  async plan(notebook: unknown): Promise<Decision[]> {
+    return (await this.post<{ steps: Decision[] }>('plans', { notebook })).steps;
+  }
+
+  /** Run a notebook's pipeline in the background. */
+  runPipeline(path: string, from: string[] = []): Promise<Run> {
+    return this.post('pipeline-runs', { path, from });
+  }
+
+  /** Go on where a run has stopped, in a new run. */
+  resume(run: number): Promise<Run> {
+    return this.post(`runs/${run}/resume`);
+  }
+
+  async exporters(): Promise<Exporter[]> {
+    return (await this.get<{ exporters: Exporter[] }>('exporters')).exporters;
+  }
+
+  cron(expression: string, timezone: string): Promise<CronWords> {
+    return this.post('cron', { expression, timezone: timezone || null });
+  }
+
+  exportTo(wanted: ExportWanted): Promise<Exported> {
+    return this.post('exports', wanted);
+  }
+
+  schedules(): Promise<{ schedules: Schedule[]; notes: string[] }> {
+    return this.get('schedules');
+  }
+
+  schedule(wanted: { path: string; expression: string; timezone: string | null }): Promise<Schedule> {
+    return this.post('schedules', wanted);
+  }
+
+  async pauseSchedule(name: string, isPaused: boolean): Promise<void> {
+    await this.patch(`schedules/${encodeURIComponent(name)}`, { state: isPaused ? 'paused' : 'active' });
+  }
+
+  async removeSchedule(name: string): Promise<void> {
+    await this.remove(`schedules/${encodeURIComponent(name)}`);
+  }
+
+  async runSchedule(name: string): Promise<void> {
+    await this.post(`schedules/${encodeURIComponent(name)}/run-now`);
   }
 
   /** Resolves when the line is a good one; rejects with what is wrong with it. */

@@ -6,7 +6,8 @@ import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 
 import type { Connection } from './connection';
 import { editLine } from './components/stepForm';
-import { stepIcon } from './icons';
+import { exportPipeline } from './exportPipeline';
+import { exportIcon, stepIcon } from './icons';
 import type { NotebookModel, NotebookStep } from './notebookModel';
 import { lineOf, proposeName, withLine } from './stepLine';
 import { ENDED } from './wire';
@@ -16,6 +17,7 @@ export const COMMANDS = {
   openRun: 'cellyard:open-run',
   stopStep: 'cellyard:stop-step',
   show: 'cellyard:show',
+  exportPipeline: 'cellyard:export',
   runAll: 'cellyard:run-all',
   runFrom: 'cellyard:run-from-here'
 } as const;
@@ -58,6 +60,13 @@ export function addCommands({ app, connection, model, tracker, openRun }: Contex
         await stop(connection, step);
       }
     }
+  });
+  commands.addCommand(COMMANDS.exportPipeline, {
+    label: args => (args.toolbar ? '' : 'Export to pipeline…'),
+    caption: 'Export to pipeline: write what runs this notebook elsewhere, or on a schedule',
+    icon: exportIcon,
+    isEnabled: () => tracker.currentWidget !== null,
+    execute: () => exportPipeline({ app, connection, model, goToCell: cell => void goToCell(tracker, cell) })
   });
   commands.addCommand(COMMANDS.show, {
     label: 'Show steps and runs',

@@ -81,7 +81,8 @@ export class Connection {
 
   /** Have an engine started where none runs. */
   start(): void {
-    this.wanted = true;
+    // Not for later: what runs now may be stopped on purpose.
+    this.wanted = this._liveness !== 'live';
     this.wake();
   }
 
@@ -125,10 +126,11 @@ export class Connection {
   private async find(): Promise<Status> {
     const status = await this.api.status();
     this.root = status.root;
-    if (status.engine || !this.wanted) {
+    const isToStart = this.wanted && !status.engine;
+    this.wanted = false;
+    if (!isToStart) {
       return status;
     }
-    this.wanted = false;
     this.move('connecting');
     return { ...status, engine: await this.api.start() };
   }

@@ -15,6 +15,7 @@ import { CellBadges } from './cellBadges';
 import { addCommands, COMMANDS, goTo, goToCell, insertLoad, stop } from './commands';
 import { NotebookView } from './components/notebookView';
 import { RunsView } from './components/runsView';
+import { SchedulesView } from './components/schedulesView';
 import { Sidebar, SidebarTab } from './components/sidebar';
 import { StatusItem } from './components/statusItem';
 import { WorkersView } from './components/workersView';
@@ -56,9 +57,9 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
       const local = root && path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path;
       void app.commands.execute('docmanager:open', { path: local });
     };
-    const openRun = (run: number) => {
+    const openRun = (run: number): MainAreaWidget => {
       const open = tabs.find(tab => tab.id === `cellyard-run-${run}`);
-      const tab = open ?? makeRunTab(run, { connection, rendermime, openNotebook });
+      const tab = open ?? makeRunTab(run, { connection, rendermime, openNotebook, openRun });
       if (!tab.isAttached) {
         app.shell.add(tab, 'main');
         void tabs.add(tab);
@@ -72,7 +73,7 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
       args: tab => ({ run: Number(tab.id.replace('cellyard-run-', '')) }),
       name: tab => tab.id
     });
-    [COMMANDS.makeStep, COMMANDS.stopStep, COMMANDS.show].forEach(command =>
+    [COMMANDS.makeStep, COMMANDS.stopStep, COMMANDS.exportPipeline, COMMANDS.show].forEach(command =>
       palette?.addItem({ command, category: 'cellyard' })
     );
     void app.restored.then(() => connection.run());
@@ -110,7 +111,8 @@ const sidebar: JupyterFrontEndPlugin<void> = {
         void goTo(tracker, step).then(() => commands.execute(COMMANDS.makeStep)),
       openRun,
       insertLoad: () => insertLoad(tracker),
-      makeStep: () => void commands.execute(COMMANDS.makeStep)
+      makeStep: () => void commands.execute(COMMANDS.makeStep),
+      exportPipeline: () => void commands.execute(COMMANDS.exportPipeline)
     };
     const tabs: SidebarTab[] = [
       {
@@ -122,6 +124,11 @@ const sidebar: JupyterFrontEndPlugin<void> = {
         id: 'runs',
         label: 'Runs',
         draw: isLive => <RunsView model={runs} isLive={isLive} onOpen={run => openRun(run.id)} />
+      },
+      {
+        id: 'schedules',
+        label: 'Schedules',
+        draw: isLive => <SchedulesView connection={connection} isLive={isLive} onOpen={openRun} />
       },
       {
         id: 'workers',

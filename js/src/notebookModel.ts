@@ -77,8 +77,12 @@ export class NotebookModel {
 
   /** The notebook as the engine knows it: its whole path. */
   pathOf(panel: NotebookPanel): string {
-    const local = this.contents.localPath(panel.context.path);
-    return this.connection.root ? `${this.connection.root.replace(/\/$/, '')}/${local}` : local;
+    return [this.rootFolder(), this.contents.localPath(panel.context.path)].filter(Boolean).join('/');
+  }
+
+  /** Where the server's files are, without a slash at the end. */
+  rootFolder(): string {
+    return (this.connection.root ?? '').replace(/\/$/, '');
   }
 
   step(cell: ICellModel): NotebookStep | undefined {

@@ -1,6 +1,6 @@
 /** Runs as tabs of the main area. */
 
-import { MainAreaWidget, ReactWidget } from '@jupyterlab/apputils';
+import { MainAreaWidget, Notification, ReactWidget } from '@jupyterlab/apputils';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
@@ -16,7 +16,8 @@ class RunTab extends ReactWidget {
     private readonly connection: Connection,
     readonly run: number,
     private readonly rendermime: IRenderMimeRegistry,
-    private readonly openNotebook: (path: string) => void
+    private readonly openNotebook: (path: string) => void,
+    private readonly openRun: (run: number) => void
   ) {
     super();
     this.addClass('cy-run-tab');
@@ -28,6 +29,14 @@ class RunTab extends ReactWidget {
     super.dispose();
   }
 
+  private async resume(run: number): Promise<void> {
+    try {
+      this.openRun((await this.connection.api.resume(run)).id);
+    } catch (error) {
+      Notification.error(error instanceof Error ? error.message : String(error));
+    }
+  }
+
   protected override render(): React.ReactElement {
     return (
       <RunPage
@@ -35,6 +44,7 @@ class RunTab extends ReactWidget {
         connection={this.connection}
         rendermime={this.rendermime}
         onCancel={run => void this.connection.api.cancelRun(run)}
+        onResume={run => void this.resume(run)}
         onOpenNotebook={this.openNotebook}
       />
     );
@@ -45,10 +55,17 @@ export interface RunTabOptions {
   connection: Connection;
   rendermime: IRenderMimeRegistry;
   openNotebook: (path: string) => void;
+  openRun: (run: number) => void;
 }
 
 export function makeRunTab(run: number, options: RunTabOptions): MainAreaWidget {
-  const content = new RunTab(options.connection, run, options.rendermime, options.openNotebook);
+  const content = new RunTab(
+    options.connection,
+    run,
+    options.rendermime,
+    options.openNotebook,
+    options.openRun
+  );
   const tab = new MainAreaWidget({ content });
   tab.id = `cellyard-run-${run}`;
   tab.title.label = `Run ${run}`;

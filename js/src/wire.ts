@@ -191,5 +191,75 @@ export interface Pipeline {
   problems: Problem[];
 }
 
+export interface Sample {
+  seconds: number;
+  bytes: number;
+  cpu: number;
+}
+
+export interface Samples {
+  limit: number | null;
+  peak: number;
+  samples: Sample[];
+}
+
+/** A size to ask for, by what earlier runs used. */
+export interface Proposal {
+  memory: number | null;
+  cpu: number | null;
+  because: string;
+}
+
+export interface Cost {
+  amount: number;
+  prices: { currency?: string };
+  steps: { step_id: number; amount: number }[];
+}
+
+/** Whether a step would run now or an earlier result would be taken. */
+export interface Decision {
+  name: string;
+  action: string;
+  because: string;
+  run: number | null;
+}
+
+export interface Exporter {
+  name: string;
+  /** Whether a schedule is a part of what is written. */
+  keeps_time: boolean;
+}
+
+export interface CronWords {
+  words: string;
+  next: string[];
+}
+
+export interface ExportWanted {
+  path: string;
+  output: string;
+  to: string;
+  lock: boolean;
+  expression: string | null;
+  timezone: string | null;
+}
+
+export interface Exported {
+  output: string;
+  files: string[];
+  notes: string[];
+}
+
+export interface Schedule {
+  name: string;
+  notebook?: string;
+  expression: string | null;
+  timezone: string;
+  on_change: string[];
+  state: string;
+  next: string[];
+  last: { state: string; cause: string; note: string; due: number; run_id: number | null } | null;
+}
+
 /** States that nothing leaves. */
 export const ENDED: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'lost']);

@@ -5,6 +5,7 @@ import * as React from 'react';
 import { duration, fileName, size } from '../format';
 import type { NotebookModel, NotebookStep } from '../notebookModel';
 import { ENDED } from '../wire';
+import { ProblemList } from './exportForm';
 import { GraphView } from './graphView';
 import { useNow, useSignal } from './hooks';
 import { StateMark } from './stateMark';
@@ -20,6 +21,7 @@ export interface NotebookActions {
   openRun: (run: number) => void;
   insertLoad: () => void;
   makeStep: () => void;
+  exportPipeline: () => void;
 }
 
 export interface NotebookViewProps {
@@ -41,6 +43,7 @@ export function NotebookView({ model, isLive, actions }: NotebookViewProps): Rea
     return <Teaching actions={actions} />;
   }
   const step = model.steps.find(each => each.cell === chosen);
+  const problems = model.pipeline?.problems ?? [];
   const onChoose = (each: NotebookStep) => {
     choose(each.cell);
     actions.goTo(each);
@@ -61,6 +64,9 @@ export function NotebookView({ model, isLive, actions }: NotebookViewProps): Rea
         <button className="jp-Button jp-mod-styled cy-small" onClick={actions.runAll}>
           Run all
         </button>
+        <button className="jp-Button jp-mod-styled jp-mod-accept cy-small" onClick={actions.exportPipeline}>
+          Export to pipeline…
+        </button>
         {isRunning ? (
           <button className="jp-Button jp-mod-styled jp-mod-warn cy-small" onClick={actions.stopAll}>
             Stop all steps
@@ -74,7 +80,7 @@ export function NotebookView({ model, isLive, actions }: NotebookViewProps): Rea
           <StepsTable steps={model.steps} isLive={isLive} now={now} chosen={chosen} onChoose={onChoose} />
         )}
       </div>
-      <Problems model={model} onChoose={actions.goToCell} />
+      {problems.length ? <ProblemList problems={problems} onChoose={actions.goToCell} /> : null}
       {step ? <Chosen step={step} isLive={isLive} now={now} actions={actions} /> : null}
     </div>
   );
@@ -190,30 +196,6 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
           </button>
         ) : null}
       </div>
-    </section>
-  );
-}
-
-/** What keeps the notebook from being a pipeline, each with the way to its cell. */
-export function Problems({ model, onChoose }: { model: NotebookModel; onChoose: (cell: number) => void }) {
-  const problems = model.pipeline?.problems ?? [];
-  if (!problems.length) {
-    return null;
-  }
-  return (
-    <section className="cy-problems" aria-label="Problems">
-      <h3>{problems.length === 1 ? 'One problem' : `${problems.length} problems`} for a pipeline</h3>
-      <ul className="cy-plain">
-        {problems.map((problem, at) => (
-          <li key={at}>
-            <button className="cy-link" onClick={() => onChoose(problem.cell)}>
-              Cell {problem.cell + 1}, line {problem.line}
-            </button>
-            <span className="cy-muted"> {problem.level}: </span>
-            {problem.message} <span className="cy-muted">{problem.hint}</span>
-          </li>
-        ))}
-      </ul>
     </section>
   );
 }

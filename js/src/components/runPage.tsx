@@ -6,7 +6,7 @@ import * as React from 'react';
 import type { Connection } from '../connection';
 import { duration, fileName, moment } from '../format';
 import type { RunModel } from '../runModel';
-import { ENDED } from '../wire';
+import { Cost, ENDED, Run } from '../wire';
 import { Banner } from './banner';
 import { useNow, useSignal } from './hooks';
 import { Loading } from './runsView';
@@ -14,11 +14,15 @@ import { StateMark } from './stateMark';
 import { StepDetails } from './stepDetails';
 import { Timeline } from './timeline';
 
+const STOPPED: ReadonlySet<string> = new Set(['failed', 'cancelled', 'lost']);
+
 export interface RunPageProps {
   model: RunModel;
   connection: Connection;
   rendermime: IRenderMimeRegistry;
   onCancel: (run: number) => void;
+  /** Go on where the run has stopped. */
+  onResume: (run: number) => void;
   onOpenNotebook: (path: string) => void;
 }
 
@@ -66,13 +70,44 @@ export function RunPage(props: RunPageProps): React.ReactElement {
             Cancel the run
           </button>
         ) : null}
+        {isLive && run.kind === 'notebook' && STOPPED.has(run.state) ? (
+          <button
+            className="jp-Button jp-mod-styled jp-mod-accept cy-small"
+            onClick={() => props.onResume(run.id)}
+          >
+            Resume
+          </button>
+        ) : null}
+        <CostOf run={run} connection={connection} />
       </header>
       {model.steps.length ? (
         <Timeline steps={model.steps} now={now} isLive={isLive} chosen={step?.id} onChoose={choose} />
       ) : (
         <p className="cy-empty">No step has begun in this run yet.</p>
       )}
-      {step ? <StepDetails key={step.id} step={step} now={now} {...props} /> : null}
+      {step ? <StepDetails key={step.id} step={step} run={run} now={now} {...props} /> : null}
     </div>
   );
+}
+
+/** What it cost, where the settings have prices. */
+function CostOf({ run, connection }: { run: Run; connection: Connection }): React.ReactElement | null {
+  const [cost, setCost] = React.useState<Cost | null>(null);
+  React.useEffect(() => {
+    let gone = false;
+    if (ENDED.has(run.state)) {
+      connection.api.cost(run.id).then(
+        found => !gone && setCost(found),
+        () => undefined
+      );
+    }
+    return () => {
+      gone = true;
+    };
+  }, [connection, run.id, run.state]);
+  return cost?.amount ? (
+    <span className="cy-muted">
+      cost {cost.amount.toPrecision(2)} {cost.prices.currency ?? ''}
+    </span>
+  ) : null;
 }

@@ -3,7 +3,8 @@
 import * as React from 'react';
 
 import { bytes, duration, kind, moment, size } from '../format';
-import type { Attempt, Failure, Reference, Step } from '../wire';
+import type { Attempt, Failure, Reference, Run, Step } from '../wire';
+import { Evidence } from './evidence';
 import { useSignal } from './hooks';
 import { LogView } from './logView';
 import type { RunPageProps } from './runPage';
@@ -11,7 +12,7 @@ import { StateMark } from './stateMark';
 
 const COLOURS = /\u001b\[[0-9;]*m/g;
 
-export function StepDetails(props: RunPageProps & { step: Step; now: number }): React.ReactElement {
+export function StepDetails(props: RunPageProps & { step: Step; run: Run; now: number }): React.ReactElement {
   const { step, model, connection, now } = props;
   const attempts = useAttempts(props);
   useSignal(model.changed);
@@ -37,6 +38,7 @@ export function StepDetails(props: RunPageProps & { step: Step; now: number }): 
       </dl>
       {step.error ? <Cause error={step.error} /> : null}
       {attempts.length > 1 ? <Attempts attempts={attempts} /> : null}
+      <Evidence step={step} run={props.run} connection={connection} isLive={isLive} />
       <LogView model={model} step={step} rendermime={props.rendermime} isLive={isLive} />
       <Values title="Takes" values={step.inputs} />
       <Values title="Makes" values={step.outputs} />

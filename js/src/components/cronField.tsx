@@ -1,0 +1,123 @@
+/** When: a cron expression, told in words with its next times while it is typed. */
+
+import * as React from 'react';
+
+import type { Api } from '../api';
+import type { CronWords } from '../wire';
+
+const OFTEN: [string, string][] = [
+  ['', 'No schedule'],
+  ['@hourly', 'Every hour'],
+  ['0 6 * * *', 'Every day at 6:00'],
+  ['0 6 * * 1-5', 'Working days at 6:00'],
+  ['0 6 * * 1', 'Mondays at 6:00'],
+  ['0 6 1 * *', 'First of the month at 6:00']
+];
+const PAUSE = 300;
+
+export interface CronFieldProps {
+  api: Api;
+  expression: string;
+  timezone: string;
+  onChange: (expression: string, timezone: string) => void;
+}
+
+export function CronField({ api, expression, timezone, onChange }: CronFieldProps): React.ReactElement {
+  const [words, setWords] = React.useState<CronWords | null>(null);
+  const [wrong, setWrong] = React.useState('');
+  const id = React.useId();
+  React.useEffect(() => {
+    if (!expression) {
+      setWords(null);
+      setWrong('');
+      return;
+    }
+    let gone = false;
+    const timer = window.setTimeout(() => {
+      api.cron(expression, timezone).then(
+        found => {
+          if (!gone) {
+            setWords(found);
+            setWrong('');
+          }
+        },
+        error => {
+          if (!gone) {
+            setWords(null);
+            setWrong(error instanceof Error ? error.message : String(error));
+          }
+        }
+      );
+    }, PAUSE);
+    return () => {
+      gone = true;
+      window.clearTimeout(timer);
+    };
+  }, [api, expression, timezone]);
+  const zones = React.useMemo(() => Intl.supportedValuesOf('timeZone'), []);
+  return (
+    <div className="cy-cron">
+      <label className="cy-field">
+        <span>Schedule</span>
+        <input
+          className="jp-mod-styled cy-input"
+          value={expression}
+          list={`${id}-often`}
+          placeholder="none; or minute hour day month weekday"
+          onChange={event => onChange(event.target.value, timezone)}
+        />
+        <datalist id={`${id}-often`}>
+          {OFTEN.filter(([value]) => value).map(([value, label]) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </datalist>
+      </label>
+      {expression ? (
+        <label className="cy-field">
+          <span>Time zone</span>
+          <input
+            className="jp-mod-styled cy-input"
+            value={timezone}
+            list={`${id}-zones`}
+            onChange={event => onChange(expression, event.target.value)}
+          />
+          <datalist id={`${id}-zones`}>
+            {zones.map(zone => (
+              <option key={zone} value={zone} />
+            ))}
+          </datalist>
+        </label>
+      ) : null}
+      {wrong ? (
+        <p className="cy-error" role="alert">
+          {wrong}
+        </p>
+      ) : null}
+      {words ? (
+        <div className="cy-next" role="status">
+          <p>{words.words}</p>
+          <ol>
+            {words.next.map(time => (
+              <li key={time}>{inZone(time, timezone)}</li>
+            ))}
+          </ol>
+        </div>
+      ) : null}
+    </div>
+  );
+}
+
+function inZone(time: string, timeZone: string): string {
+  const format: Intl.DateTimeFormatOptions = {
+    weekday: 'short',
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    timeZoneName: 'short'
+  };
+  return new Date(time).toLocaleString([], timeZone ? { ...format, timeZone } : format);
+}

@@ -1,0 +1,136 @@
+/** What a step used over its life, against what it asked for; and which size to ask for. */
+
+import * as React from 'react';
+
+import type { Connection } from '../connection';
+import { bytes, duration } from '../format';
+import { ENDED, Proposal, Run, Sample, Samples, Step } from '../wire';
+
+const [WIDTH, HEIGHT] = [560, 90];
+const AGAIN = 2000;
+
+interface EvidenceProps {
+  step: Step;
+  run: Run;
+  connection: Connection;
+  isLive: boolean;
+}
+
+export function Evidence({ step, run, connection, isLive }: EvidenceProps): React.ReactElement | null {
+  const [samples, setSamples] = React.useState<Samples | null>(null);
+  const [proposal, setProposal] = React.useState<Proposal | null>(null);
+  const runs = isLive && !ENDED.has(step.state);
+  React.useEffect(() => {
+    let gone = false;
+    const look = () =>
+      connection.api.samples(step.run_id, step.name).then(
+        found => !gone && setSamples(found),
+        () => undefined
+      );
+    void look();
+    const timer = runs ? window.setInterval(look, AGAIN) : 0;
+    return () => {
+      gone = true;
+      window.clearInterval(timer);
+    };
+  }, [connection, step.run_id, step.name, step.attempt, runs]);
+  React.useEffect(() => {
+    let gone = false;
+    if (ENDED.has(step.state)) {
+      connection.api.proposals(run.notebook, step.name).then(
+        found => !gone && setProposal(found.get(step.name) ?? null),
+        () => undefined
+      );
+    }
+    return () => {
+      gone = true;
+    };
+  }, [connection, run.notebook, step.name, step.state]);
+  const asked = step.resources.memory;
+  const shown = samples && samples.samples.length > 1 ? samples : null;
+  if (!shown && !proposal?.because) {
+    return null;
+  }
+  return (
+    <section className="cy-evidence" aria-label="What it used">
+      <h3>What it used</h3>
+      {shown ? <Curves samples={shown.samples} limit={shown.limit ?? asked} peak={shown.peak} /> : null}
+      {proposal?.because ? <Proposed proposal={proposal} /> : null}
+    </section>
+  );
+}
+
+function Proposed({ proposal }: { proposal: Proposal }): React.ReactElement {
+  const sizes = [
+    proposal.cpu === null ? '' : `--cpu ${Number(proposal.cpu.toFixed(2))}`,
+    proposal.memory === null ? '' : `--memory ${bytes(proposal.memory).replace(' ', '')}`
+  ].filter(Boolean);
+  return (
+    <p>
+      {sizes.length ? (
+        <>
+          Proposed: <code>{sizes.join(' ')}</code>{' '}
+        </>
+      ) : null}
+      <span className="cy-muted">{proposal.because}</span>
+    </p>
+  );
+}
+
+interface CurvesProps {
+  samples: readonly Sample[];
+  limit: number | null;
+  peak: number;
+}
+
+function Curves({ samples, limit, peak }: CurvesProps): React.ReactElement {
+  const end = Math.max(0.001, samples[samples.length - 1].seconds);
+  const top = Math.max(limit ?? 0, peak, 1);
+  const path = (of: (sample: Sample, at: number) => number, most: number) =>
+    samples
+      .map((sample, at) => {
+        const x = (sample.seconds / end) * WIDTH;
+        const y = HEIGHT - (Math.max(0, of(sample, at)) / most) * (HEIGHT - 4) - 2;
+        return `${at ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`;
+      })
+      .join('');
+  // CPU seconds grow; what is looked at is how many CPUs that was since the sample before.
+  const busy = (sample: Sample, at: number) => {
+    const before = samples[at - 1];
+    return before ? (sample.cpu - before.cpu) / Math.max(0.001, sample.seconds - before.seconds) : 0;
+  };
+  const most = Math.max(1, ...samples.map(busy));
+  const limitAt = limit ? HEIGHT - (limit / top) * (HEIGHT - 4) - 2 : null;
+  return (
+    <div className="cy-curves">
+      <figure>
+        <figcaption>
+          Memory: peak {bytes(peak)}
+          {limit ? ` of ${bytes(limit)}` : ''}, over {duration(end)}
+        </figcaption>
+        <svg
+          viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+          preserveAspectRatio="none"
+          role="img"
+          aria-label="Memory over time"
+        >
+          {limitAt === null ? null : (
+            <line className="cy-limit" x1="0" x2={WIDTH} y1={limitAt} y2={limitAt} />
+          )}
+          <path className="cy-curve" d={path(sample => sample.bytes, top)} />
+        </svg>
+      </figure>
+      <figure>
+        <figcaption>CPUs in use: at most {Number(most.toFixed(1))}</figcaption>
+        <svg
+          viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+          preserveAspectRatio="none"
+          role="img"
+          aria-label="CPUs over time"
+        >
+          <path className="cy-curve" d={path(busy, most)} />
+        </svg>
+      </figure>
+    </div>
+  );
+}

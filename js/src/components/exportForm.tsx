@@ -1,0 +1,170 @@
+/** The export of a notebook as a pipeline: what was found, where to, when. */
+
+import * as React from 'react';
+
+import type { Api } from '../api';
+import { size } from '../format';
+import type { Exporter, ExportWanted, Pipeline, Problem } from '../wire';
+import { CronField } from './cronField';
+
+const TARGETS: Record<string, string> = {
+  bundle: 'Bundle: files that run anywhere, one per step',
+  kubernetes: 'Kubernetes: a CronJob that runs it in a cluster'
+};
+
+/** What the user asks for; the paths are those of the server's files. */
+export interface ExportAsked extends Omit<ExportWanted, 'path'> {
+  schedules: boolean;
+}
+
+export interface ExportFormProps {
+  api: Api;
+  pipeline: Pipeline;
+  asked: ExportAsked;
+  onChange: (asked: ExportAsked) => void;
+  onProblem: (cell: number) => void;
+}
+
+export function ExportForm({
+  api,
+  pipeline,
+  asked: given,
+  onChange,
+  onProblem
+}: ExportFormProps): React.ReactElement {
+  const [asked, setAsked] = React.useState(given);
+  const [targets, setTargets] = React.useState<readonly Exporter[]>([]);
+  React.useEffect(() => {
+    api.exporters().then(setTargets, () => setTargets([{ name: 'bundle', keeps_time: false }]));
+  }, [api]);
+  const change = (part: Partial<ExportAsked>) => {
+    const next = { ...asked, ...part };
+    setAsked(next);
+    onChange(next);
+  };
+  const errors = pipeline.problems.filter(problem => problem.level === 'error');
+  return (
+    <div className="cy-form">
+      <Found pipeline={pipeline} />
+      {pipeline.problems.length ? <ProblemList problems={pipeline.problems} onChoose={onProblem} /> : null}
+      {errors.length ? (
+        <p className="cy-error" role="alert">
+          It cannot be exported before {errors.length === 1 ? 'this is' : 'these are'} mended.
+        </p>
+      ) : null}
+      {pipeline.parameters.length ? (
+        <table className="cy-table">
+          <caption>Parameters</caption>
+          <thead>
+            <tr>
+              <th scope="col">Name</th>
+              <th scope="col">Type</th>
+              <th scope="col">Default</th>
+            </tr>
+          </thead>
+          <tbody>
+            {pipeline.parameters.map(each => (
+              <tr key={each.name}>
+                <td>
+                  <code>{each.name}</code>
+                </td>
+                <td>{each.type}</td>
+                <td>
+                  <code>{each.default}</code>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      ) : null}
+      <label className="cy-field">
+        <span>Target</span>
+        <select className="cy-select" value={asked.to} onChange={event => change({ to: event.target.value })}>
+          {targets.map(({ name }) => (
+            <option key={name} value={name}>
+              {TARGETS[name] ?? name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="cy-field">
+        <span>Folder</span>
+        <input
+          className="jp-mod-styled cy-input"
+          value={asked.output}
+          onChange={event => change({ output: event.target.value })}
+        />
+        <small>Where the files are written, among those of JupyterLab.</small>
+      </label>
+      {asked.to === 'bundle' ? (
+        <label className="cy-field cy-field-switch">
+          <input
+            type="checkbox"
+            checked={asked.lock}
+            onChange={event => change({ lock: event.target.checked })}
+          />
+          <span>Lock the packages</span>
+          <small>Exactly the versions of now, with their hashes. Asks the package registry.</small>
+        </label>
+      ) : null}
+      <CronField
+        api={api}
+        expression={asked.expression ?? ''}
+        timezone={asked.timezone ?? ''}
+        onChange={(expression, timezone) =>
+          change({ expression: expression || null, timezone: timezone || null })
+        }
+      />
+      {asked.to === 'bundle' && asked.expression ? (
+        <p className="cy-muted">The engine of this machine runs it at these times, while it is there.</p>
+      ) : null}
+    </div>
+  );
+}
+
+function Found({ pipeline }: { pipeline: Pipeline }): React.ReactElement {
+  const { steps, edges } = pipeline;
+  const before = (name: string) => edges.filter(edge => edge.to === name).map(edge => edge.from);
+  return (
+    <details open={steps.length <= 8}>
+      <summary>
+        {steps.length === 1 ? 'One step' : `${steps.length} steps`}, {edges.length} connections
+      </summary>
+      <ul className="cy-plain cy-found-steps">
+        {steps.map(step => (
+          <li key={step.name}>
+            <code>{step.name}</code>{' '}
+            <span className="cy-muted">{step.marked ? size(step.resources) : 'plain cell'}</span>
+            {before(step.name).length ? (
+              <span className="cy-muted">, after {[...new Set(before(step.name))].join(', ')}</span>
+            ) : null}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+interface ProblemListProps {
+  problems: readonly Problem[];
+  onChoose: (cell: number) => void;
+}
+
+export function ProblemList({ problems, onChoose }: ProblemListProps): React.ReactElement {
+  return (
+    <section className="cy-problems" aria-label="Problems">
+      <h3>{problems.length === 1 ? 'One problem' : `${problems.length} problems`} for a pipeline</h3>
+      <ul className="cy-plain">
+        {problems.map((problem, at) => (
+          <li key={at}>
+            <button className="cy-link" onClick={() => onChoose(problem.cell)}>
+              Cell {problem.cell + 1}, line {problem.line}
+            </button>
+            <span className="cy-muted"> {problem.level}: </span>
+            {problem.message} <span className="cy-muted">{problem.hint}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
