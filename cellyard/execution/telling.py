@@ -113,11 +113,10 @@ _NEVER_KEPT = frozenset({"environment", "path", "folder"})
 
 
 def _keeps(live: LiveStep, content: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What may be taken again of the step's result, if anything: not when a part of it cannot travel, nor when the step
-    has changed what is recorded nowhere."""
+    """What may be taken again of the step's result, if anything: not when the step has changed what is recorded
+    nowhere."""
     request, state = live.request, content["process_state"] or {}
-    is_whole = content["state"] == "succeeded" and all(each["id"] for each in content["outputs"])
-    if not request.key or not is_whole or _NEVER_KEPT & set(state.get("sections") or ()):
+    if not request.key or content["state"] != "succeeded" or _NEVER_KEPT & set(state.get("sections") or ()):
         return None
     return {
         "key": request.key,
