@@ -11,6 +11,7 @@ from cellyard.artifacts.reference import is_held
 from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model.resources import Resources, format_duration
 from cellyard.model.states import is_terminal
+from kernel_magics.leaving import LeavingCommand
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.pipeline_magic import PipelineCommand
 from kernel_magics.preflight import Preflight, preflight
@@ -67,6 +68,7 @@ class StepsCommand:
     def __init__(self, session: Session) -> None:
         self.shell = session.shell
         self._session = session
+        self._leaving = LeavingCommand(session)
         self._pipeline = PipelineCommand(session)
 
     def run(self, line: str) -> Any:
@@ -84,6 +86,9 @@ class StepsCommand:
             "plan": self._pipeline.plan,
             "run": self._pipeline.run,
             "resume": self._pipeline.resume,
+            # These take the line as it is: a cron expression has blanks.
+            "schedule": lambda _: self._leaving.schedule(_after(line)),
+            "export": lambda _: self._leaving.export(_after(line)),
         }
         try:
             if not words:
@@ -184,3 +189,8 @@ def _attempt(words: Sequence[str], step: Mapping[str, Any]) -> int | None:
             f"step {step['name']!r} has had {step['attempt']} attempt(s), and none is called {words[1]!r}."
         )
     return int(words[1])
+
+
+def _after(line: str) -> str:
+    """The line without its first word."""
+    return line.strip().partition(" ")[2]

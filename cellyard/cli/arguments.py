@@ -161,6 +161,14 @@ def _add_export(commands: _Commands) -> None:
     export.add_argument(
         "--to", default="kubernetes", metavar="TARGET", help="what runs it: kubernetes (the default), bundle"
     )
+    export.add_argument(
+        "--prove",
+        action="store_true",
+        help="run it from an empty store in an environment made anew, and compare its values with the notebook's",
+    )
+    export.add_argument(
+        "--prove-here", action="store_true", help="the same in the present environment, which is quicker"
+    )
     export.add_argument("--no-lock", action="store_true", help="a bundle without the lock of its packages")
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder for what is written")
     export.add_argument("--schedule", metavar="CRON", help="when, as five cron fields (default: when somebody asks)")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cellyard.errors import CellyardError, UsageError
-from cellyard.exporters.bundle_reading import Bundle, read_bundle
+from cellyard.exporters.bundle_reading import Block, Bundle, read_bundle
 from cellyard.model import format_duration
 from cellyard.notebook.parameters import parameter_values, parse_assignments
 from cellyard.origin import origin_of
@@ -68,13 +68,16 @@ def _carry_out(
         os.environ["CELLYARD_ON"] = backend
     try:
         with _shell(bundle) as shell:
-            for name, code in bundle.setup:
-                _execute(shell, code)
-                if name.startswith("parameters"):
-                    shell.push(dict(values))
-            for number, step in enumerate(bundle.steps, 1):
-                print(f"step {number} of {len(bundle.steps)}: {step.name}", file=sys.stderr)
-                _execute(shell, step.cell)
+            number = 0
+            for each in bundle.ordered():
+                if isinstance(each, Block):
+                    _execute(shell, each.source)
+                    if each.sets_parameters:
+                        shell.push(dict(values))
+                    continue
+                number += 1
+                print(f"step {number} of {len(bundle.steps)}: {each.name}", file=sys.stderr)
+                _execute(shell, each.cell)
     except _Failed as failed:
         if isinstance(failed.error, KeyboardInterrupt):
             return "cancelled", None
@@ -92,13 +95,19 @@ def _shell(bundle: Bundle) -> Iterator[Any]:
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
+    class BundleShell(InteractiveShell):
+        """Without windows, and so without an event loop for them: %matplotlib inline asks for none."""
+
+        def enable_gui(self, gui: str | None = None) -> None:
+            """Nothing is needed."""
+
     config = Config()
     config.HistoryManager.enabled = False
     bundle.files.mkdir(exist_ok=True)
     before = Path.cwd()
     os.chdir(bundle.files)
     sys.path.insert(0, str(bundle.files))
-    shell: Any = InteractiveShell.instance(config=config, colors="nocolor")
+    shell: Any = BundleShell.instance(config=config, colors="nocolor")
     try:
         # By name: the command line knows no face.
         shell.extension_manager.load_extension("kernel_magics")

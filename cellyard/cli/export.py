@@ -27,8 +27,9 @@ def export(arguments: argparse.Namespace) -> int:
     """Write the export's files, apply it when asked to, and say when it will run."""
     if arguments.to == "bundle":
         return export_bundle(arguments)
+    exporter = create_exporter(arguments.to)
     request = _request(arguments)
-    made = create_exporter(arguments.to).export(request)
+    made = exporter.export(request)
     write_export(made, arguments.output)
     for name in made.files:
         print(f"wrote {arguments.output / name}")

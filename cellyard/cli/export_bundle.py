@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from cellyard.errors import UsageError
+from cellyard.exporters.bundle_reading import read_bundle
 from cellyard.exporters.bundling import content_of, make_bundle, write_export
 
 __all__ = ["export_bundle"]
@@ -23,7 +24,25 @@ def export_bundle(arguments: argparse.Namespace) -> int:
     for note in made.notes:
         print(f"note: {note}")
     print(f"wrote {len(made.files) + len(made.data)} files to {arguments.output}")
-    return 0
+    return _prove(arguments) if arguments.prove or arguments.prove_here else 0
+
+
+def _prove(arguments: argparse.Namespace) -> int:
+    """Try it, and write the verdict into the bundle; 0, or 1 when it does not hold."""
+    from cellyard.exporters.proving import prove, write_proof
+
+    environment = "present" if arguments.prove_here else "new"
+    proof = prove(read_bundle(arguments.output.absolute()), arguments.notebook.absolute(), environment=environment)
+    write_proof(proof, arguments.output)
+    for each in proof.comparisons:
+        if not each.holds:
+            print(f"{each.step} {each.role} {each.name}: {each.verdict}. {each.detail}")
+    if proof.problem:
+        print(proof.problem)
+    same = sum(each.holds for each in proof.comparisons)
+    verdict = "proven" if proof.holds else "NOT proven"
+    print(f"{verdict}: {same} of {len(proof.comparisons)} values are the notebook's ({arguments.output / 'proof.md'})")
+    return 0 if proof.holds else 1
 
 
 def _relative(path: Path, notebook: Path) -> str:

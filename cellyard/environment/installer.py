@@ -22,7 +22,18 @@ from typing import Any
 from cellyard.environment.inventory import normal
 from cellyard.errors import PackagesUnavailable
 
-__all__ = ["DEADLINE", "STOPPED", "Installer", "Progress", "Site", "name_of", "plain", "unavailable"]
+__all__ = [
+    "DEADLINE",
+    "STOPPED",
+    "Installer",
+    "Progress",
+    "Site",
+    "find_uv",
+    "name_of",
+    "plain",
+    "unavailable",
+    "uv_environment",
+]
 
 DEADLINE = 1800.0
 """Seconds that an installation may take, or be waited for."""
@@ -110,7 +121,7 @@ class Installer:
         with tempfile.NamedTemporaryFile("w", suffix=".in") as file:
             file.write("".join(f"{each}\n" for each in wanted))
             file.flush()
-            command = [_find_uv(wanted), "pip", arguments[0], "--python", sys.executable, *arguments[1:], file.name]
+            command = [find_uv(wanted), "pip", arguments[0], "--python", sys.executable, *arguments[1:], file.name]
             code, said, wrong = _run(command, self._progress)
             if code == -signal.SIGKILL and not self._progress.stop.is_set():
                 code, said, wrong = _run(command, self._progress)  # taken for something that a step has left behind
@@ -126,7 +137,7 @@ def _run(command: list[str], progress: Progress) -> tuple[int | None, str, str]:
     """Exit code and what was written; no code for a process that was stopped."""
     deadline = time.monotonic() + DEADLINE
     with subprocess.Popen(
-        command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=uv_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         progress.pids.add(process.pid)
         try:
@@ -143,7 +154,7 @@ def _run(command: list[str], progress: Progress) -> tuple[int | None, str, str]:
             progress.pids.discard(process.pid)
 
 
-def _find_uv(requirements: tuple[str, ...]) -> str:
+def find_uv(requirements: tuple[str, ...]) -> str:
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     if found is None:
@@ -160,7 +171,7 @@ _AS_PIP = {
 }
 
 
-def _environment() -> dict[str, str]:
+def uv_environment() -> dict[str, str]:
     """The worker's own, with bytecode that stays valid when files are copied."""
     environment = dict(os.environ)
     for theirs, ours in _AS_PIP.items():

@@ -75,7 +75,10 @@ class _Bundle:
             "setup": [name for name, _ in self._setup_groups()],
             "steps": [self._entry(number, step) for number, step in self._steps()],
         }
-        head = "# What runs, and in which order. The code is in the files named here.\n"
+        head = (
+            "# What runs, and in which order. The code is in the files named here. Of the setup, each block runs before\n"
+            "# the steps that come after its cell in the notebook.\n"
+        )
         return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
     def setup(self) -> dict[str, str]:
@@ -103,6 +106,7 @@ class _Bundle:
         entry = {
             "name": step.name,
             "file": self._file(number, step),
+            "cell": step.cell + 1,
             "line": step.raw_line or step.line,
             "needs": needs,
             "makes": list(step.makes),

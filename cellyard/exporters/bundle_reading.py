@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,20 +14,36 @@ from cellyard.errors import UsageError
 from cellyard.exporters.bundle import FORMAT, MANIFEST
 from cellyard.model.pipeline import Parameter
 
-__all__ = ["Bundle", "BundleStep", "is_bundle", "read_bundle"]
+__all__ = ["Block", "Bundle", "BundleStep", "is_bundle", "read_bundle"]
 
 _HEAD = re.compile(r"^# %%.*$", re.MULTILINE)
-_BLOCK = re.compile(r"^# %% cell \d+$", re.MULTILINE)
+_BLOCK = re.compile(r"^# %% cell (\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Code that is no step, the file that it is in, and the number of the notebook's cell that it was."""
+
+    file: str
+    source: str
+    place: int
+
+    @property
+    def sets_parameters(self) -> bool:
+        """Whether the parameters' defaults are set here."""
+        return self.file.startswith("parameters")
 
 
 @dataclass(frozen=True, slots=True)
 class BundleStep:
-    """One step: its name, what stood behind ``%%step``, its code, and the file that this is in."""
+    """One step: its name, what stood behind ``%%step``, its code, the file that this is in, and the number of the
+    notebook's cell that it was."""
 
     name: str
     line: str
     source: str
     file: str
+    place: int
     makes: tuple[str, ...] = ()
 
     @property
@@ -40,15 +56,26 @@ class BundleStep:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle in ``folder``. ``setup`` is the code that runs before all steps, in blocks, each with the file that it
-    is in; ``files`` the folder in which it runs."""
+    """A bundle in ``folder``. ``setup`` are the blocks of code beside the steps; ``files`` the folder in which it
+    runs."""
 
     folder: Path
     name: str
     notebook: str
     parameters: tuple[Parameter, ...]
-    setup: tuple[tuple[str, str], ...]
+    setup: tuple[Block, ...]
     steps: tuple[BundleStep, ...]
+
+    def ordered(self) -> Iterator[Block | BundleStep]:
+        """All of it in the order in which it runs: the steps as they are listed, each block before the first step that
+        came after it in the notebook. (A block may use up random numbers, as some packages do when they are
+        imported: so it must not come earlier than it did.)"""
+        waiting = list(self.setup)
+        for step in self.steps:
+            while waiting and waiting[0].place < step.place:
+                yield waiting.pop(0)
+            yield step
+        yield from waiting
 
     @property
     def files(self) -> Path:
@@ -80,7 +107,7 @@ def read_bundle(folder: Path) -> Bundle:
                 Parameter(str(each["name"]), str(each["type"]), str(each["default"]), 0)
                 for each in content.get("parameters") or ()
             ),
-            setup=tuple((name, block) for name in content.get("setup") or () for block in _blocks(folder, name)),
+            setup=tuple(sorted(_blocks(folder, content.get("setup") or ()), key=lambda block: block.place)),
             steps=tuple(_step(folder, each) for each in content["steps"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -102,11 +129,15 @@ def _step(folder: Path, entry: Mapping[str, Any]) -> BundleStep:
     found = _HEAD.search(text)
     body = text if found is None else text[found.end() :].removeprefix("\n")
     makes = tuple(map(str, entry.get("makes") or ()))
-    return BundleStep(str(entry["name"]), str(entry.get("line") or ""), body.removesuffix("\n"), entry["file"], makes)
+    line, source, file = str(entry.get("line") or ""), body.removesuffix("\n"), str(entry["file"])
+    return BundleStep(str(entry["name"]), line, source, file, int(entry["cell"]), makes)
 
 
-def _blocks(folder: Path, name: str) -> list[str]:
-    return [each.strip("\n") for each in _BLOCK.split(_text(folder, name))[1:]]
+def _blocks(folder: Path, names: Iterable[str]) -> Iterator[Block]:
+    for name in names:
+        _, *parts = _BLOCK.split(_text(folder, name))
+        for number, source in zip(parts[::2], parts[1::2], strict=True):
+            yield Block(name, source.strip("\n"), int(number))
 
 
 def _text(folder: Path, name: str) -> str:

@@ -19,7 +19,7 @@ from cellyard.errors import (
     StepCancelled,
     UsageError,
 )
-from cellyard.service import routes, routes_finding, routes_schedules
+from cellyard.service import routes, routes_exports, routes_finding, routes_schedules
 from cellyard.service.comeback_routes import comeback
 from cellyard.service.engine import Engine
 from cellyard.service.evidence_routes import evidence
@@ -61,6 +61,7 @@ def make_app(engine: Engine) -> FastAPI:
         routes.router,
         routes_finding.router,
         routes_schedules.router,
+        routes_exports.router,
         views,
         pipelines,
     ):

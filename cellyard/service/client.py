@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from cellyard.errors import CellyardError, EngineLeaving, EngineUnavailable, NotFound, error_from_dict
+from cellyard.service.export_calls import ExportCalls
 from cellyard.service.finder import EngineFinder
 from cellyard.service.following import EventStream, Opened
 from cellyard.service.pipeline_client import PipelineCalls
@@ -26,7 +27,7 @@ __all__ = ["EngineClient", "StepStream"]
 Json = dict[str, Any]
 
 
-class EngineClient(ScheduleCalls, PipelineCalls):
+class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
     """The engine of one store. Any thread may use it; after a fork it opens connections of its own.
 
     ``notify`` is given sentences for the user when something takes long (an engine of another version is

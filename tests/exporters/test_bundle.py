@@ -88,7 +88,8 @@ def test_it_is_read_as_it_was_written(bundle: Path):
     found = read_bundle(bundle)
     cells = [cell for cell in PLAIN if cell.startswith("%%step")]
     assert [found.steps[0].cell, found.steps[2].cell] == cells
-    assert [code for _, code in found.setup] == list(PLAIN[1:5])
+    assert [block.source for block in found.setup] == list(PLAIN[1:5])
+    assert [each.place for each in found.ordered()] == [2, 3, 4, 5, 6, 8, 9]
 
 
 def test_it_runs_without_notebook_and_jupyter(home: Home, bundle: Path):
@@ -132,8 +133,8 @@ def test_what_was_typed_wrong_is_told(home: Home, bundle: Path):
         ("- a", "no table"),
         ("bundle: 1", "'name'"),
         ("bundle: 99\nname: a\nnotebook: b\nsteps: []", "newer cellyard"),
-        ("bundle: 1\nname: a\nnotebook: b\nsteps: [{name: x, file: ../../x.py}]", "outside of the bundle"),
-        ("bundle: 1\nname: a\nnotebook: b\nsteps: [{name: x, file: steps/x.py}]", "cannot be read"),
+        ("bundle: 1\nname: a\nnotebook: b\nsteps: [{name: x, file: ../../x.py, cell: 1}]", "outside of the bundle"),
+        ("bundle: 1\nname: a\nnotebook: b\nsteps: [{name: x, file: steps/x.py, cell: 1}]", "cannot be read"),
         ("a: [", "is no bundle"),
     ],
 )

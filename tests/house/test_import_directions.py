@@ -72,8 +72,19 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "schedules": ({"model", "settings", "records", "execution"}, {"cronsim", "httpx"}),
     "kubernetes": ({"model", "settings", "artifacts", "environment", "backends"}, {"kopf", "yaml"}),
     "exporters": (
-        {"model", "settings", "analysis", "environment", "notebook", "backends", "kubernetes", "schedules"},
-        {"yaml"},
+        {
+            "model",
+            "settings",
+            "analysis",
+            "environment",
+            "notebook",
+            "backends",
+            "kubernetes",
+            "schedules",
+            "artifacts",
+            "records",
+        },
+        {"matplotlib", "numpy", "pandas", "yaml"},
     ),
     "history": ({"model", "settings", "artifacts", "records", "service"}, set()),
     "cli": (

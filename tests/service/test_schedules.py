@@ -26,7 +26,7 @@ name: job
 notebook: job.ipynb
 parameters: [{name: n, type: int, default: "1"}]
 setup: [parameters.py]
-steps: [{name: work, file: steps/01-work.py, line: work --cpu 0.1 --memory 200MiB}]
+steps: [{name: work, file: steps/01-work.py, cell: 2, line: work --cpu 0.1 --memory 200MiB}]
 """
 ENDS = {"succeeded", "failed", "cancelled", "lost"}
 
@@ -166,6 +166,7 @@ def test_a_changed_file_and_a_new_value_start_a_run(home: Home, tmp_path: Path):
     client.remove_schedule("watching")
 
 
+@pytest.mark.long
 def test_a_run_that_is_replaced_is_cancelled_and_the_next_one_follows(home: Home, tmp_path: Path):
     client = home.client()
     watched = tmp_path / "data"

@@ -1,0 +1,103 @@
+"""The route of exports with all that the command can do: options of any target, and proof.
+
+Such an export is ``cellyard export`` in a process of its own: it reads notebooks, imports packages and asks registries, and
+none of that belongs into the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
+
+from cellyard.errors import UsageError
+from cellyard.service.asked import Json, Ready
+
+__all__ = ["router"]
+
+router = APIRouter()
+_SIGN_OF_LIFE = 10.0
+_OPTION = re.compile(r"[a-z][a-z-]*")
+
+
+class ExportRequest(BaseModel):
+    """A notebook, by its whole path, what is to run it, and the folder for what is written. ``options`` are those of
+    ``cellyard export`` without their dashes: true for one without a value, a list for one that is repeated."""
+
+    path: str
+    to: str
+    output: str
+    options: Json = Field(default_factory=dict)
+
+
+@router.post("/v1/export-jobs")
+async def export(engine: Ready, wanted: ExportRequest) -> StreamingResponse:
+    """Export a notebook. The answer is JSON, after blanks that say that it is still being made: ``code`` (as of the
+    command), ``said`` and ``problem`` (what it printed), ``files`` (names in the folder), ``proof`` if it was
+    proven."""
+    command = [sys.executable, "-P", "-m", "cellyard", "export", *_words(wanted)]
+    env = os.environ | engine.settings.to_env()
+    return StreamingResponse(_carried_out(command, env, Path(wanted.output)), media_type="application/json")
+
+
+def _words(wanted: ExportRequest) -> Iterator[str]:
+    for path in (wanted.path, wanted.output):
+        if not Path(path).is_absolute():
+            raise UsageError(f"the whole path is needed: {path}")
+    yield from (wanted.path, f"--to={wanted.to}", f"--output={wanted.output}")
+    for name, value in wanted.options.items():
+        if not _OPTION.fullmatch(name):
+            raise UsageError(f"{name!r} is no option of an export.")
+        for each in value if isinstance(value, list) else [value]:
+            if each is True:
+                yield f"--{name}"
+            elif each not in (False, None):
+                yield f"--{name}={each}"
+
+
+async def _carried_out(command: list[str], env: dict[str, str], output: Path) -> AsyncIterator[bytes]:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=env,
+        cwd=Path.home(),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    working = asyncio.ensure_future(process.communicate())
+    try:
+        while not (await asyncio.wait([working], timeout=_SIGN_OF_LIFE))[0]:
+            yield b" "
+        said, problem = working.result()
+    finally:
+        working.cancel()
+        if process.returncode is None:
+            # Whoever asked is gone.
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    yield json.dumps(_answer(process.returncode, said, problem, output)).encode()
+
+
+def _answer(code: int | None, said: bytes, problem: bytes, output: Path) -> dict[str, Any]:
+    files = (
+        sorted(each.relative_to(output).as_posix() for each in output.rglob("*") if each.is_file()) if not code else []
+    )
+    proof = output / "proof.json"
+    return {
+        "code": code,
+        "said": said.decode(errors="replace"),
+        "problem": problem.decode(errors="replace"),
+        "files": files,
+        "proof": json.loads(proof.read_text(encoding="utf-8")) if "proof.json" in files else None,
+    }
