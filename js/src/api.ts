@@ -101,8 +101,8 @@ export class Api {
   }
 
   /** What a run of the notebook would do, step by step. */
-  async plan(notebook: unknown): Promise<Decision[]> {
-    return (await this.post<{ steps: Decision[] }>('plans', { notebook })).steps;
+  async plan(path: string): Promise<Decision[]> {
+    return (await this.post<{ steps: Decision[] }>('plans', { path })).steps;
   }
 
   /** Run a notebook's pipeline in the background. */

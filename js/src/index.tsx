@@ -1,7 +1,13 @@
 /** cellyard in JupyterLab: the list of its plugins. */
 
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, ReactWidget, WidgetTracker } from '@jupyterlab/apputils';
+import {
+  ICommandPalette,
+  MainAreaWidget,
+  Notification,
+  ReactWidget,
+  WidgetTracker
+} from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ICompletionProviderManager } from '@jupyterlab/completer';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
@@ -94,6 +100,15 @@ const sidebar: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null
   ) => {
     const runs = new RunsModel(connection);
+    const tell = (error: unknown) =>
+      Notification.error(error instanceof Error ? error.message : String(error));
+    const runInBackground = async () => {
+      const { panel } = notebook;
+      if (panel) {
+        await panel.context.save();
+        openRun((await connection.api.runPipeline(notebook.pathOf(panel))).id);
+      }
+    };
     const { commands } = app;
     const actions = {
       runAll: () => void commands.execute(COMMANDS.runAll),
@@ -112,7 +127,9 @@ const sidebar: JupyterFrontEndPlugin<void> = {
       openRun,
       insertLoad: () => insertLoad(tracker),
       makeStep: () => void commands.execute(COMMANDS.makeStep),
-      exportPipeline: () => void commands.execute(COMMANDS.exportPipeline)
+      exportPipeline: () => void commands.execute(COMMANDS.exportPipeline),
+      plan: () => void notebook.makePlan().catch(tell),
+      runInBackground: () => void runInBackground().catch(tell)
     };
     const tabs: SidebarTab[] = [
       {

@@ -8,7 +8,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 import type { Connection } from './connection';
 import { bodyOf, lineOf, nameOf } from './stepLine';
 import { Later } from './throttle';
-import type { Pipeline, Resources, Step, StepOption } from './wire';
+import type { Decision, Pipeline, Resources, Step, StepOption } from './wire';
 
 /** A step of a notebook: its cell, and its latest run. One that is not `marked` is a plain cell that steps need. */
 export interface NotebookStep {
@@ -24,6 +24,8 @@ export interface NotebookStep {
   stale: string;
   /** The steps whose values it takes. */
   after: string[];
+  /** What a run of the notebook would do with it, once that was asked for. */
+  decision: Decision | undefined;
 }
 
 const SOON = 200;
@@ -41,6 +43,7 @@ export class NotebookModel {
   steps: readonly NotebookStep[] = [];
   /** What pipeline the notebook is; null while that is not known. */
   pipeline: Pipeline | null = null;
+  private plan = new Map<string, Decision>();
   loaded = false;
 
   constructor(
@@ -103,6 +106,7 @@ export class NotebookModel {
     this.watched = panel;
     this.records = [];
     this.pipeline = null;
+    this.plan.clear();
     this.loaded = false;
     this.read();
     if (panel) {
@@ -118,6 +122,7 @@ export class NotebookModel {
   }
 
   private readonly onContent = () => {
+    this.plan.clear();
     this.reading.ask();
     this.analysing.ask();
   };
@@ -133,6 +138,20 @@ export class NotebookModel {
   source(): unknown {
     const content = this.watched?.content.model?.sharedModel.toJSON();
     return content && { ...content, cells: content.cells.map(cell => ({ ...cell, outputs: [] })) };
+  }
+
+  /** Ask what a run of the notebook, which is saved first, would do with each step. Rejects with the reason. */
+  async makePlan(): Promise<void> {
+    const panel = this.watched;
+    if (!panel) {
+      return;
+    }
+    await panel.context.save();
+    const found = await this.connection.api.plan(this.pathOf(panel));
+    if (panel === this.watched) {
+      this.plan = new Map(found.map(each => [each.name, each]));
+      this.read();
+    }
   }
 
   private async analyse(): Promise<void> {
@@ -185,10 +204,15 @@ export class NotebookModel {
       if (line !== null) {
         const name = nameOf(line, this.switches) || (plan?.name ?? '');
         const about = { cell: cell.id, index, name, line, marked: true, resources: plan?.resources ?? null };
-        found.push({ ...about, ...this.known(cell.id, name, source), after: [] });
+        found.push({
+          ...about,
+          ...this.known(cell.id, name, source),
+          after: [],
+          decision: this.plan.get(name)
+        });
       } else if (plan && !plan.marked && cell.type === 'code') {
         const about = { cell: cell.id, index, name: plan.name, line: '', marked: false, resources: null };
-        found.push({ ...about, record: undefined, stale: '', after: [] });
+        found.push({ ...about, record: undefined, stale: '', after: [], decision: this.plan.get(plan.name) });
       }
     }
     const had = this.steps.length;

@@ -76,6 +76,8 @@ export interface Step {
   peak_memory: number | null;
   cpu_seconds: number | null;
   worker: string | null;
+  /** The run whose result it has taken instead of running. */
+  reused: number | null;
 }
 
 export interface Attempt {

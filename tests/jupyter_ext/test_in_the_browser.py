@@ -126,6 +126,75 @@ def number_shown(lab) -> int:
     return int(found[-1]) if found else -1
 
 
+def test_what_is_shown_is_never_called_live_when_it_is_not(page, lab):
+    shown = page()
+    shown.open("away.ipynb", LOAD, ROWS)
+    lab.home.client().stop(drain=False, timeout=20)
+    shown.liveness("stopped")
+    expect(shown.sidebar).to_contain_text("The engine is not running.")
+    shown.picture("engine-stopped")
+    shown.button("Start it now").click()
+    shown.liveness("live")
+    lab.home.kill_engine()
+    # A step that needs it starts it again, and nobody has to reload anything.
+    shown.liveness("stopped")
+    shown.run(0)
+    shown.run(1)
+    shown.liveness("live")
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    lab.stop()
+    shown.liveness("offline")
+    expect(shown.sidebar).to_contain_text("The Jupyter server does not answer.")
+    shown.picture("server-away")
+    lab.start()
+    shown.liveness("live")
+    shown.page.context.set_offline(True)
+    shown.liveness("offline")
+    shown.page.context.set_offline(False)
+    shown.liveness("live")
+
+
+def test_a_notebook_becomes_a_pipeline_with_a_schedule(page, lab):
+    shown = page()
+    shown.open(
+        "report.ipynb", LOAD, ROWS, "%%step total\nprint(sum(rows))", "%%step size --after nowhere\nprint(len(rows))"
+    )
+    shown.button("Export to pipeline…").click()
+    dialog = shown.page.locator(".cy-dialog")
+    # What keeps it from being one: the way to the cell, and no way around it.
+    expect(dialog.locator(".cy-problems")).to_contain_text("nowhere")
+    expect(shown.button("Export", within=dialog)).to_have_count(0)
+    shown.picture("export-problem")
+    dialog.locator(".cy-problems .cy-link").first.click()
+    expect(dialog).to_have_count(0)
+    shown.write(3, "%%step size\nprint(len(rows))")
+    expect(shown.sidebar.locator(".cy-node")).to_have_count(3)
+    shown.button("Export to pipeline…").click()
+    expect(dialog).to_contain_text("3 steps")
+    dialog.get_by_label("Lock the packages").uncheck()
+    dialog.get_by_label("Schedule").fill("0 6 * * 7")
+    expect(dialog.get_by_role("alert")).to_contain_text("Sunday is 0")
+    dialog.get_by_label("Schedule").fill("0 6 * * 1-5")
+    dialog.get_by_label("Time zone").fill("Europe/Berlin")
+    expect(dialog.locator(".cy-next")).to_contain_text("Monday through Friday")
+    expect(dialog.locator(".cy-next li")).to_have_count(5)
+    shown.picture("export")
+    shown.button("Export", within=dialog).click()
+    expect(shown.page.locator(".jp-MarkdownViewer")).to_contain_text("cellyard run", timeout=SLOW)
+    assert (lab.root / "report-pipeline" / "pipeline.yaml").is_file()
+    shown.tab("Schedules")
+    card = shown.sidebar.get_by_role("region", name="report")
+    expect(card).to_contain_text("Monday through Friday")
+    expect(card).to_contain_text("It has not run yet.")
+    shown.button("Pause", within=card).click()
+    expect(card).to_contain_text("paused")
+    shown.picture("schedules")
+    assert shown.faults(".cy-sidebar") == []
+    shown.button("Remove…", within=card).click()
+    shown.page.locator(".jp-Dialog").get_by_role("button", name="Remove").click()
+    expect(shown.sidebar).to_contain_text("No schedules yet.")
+
+
 def test_the_runs_by_keyboard_in_every_theme_and_in_little_room(page):
     lab = page(width=900, height=640)
     lab.open("keys.ipynb", LOAD, ROWS, "%%step broken\nraise ValueError('no')")

@@ -88,7 +88,13 @@ function drawing(layout: Layout, scale: number, props: StepsProps): React.ReactE
               <span className="cy-row-top">
                 <StateMark state={step.record?.state} />
                 <span className="cy-row-title">{step.name || 'unnamed'}</span>
-                {step.stale ? <span className="cy-stale">stale</span> : null}
+                {step.decision ? (
+                  <span className="cy-stale" title={step.decision.because}>
+                    {step.decision.action === 'reuse' ? 'reuse' : 'run'}
+                  </span>
+                ) : step.stale ? (
+                  <span className="cy-stale">stale</span>
+                ) : null}
               </span>
               <span className="cy-row-below">
                 <span className="cy-row-title">{sizeOf(step)}</span>

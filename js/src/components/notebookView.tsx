@@ -4,7 +4,7 @@ import * as React from 'react';
 
 import { duration, fileName, size } from '../format';
 import type { NotebookModel, NotebookStep } from '../notebookModel';
-import { ENDED } from '../wire';
+import { Decision, ENDED } from '../wire';
 import { ProblemList } from './exportForm';
 import { GraphView } from './graphView';
 import { useNow, useSignal } from './hooks';
@@ -22,6 +22,8 @@ export interface NotebookActions {
   insertLoad: () => void;
   makeStep: () => void;
   exportPipeline: () => void;
+  plan: () => void;
+  runInBackground: () => void;
 }
 
 export interface NotebookViewProps {
@@ -64,6 +66,20 @@ export function NotebookView({ model, isLive, actions }: NotebookViewProps): Rea
         <button className="jp-Button jp-mod-styled cy-small" onClick={actions.runAll}>
           Run all
         </button>
+        <button
+          className="jp-Button jp-mod-styled cy-small"
+          title="Which steps would run, which results would be taken again, and why"
+          onClick={actions.plan}
+        >
+          Plan
+        </button>
+        <button
+          className="jp-Button jp-mod-styled cy-small"
+          title="Run the notebook as a pipeline, without its kernel"
+          onClick={actions.runInBackground}
+        >
+          Run in background
+        </button>
         <button className="jp-Button jp-mod-styled jp-mod-accept cy-small" onClick={actions.exportPipeline}>
           Export to pipeline…
         </button>
@@ -104,6 +120,11 @@ export function timeOf({ record }: NotebookStep, now: number, isLive: boolean): 
   return seconds === null ? '' : duration(seconds);
 }
 
+/** What the plan says, in a few words. */
+export function planWord({ action, run }: Decision): string {
+  return action === 'reuse' ? (run === null ? 'reused' : `reused from run ${run}`) : 'it would run';
+}
+
 /** What it asks for, or what it was last given. */
 export function sizeOf(step: NotebookStep): string {
   const resources = step.resources ?? step.record?.resources;
@@ -112,6 +133,7 @@ export function sizeOf(step: NotebookStep): string {
 
 function StepsTable({ steps, isLive, now, chosen, onChoose }: StepsProps): React.ReactElement {
   const names = new Map(steps.map(step => [step.cell, step.name]));
+  const isPlanned = steps.some(step => step.decision);
   return (
     <table className="cy-table cy-steps">
       <thead>
@@ -120,6 +142,7 @@ function StepsTable({ steps, isLive, now, chosen, onChoose }: StepsProps): React
           <th scope="col">State</th>
           <th scope="col">Size</th>
           <th scope="col">Time</th>
+          {isPlanned ? <th scope="col">Plan</th> : null}
           <th scope="col">After</th>
         </tr>
       </thead>
@@ -141,6 +164,9 @@ function StepsTable({ steps, isLive, now, chosen, onChoose }: StepsProps): React
             </td>
             <td>{sizeOf(step) || '–'}</td>
             <td>{timeOf(step, now, isLive) || '–'}</td>
+            {isPlanned ? (
+              <td title={step.decision?.because}>{step.decision ? planWord(step.decision) : '–'}</td>
+            ) : null}
             <td>{step.after.map(cell => names.get(cell)).join(', ') || '–'}</td>
           </tr>
         ))}
@@ -173,6 +199,14 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
         </p>
       )}
       {step.stale ? <p className="cy-stale-why">Stale: {step.stale}</p> : null}
+      {record?.reused ? (
+        <p className="cy-stale-why">Cached: it took the result of run {record.reused}.</p>
+      ) : null}
+      {step.decision ? (
+        <p className="cy-stale-why">
+          Plan: {planWord(step.decision)}. <span className="cy-muted">{step.decision.because}</span>
+        </p>
+      ) : null}
       {record?.error?.message ? (
         <p className="cy-error">
           {record.error.type}: {record.error.message}

@@ -44,6 +44,7 @@ export function StepBar(props: StepBarProps): React.ReactElement | null {
         {record ? size(record.resources) : ''}
         {record?.peak_memory ? `, used ${bytes(record.peak_memory)}` : ''}
       </span>
+      {record?.reused ? <span className="cy-stale">cached, run {record.reused}</span> : null}
       {step.stale ? (
         <span className="cy-stale" title={step.stale}>
           stale

@@ -1,0 +1,156 @@
+"""What the extension of JupyterLab weighs, and whether it stays fluent: in a real browser before a real server.
+
+Measured: the gzipped size of everything that it may load; drawing a graph of 500 steps, from the click to the last box;
+and the longest task of the page's main thread while 10,000 runs are scrolled from the first to the last.
+
+    python benchmarks/sidebar.py [--runs 10000] [--steps 500]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import sync_playwright  # noqa: E402
+
+from cellyard.model import StepRequest, StepState  # noqa: E402
+from cellyard.records import AttemptEnd, open_records  # noqa: E402
+from tests.jupyter_ext.browsers import OPTIONS, Lab, chromium  # noqa: E402
+from tests.jupyter_ext.servers import LabServer, lab_server  # noqa: E402
+
+SIZE_BOUND = 150 * 1024
+GRAPH_BOUND_MS = 1000.0
+TASK_BOUND_MS = 50.0
+
+WATCH = """() => {
+  window.longest = 0;
+  new PerformanceObserver(list => list.getEntries().forEach(each => {
+    window.longest = Math.max(window.longest, each.duration);
+  })).observe({ type: 'longtask', buffered: false });
+}"""
+DRAW = """async count => {
+  const button = [...document.querySelectorAll('.cy-switch button')].find(each => each.textContent === 'Graph');
+  const began = performance.now();
+  button.click();
+  while (document.querySelectorAll('.cy-node').length < count) {
+    await new Promise(requestAnimationFrame);
+  }
+  return performance.now() - began;
+}"""
+TO_THE_END = """() => {
+  const list = document.querySelector('.cy-list');
+  list.scrollTop = list.scrollHeight;
+}"""
+SCROLL = """async () => {
+  const list = document.querySelector('.cy-list');
+  window.longest = 0;
+  for (let at = 0; at < 600; at++) {
+    list.scrollTop = (list.scrollHeight * at) / 600;
+    await new Promise(requestAnimationFrame);
+  }
+  list.scrollTop = list.scrollHeight;
+  await new Promise(resolve => setTimeout(resolve, 300));
+  return window.longest;
+}"""
+
+
+def weight() -> int:
+    """Bytes of all scripts, gzipped as servers send them."""
+    built = ROOT / "jupyter_ext" / "labextension" / "static"
+    return sum(len(gzip.compress(each.read_bytes(), 9)) for each in built.glob("*.js"))
+
+
+def past(server: LabServer, runs: int) -> None:
+    """Runs that have been, in the records of the engine that is yet to start."""
+    records = open_records(server.home.settings.records)
+    for number in range(runs):
+        notebook = f"/home/me/notebooks/report-{number % 40}.ipynb"
+        token = f"{number:032x}"
+        source = f"value = {number}"
+        step = StepRequest(notebook=notebook, session="s", name=f"step_{number % 12}", source=source)
+        records.open_step(step, token=token)
+        state = StepState.FAILED if number % 9 == 0 else StepState.SUCCEEDED
+        records.finish_step(AttemptEnd(token=token, state=state, ends_run=True, started=time.time() - 3))
+    records.close()
+
+
+def layered(steps: int) -> list[str]:
+    """Cells of a notebook of layers of ten; each step takes two values of the layer before."""
+    cells = ["%load_ext kernel_magics"]
+    for number in range(steps):
+        before = number - number % 10 - 10
+        taken = [f"v{before + (number + shift) % 10}" for shift in (0, 3)] if before >= 0 else ["1"]
+        cells.append(f"%%step s{number}\nv{number} = {' + '.join(taken)}")
+    return cells
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=500)
+    wanted = parser.parse_args()
+    subprocess.run([sys.executable, ROOT / "js" / "labextension.py", "link"], check=True)
+    found = {"gzipped_bytes": weight()}
+    with lab_server() as server, sync_playwright() as playwright:
+        past(server, wanted.runs)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
+        lab = Lab(browser, server)
+        lab.open("layered.ipynb", *layered(wanted.steps))
+        lab.sidebar.locator(".cy-node").nth(wanted.steps - 1).wait_for(state="attached")
+        lab.sidebar.locator(".cy-edge").first.wait_for(state="attached")
+        lab.button("Table").click()
+        lab.page.wait_for_timeout(1000)
+        found["graph_ms"] = min(_drawn(lab, wanted.steps) for _ in range(3))
+        lab.tab("Runs")
+        lab.sidebar.locator(".cy-list-row").first.wait_for()
+        lab.page.evaluate(WATCH)
+        # Going to the end reads the next page, until there is none; what that costs counts, too.
+        reading = max(_longest_of(lab, wanted.runs))
+        found["runs_listed"] = _listed(lab)
+        found["scroll_longest_task_ms"] = max(reading, *(lab.page.evaluate(SCROLL) for _ in range(3)))
+        lab.close()
+        browser.close()
+    print(json.dumps(found, indent=2))
+    held = (
+        found["gzipped_bytes"] <= SIZE_BOUND
+        and found["graph_ms"] <= GRAPH_BOUND_MS
+        and found["scroll_longest_task_ms"] <= TASK_BOUND_MS
+    )
+    print("within bounds" if held else "OUT OF BOUNDS")
+    return 0 if held else 1
+
+
+def _listed(lab: Lab) -> int:
+    found: int = lab.page.evaluate("document.querySelector('.cy-list-all').clientHeight / 46")
+    return found
+
+
+def _longest_of(lab: Lab, runs: int) -> Iterator[float]:
+    """The longest task of each page that is read."""
+    while (before := _listed(lab)) < runs:
+        lab.page.evaluate(
+            "() => { const list = document.querySelector('.cy-list'); list.scrollTop = list.scrollHeight; }"
+        )
+        lab.page.wait_for_function(f"document.querySelector('.cy-list-all').clientHeight / 46 > {before}")
+        yield lab.page.evaluate("window.longest")
+    yield 0.0
+
+
+def _drawn(lab: Lab, steps: int) -> float:
+    lab.button("Table").click()
+    lab.page.locator(".cy-steps").wait_for()
+    took: float = lab.page.evaluate(DRAW, steps)
+    return took
+
+
+if __name__ == "__main__":
+    sys.exit(main())
