@@ -15,7 +15,7 @@ import importlib
 import types
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle.cloudpickle
@@ -84,6 +84,8 @@ class Context:
     definitions: Mapping[str, str]
     read: Callable[[str], bytes]
     loads: Callable[[bytes], Any]
+    is_new: list[bool] = field(default_factory=list)
+    """Of classes whose bodies are still to come, innermost last: whether they were made for that."""
 
 
 #: Where definitions come from, of the innermost unpickling on this thread.
@@ -148,11 +150,24 @@ def set_function_state(function: Any, state: Mapping[str, Any]) -> None:
 
 
 def make_class(token: str, bases: tuple[Any, ...], constructor: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """An empty class, known by its token before its body is filled, because a body may refer to it."""
+    """An empty class, known by its token before its body is filled, because a body may refer to it.
+
+    Its bases, which came first, may hold it: then it is there already, with its body.
+    """
+    found = registry.find(token)
+    _CONTEXT.get().is_new.append(found is None)
+    if found is not None:
+        return found
     with _quiet_bases(bases):
         made = constructor(*arguments)
     registry.register(token, made)
     return made
+
+
+def set_class_state(cls: type, state: Any) -> None:
+    """Fill the body of a class that :func:`make_class` has just made."""
+    if _CONTEXT.get().is_new.pop():
+        cp._class_setstate(cls, state)
 
 
 @contextlib.contextmanager
@@ -204,7 +219,7 @@ def function_reduce(
 
 def class_reduce(cls: type, token: str) -> tuple[Any, ...]:
     """How a class travels by value: cloudpickle's skeleton and state, registered under our token."""
-    constructor, arguments, state, _, _, setter = cp._dynamic_class_reduce(cls)
+    constructor, arguments, state, *_ = cp._dynamic_class_reduce(cls)
     # None: cloudpickle's own tracking would reset the live class on every load.
     if isinstance(cls, enum.EnumMeta):
         return _enum_reduce(cls, token, arguments, state[0])
@@ -215,8 +230,15 @@ def class_reduce(cls: type, token: str) -> tuple[Any, ...]:
     body = {**body, **slots, "__qualname__": cls.__qualname__}
     if is_definition(kind):
         made = (token, bases, _class_of_own_kind, (kind, name, bases, body))
-        return make_class, made, state, None, None, setter
-    return make_class, (token, bases, constructor, (kind, name, bases, body, None, None)), state, None, None, setter
+        return make_class, made, state, None, None, set_class_state
+    return (
+        make_class,
+        (token, bases, constructor, (kind, name, bases, body, None, None)),
+        state,
+        None,
+        None,
+        set_class_state,
+    )
 
 
 def _same_as_inherited(cls: type) -> dict[str, Any]:
@@ -260,6 +282,8 @@ def _enum_reduce(cls: enum.EnumMeta, token: str, arguments: tuple[Any, ...], bod
 
 def set_enum_state(cls: Any, state: tuple[Any, Mapping[str, Any]]) -> None:
     """Fill an enum's body and the attributes of its members."""
+    if not _CONTEXT.get().is_new.pop():
+        return
     cp._class_setstate(cls, (state[0], {}))
     for name, attributes in state[1].items():
         vars(cls.__members__[name]).update(attributes)

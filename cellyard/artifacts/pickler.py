@@ -5,6 +5,7 @@ Protocol 5. Buffers of :data:`BUFFER_BYTES` or more are handed to ``buffer_callb
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import gc
 import io
@@ -30,7 +31,7 @@ from cellyard.artifacts.definitions import (
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.process_objects import find_here, is_of_process, place_here
-from cellyard.artifacts.sharing import owner_of
+from cellyard.artifacts.sharing import LOOP_BOUND, owner_of
 
 __all__ = ["BUFFER_BYTES", "Packer", "find_match", "rebuild_array", "rebuild_times", "rebuild_view"]
 
@@ -84,7 +85,7 @@ class Packer(_Pickler):  # type: ignore[misc]
             return self._reduce_array(obj)
         if is_of_process(kind) and (place := place_here(obj)) is not None:
             return find_here, (place,)
-        return reference_to(obj, kind)
+        return _without_loop(obj) if kind.__module__ in LOOP_BOUND else reference_to(obj, kind)
 
     def _reduce_class(self, obj: type) -> Any:
         if is_definition(obj):
@@ -232,6 +233,11 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
 def _is_module(name: Any, names: dict[str, Any]) -> bool:
     found = sys.modules.get(name) if name != "__main__" else None
     return found is not None and vars(found) is names
+
+
+def _without_loop(obj: Any) -> Any:
+    """A lock or queue of asyncio that was used: the next loop that uses it is its own."""
+    return copyreg.__newobj__, (type(obj),), {**vars(obj), "_loop": None}  # type: ignore[attr-defined]
 
 
 def find_match(pattern: re.Pattern[Any], text: Any, start: int, end: int) -> Any:

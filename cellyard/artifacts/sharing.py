@@ -30,7 +30,7 @@ from cellyard.artifacts.holding import held_by, is_object
 from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
 
-__all__ = ["Sharing", "alias_groups", "find_sharing", "owner_of", "shared_bases"]
+__all__ = ["LOOP_BOUND", "Sharing", "alias_groups", "find_sharing", "owner_of", "shared_bases"]
 
 #: Types whose values never change and hold nothing that does.
 _ATOMS: set[type] = {
@@ -47,6 +47,9 @@ _TRANSPARENT: set[type] = {
 }  # fmt: skip
 #: Modules whose singletons are found by name on the other side.
 _SINGLETON_MODULES = ("numpy.dtypes", "threading", "_thread", "weakref", "_weakref")
+
+#: What of asyncio belongs to a loop once it was used, and to that of the other side after the way there.
+LOOP_BOUND = {"asyncio.locks", "asyncio.queues"}
 
 #: Of pandas: what never changes, with all that is derived from it.
 _UNCHANGING_OF_PANDAS = {"Index", "ExtensionDtype", "NAType", "NaTType", "Timestamp", "Timedelta", "Period", "Interval"}
@@ -281,6 +284,10 @@ def _enter_whole(_: _Walker, item: Any) -> Iterable[Any]:
     return ()
 
 
+def _enter_without_loop(_: _Walker, item: Any) -> Iterable[Any]:
+    return [value for name, value in vars(item).items() if name != "_loop"]
+
+
 _Rule = Callable[[_Walker, Any], Iterable[Any]]
 _RULES: dict[type, _Rule | None] = {
     types.FunctionType: _Walker.enter_function,
@@ -308,6 +315,8 @@ def _rule_for(kind: type) -> _Rule | None:
         return _enter_nothing
     if is_of_process(kind):
         return _enter_nothing
+    if kind.__module__ in LOOP_BOUND:
+        return _enter_without_loop
     rule = _OF_LIBRARIES.get((kind.__module__ or "").partition(".")[0])
     return None if rule is None else rule(kind)
 

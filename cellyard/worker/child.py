@@ -64,6 +64,7 @@ def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
     sys.stderr = StreamWriter(channel, "stderr", 2)
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
     rehearse(make_shell())
+    make_shell().open_loop()
     _open_ahead(store)
     ahead = Ahead()
     try:
@@ -215,7 +216,7 @@ class _Step:
             return self._run_items()
         try:
             with interruptible():
-                result = self._shell.run_cell(self.request["source"], store_history=False)
+                result = self._shell.run_in_loop(self.request["source"])
         except KeyboardInterrupt as early:  # it struck just before the cell's first line, or just after its last
             self._shell.step_traceback = ["KeyboardInterrupt: before the cell began"]
             return early

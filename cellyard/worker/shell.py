@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import contextlib
 import linecache
@@ -32,6 +33,8 @@ _DisplayHook: Any = IPython.core.displayhook.DisplayHook
 _DisplayPublisher: Any = IPython.core.displaypub.DisplayPublisher
 _Compiler: Any = IPython.core.compilerop.CachingCompiler
 _page: Any = IPython.core.page
+_Result: Any = IPython.core.interactiveshell.ExecutionResult
+_Info: Any = IPython.core.interactiveshell.ExecutionInfo
 _Shell: Any = IPython.core.interactiveshell.InteractiveShell
 
 
@@ -146,6 +149,7 @@ class StepShell(_Shell):  # type: ignore[misc]
     _channel: Channel | None = None
     #: How many cells run now: this one, one that it runs, …
     _depth = 0
+    _loop: asyncio.AbstractEventLoop
     #: Whether what is shown now is the error that ends the cell.
     _is_ending = False
 
@@ -232,6 +236,37 @@ class StepShell(_Shell):  # type: ignore[misc]
         self.displayhook.channel = channel
         self.display_pub.channel = channel
 
+    def open_loop(self) -> None:
+        """The event loop that cells find running; each process has its own."""
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+
+    def run_in_loop(self, source: str) -> Any:
+        """Run the cell while an event loop runs, as one does in a kernel, whether the cell awaits anything or not."""
+        try:
+            return self._loop.run_until_complete(self._run(source))
+        except BaseException as error:  # noqa: BLE001 - an interrupt that struck while everything waited
+            result = _Result(_Info(source, False, False, True, "", None))
+            result.error_in_exec = error
+            self.showtraceback(running_compiled_code=True)
+            return result
+
+    async def _run(self, source: str) -> Any:
+        transformed, failure = source, None
+        try:
+            transformed = self.transform_cell(source)
+        except Exception:  # noqa: BLE001 - whatever it is, it is the cell's error
+            failure = sys.exc_info()
+        result = None
+        try:
+            result = await self.run_cell_async(
+                source, store_history=False, transformed_cell=transformed, preprocessing_exc_tuple=failure
+            )
+        finally:
+            self.events.trigger("post_execute")
+            self.events.trigger("post_run_cell", result)
+        return result
+
     async def run_code(self, *arguments: Any, **options: Any) -> Any:
         self._depth += 1
         try:
@@ -244,7 +279,7 @@ class StepShell(_Shell):  # type: ignore[misc]
         cannot be shown or of a cell that this one runs, is an output."""
         self.step_traceback = []
         caller = sys._getframe(1).f_code.co_name
-        self._is_ending = self._depth <= 1 and exc_tuple is None and caller == "run_code"
+        self._is_ending = self._depth <= 1 and exc_tuple is None and caller in {"run_code", "run_in_loop"}
         try:
             if self._is_ending and _has_group(sys.exc_info()[1]):
                 # IPython would print it; nobody is to print it twice.

@@ -51,6 +51,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "tqdm in a notebook", "rich", "logging", "warnings", "subprocesses", "C-level writes", "ipywidgets", "input()",
         "getpass",
     ),
+    "projects": (),  # cells as they follow one another in people's notebooks
 }  # fmt: skip
 
 

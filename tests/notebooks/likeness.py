@@ -219,5 +219,5 @@ _OF_LIBRARY: dict[str, _Rule] = {
         ("matplotlib", "polars", "pyarrow", "scipy", "sklearn", "statsmodels", "lightgbm", "sympy", "networkx"),
         _Reader._opaque,
     ),
-    **dict.fromkeys(("plotly", "PIL", "IPython", "tqdm", "rich", "ipywidgets", "pydantic"), _Reader._opaque),
+    **dict.fromkeys(("plotly", "PIL", "IPython", "asyncio", "tqdm", "rich", "ipywidgets", "pydantic"), _Reader._opaque),
 }
