@@ -219,3 +219,14 @@ def test_values_are_thrown_away_and_made_again(home: Home, tmp_path: Path):
     said = cellyard(home, "gc", "--keep", "0s", "--dry-run")
     assert "would be removed" in said
     assert "0 of 2 steps would run" in cellyard(home, "plan", path)
+
+
+def test_a_failure_that_is_caught_does_not_stop_what_comes_after_it(home: Home, tmp_path: Path):
+    cells = (
+        "%%step risky --catch problem --async\nx = 1/0",
+        "%%step judges\nverdict = type(problem).__name__",
+        "verdict",
+    )
+    path = write(tmp_path / "caught.ipynb", LOAD, *cells)
+    cellyard(home, "run", path)
+    assert shown(path)[-1] == "'ZeroDivisionError'"

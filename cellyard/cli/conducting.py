@@ -237,7 +237,7 @@ class Conductor:
         if name not in self._flow.begun:
             return  # it was begun too early, and will be begun again
         error = finished["error"]
-        if error is not None:
+        if error is not None and not self._is_caught(name, finished):
             self._flow.stop(name)
             outputs.fail(error)
             if self._goes_on:
@@ -250,6 +250,11 @@ class Conductor:
             self._progress.say(f"step {again}: begins again, because {name} has changed what it had been given")
             if again in self._streams:
                 self._streams[again].cancel()
+
+    def _is_caught(self, name: str, finished: Json) -> bool:
+        """Whether what failed is bound to a name, for others to look at."""
+        catch = self._steps[name].options.catch
+        return catch is not None and any(catch in output["names"] for output in finished["outputs"])
 
     async def _run_shown(self, cell: int) -> None:
         """A cell that shows something, with all names as they are where it stands."""

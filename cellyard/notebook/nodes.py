@@ -82,7 +82,7 @@ class _Cells:
             effects = each.effects
             return Node(each, frozenset(direct), frozenset(), each.facts.writes, effects.random, effects.state)
         reached = set(_reached(direct | each.facts.functions.keys(), self._needs))
-        writes = set(each.facts.writes)
+        writes = set(each.facts.writes) | ({each.options.catch} if each.options.catch else set())
         writes |= {name for function in reached & self._facts.keys() for name in self._facts[function].writes}
         reads = direct | {other for name in reached for other in self._needs[name] if other not in each.sure}
         effects = effects_of(each.tree, self._modules, self._mutators) if self._mutators else each.effects

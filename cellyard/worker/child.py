@@ -203,6 +203,8 @@ class _Step:
     def run(self) -> bool:
         """Run the cell; True when it succeeded."""
         error = self._run_cell()
+        if catch := self.request["options"].get("catch"):
+            self._shell.user_ns[catch] = error
         self._flush()
         if error is not None:
             trace = getattr(self._shell, "step_traceback", [])
@@ -254,7 +256,7 @@ class _Step:
             self._groups,
             self._store,
             held=self._held.changes(),
-            wanted=self.request["options"].get("outputs"),
+            wanted=self._wanted(),
             is_kept=bool(self.request.get("key")),
             roomy=lambda: use_processors(self._ahead.processors),
         )
@@ -269,6 +271,12 @@ class _Step:
             "anonymous_memory": memory,
             "cpu_seconds": sum(u.ru_utime + u.ru_stime for u in usage),
         }
+
+    def _wanted(self) -> list[str] | None:
+        """The names of ``--out``, and with them that of ``--catch``; None: all."""
+        options = self.request["options"]
+        given, catch = options.get("outputs"), options.get("catch")
+        return given if given is None or not catch else [*given, catch]
 
     def _handed_on(self, made: Mapping[str, Any]) -> dict[str, Any]:
         """Small objects that the kernel would otherwise have to fetch from a store elsewhere."""

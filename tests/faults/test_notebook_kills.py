@@ -122,6 +122,8 @@ class Notebook:
             if error is None:
                 return
             self.told.append(error)
+            if error == "EngineError":  # a worker that dies again and again is given a rest
+                time.sleep(5)
         raise AssertionError(f"step {number} did not succeed in {MOST_TRIES} tries: {self.told[-MOST_TRIES:]}")
 
     def _try(self, number: int) -> str | None:
