@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 
-from cellyard.exporters.bundle_reading import is_bundle
-
 __all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what the path is: a folder with a bundle, or a notebook."""
     # Imported here: running a bundle needs no Jupyter, and a notebook no YAML.
-    if is_bundle(arguments.notebook):
-        from cellyard.cli.bundle import run_bundle
+    if arguments.notebook.is_dir():
+        from cellyard.exporters.bundle_reading import is_bundle
 
-        return run_bundle(arguments)
+        if is_bundle(arguments.notebook):
+            from cellyard.cli.bundle import run_bundle
+
+            return run_bundle(arguments)
     from cellyard.cli import notebook
 
     return notebook.run(arguments)

@@ -92,6 +92,8 @@ def interrupt_all(pipeline: Pipeline, kind: str) -> int:
     """
     let_by, committed, count = 0, 0, 0
     while True:
+        # An engine that this process started would not have the hook.
+        assert pipeline.run("engine", "run") == 0
         before, ran = pipeline.committed(), pipeline.ran()
         if len(before) > committed:
             committed, let_by = len(before), 0
