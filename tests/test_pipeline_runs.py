@@ -14,6 +14,7 @@ import pytest
 from tests.house.source_tree import ROOT
 from tests.notebook.cells import document
 from tests.notebooks.execution import execute, looked, read, with_look, without_steps
+from tests.notebooks.kernels import kernel_at
 from tests.service.engines import Home, engine_home
 
 pytestmark = pytest.mark.timeout(300)
@@ -230,3 +231,27 @@ def test_a_failure_that_is_caught_does_not_stop_what_comes_after_it(home: Home, 
     path = write(tmp_path / "caught.ipynb", LOAD, *cells)
     cellyard(home, "run", path)
     assert shown(path)[-1] == "'ZeroDivisionError'"
+
+
+def test_a_run_and_a_kernel_share_their_results(home: Home, tmp_path: Path):
+    define, cell = "factor = 5\ndef scale(x):\n    return x * factor", "%%step shared --cache\nv = scale(3)\nprint(v)"
+    path = write(tmp_path / "shared.ipynb", LOAD, define, cell)
+    cellyard(home, "run", path)
+    with kernel_at({**home.env, "JPY_SESSION_NAME": str(tmp_path / "other.ipynb")}) as kernel:
+        kernel.run(define)
+        ran = kernel.run(cell)
+        assert "its result is taken" in ran.stderr
+        assert (ran.stdout, kernel.run("v").result) == ("15\n", "15")
+        kernel.run("factor = 6")
+        assert kernel.run(cell).stdout == "18\n"
+    path = write(tmp_path / "third.ipynb", LOAD, define.replace("5", "6"), cell)
+    assert "0 of 1 steps would run" in cellyard(home, "plan", path)
+
+
+def test_a_script_of_jupytext_runs(home: Home, tmp_path: Path):
+    path = tmp_path / "script.py"
+    path.write_text(
+        '# %% tags=["parameters"]\nn = 2\n\n# %%\n# %%step a --map i=range(n)\ny = i + 7\n\n# %%\nprint(y)\n'
+    )
+    cellyard(home, "run", path, "-p", "n=3")
+    assert shown(path)[-1] == "[7, 8, 9]\n"
