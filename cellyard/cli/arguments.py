@@ -169,6 +169,11 @@ def _add_export(commands: _Commands) -> None:
     export.add_argument(
         "--prove-here", action="store_true", help="the same in the present environment, which is quicker"
     )
+    export.add_argument(
+        "--as-notebook",
+        action="store_true",
+        help="on Kubernetes: run the notebook itself, all its cells, not its bundle",
+    )
     export.add_argument("--no-lock", action="store_true", help="a bundle without the lock of its packages")
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder for what is written")
     export.add_argument("--schedule", metavar="CRON", help="when, as five cron fields (default: when somebody asks)")

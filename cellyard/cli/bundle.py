@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cellyard.errors import CellyardError, UsageError
+from cellyard.errors import CellyardError, StoreError, UsageError
 from cellyard.exporters.bundle_reading import Block, Bundle, read_bundle
 from cellyard.model import format_duration
 from cellyard.notebook.parameters import parameter_values, parse_assignments
@@ -43,6 +43,8 @@ def run_bundle(arguments: argparse.Namespace) -> int:
         print(f"run {run} of {bundle.name}, {len(bundle.steps)} steps", file=sys.stderr)
         state, error = _carry_out(bundle, run, values, arguments.on)
         _finish(client, run, state, error)
+        if arguments.output:
+            _write(client.report(run), arguments.output)
         took = client.run(run)["seconds"] or 0.0
         print(f"run {run} {state} after {format_duration(round(took, 1))}", file=sys.stderr)
     finally:
@@ -132,6 +134,17 @@ def _finish(client: EngineClient, run: int, state: str, error: Mapping[str, Any]
             client.finish_run(run, state=state, error=error)
     except CellyardError as problem:
         raise UsageError(f"run {run} was ended from elsewhere: {problem}") from problem
+
+
+def _write(page: str, output: str) -> None:
+    """The run's report, to a file or to a URL that fsspec knows."""
+    import fsspec
+
+    system, path = fsspec.url_to_fs(output)  # type: ignore[no-untyped-call]
+    try:
+        system.pipe_file(path, page.encode())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"the report could not be written to {output}: {error}") from error
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from cellyard.cli.export_bundle import export_bundle
 from cellyard.errors import UsageError
 from cellyard.exporters import Export, ExportRequest, Schedule, create_exporter
-from cellyard.exporters.bundling import content_of, write_export
+from cellyard.exporters.bundling import bundle_for_job, content_of, write_export
 from cellyard.kubernetes.kubeconfig import namespace_of
 from cellyard.model.resources import Resources, parse_cpu, parse_duration, parse_memory
 from cellyard.schedules.cron import parse_schedule
@@ -29,11 +29,15 @@ def export(arguments: argparse.Namespace) -> int:
         return export_bundle(arguments)
     exporter = create_exporter(arguments.to)
     request = _request(arguments)
+    notes: list[str] = []
+    if arguments.to == "kubernetes" and not arguments.as_notebook:
+        bundle, notes = bundle_for_job(arguments.notebook, request.files)
+        request = replace(request, options={**request.options, "bundle": bundle})
     made = exporter.export(request)
     write_export(made, arguments.output)
     for name in made.files:
         print(f"wrote {arguments.output / name}")
-    for note in made.notes:
+    for note in (*made.notes, *notes):
         print(f"note: {note}")
     if arguments.apply:
         asyncio.run(_apply(made, request.settings))
@@ -47,7 +51,7 @@ def _request(arguments: argparse.Namespace) -> ExportRequest:
     schedule = parse_schedule(arguments.schedule, arguments.timezone) if arguments.schedule else None
     return ExportRequest(
         notebook=arguments.notebook.name,
-        content=content_of(arguments.notebook),
+        content=b"" if arguments.notebook.is_dir() else content_of(arguments.notebook),
         files={path.name: content_of(path) for path in arguments.include},
         settings=_settings(arguments),
         schedule=schedule,

@@ -12,9 +12,12 @@ from cellyard.exporters.base import Export, ExportRequest
 from cellyard.exporters.bundle import MANIFEST, BundleExporter
 from cellyard.exporters.bundle_needs import find_needs
 from cellyard.notebook import read_notebook
+from cellyard.notebook.building import pipeline_of
 from cellyard.settings import load_settings
 
-__all__ = ["content_of", "make_bundle", "write_export"]
+__all__ = ["bundle_for_job", "content_of", "make_bundle", "write_export"]
+
+_README = "README.md"
 
 
 def make_bundle(notebook: Path, included: Mapping[str, bytes], *, name: str | None = None, lock: bool = True) -> Export:
@@ -33,6 +36,31 @@ def make_bundle(notebook: Path, included: Mapping[str, bytes], *, name: str | No
         options["lock"] = needs.lock()
         made = BundleExporter().export(request)
     return Export(files=made.files, data=made.data, notes=(*made.notes, *needs.notes))
+
+
+def bundle_for_job(notebook: Path, included: Mapping[str, bytes]) -> tuple[dict[str, bytes] | None, list[str]]:
+    """The bundle's files that a job needs, whose environment is its image; and sentences for the person. None for a
+    notebook without steps, and for one that cannot run as a pipeline: the job then runs the notebook itself."""
+    if notebook.is_dir():
+        return _files_of(notebook), []
+    pipeline = pipeline_of(read_notebook(notebook))
+    if not pipeline.steps and not pipeline.errors:
+        return None, []
+    if pipeline.errors:
+        return None, [f"the job runs the notebook itself, which is no pipeline: {pipeline.errors[0]}"]
+    made = make_bundle(notebook, included, lock=False)
+    texts = {name: text.encode() for name, text in made.files.items() if name != _README}
+    return {**texts, **made.data}, list(made.notes)
+
+
+def _files_of(bundle: Path) -> dict[str, bytes]:
+    """Those of a bundle that somebody has exported, and perhaps changed, before."""
+    if not (bundle / MANIFEST).is_file():
+        raise UsageError(f"there is no bundle in {bundle}: it has no {MANIFEST}.")
+    names = [path for path in sorted(bundle.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    left_out = {_README, "pylock.toml", "proof.json", "proof.md"}
+    found = {path.relative_to(bundle).as_posix(): path for path in names}
+    return {name: content_of(path) for name, path in found.items() if name not in left_out}
 
 
 def write_export(made: Export, folder: Path) -> None:

@@ -54,16 +54,19 @@ class CronJobOptions:
 
 
 class KubernetesExporter:
-    """The exporter; its options are the fields of CronJobOptions."""
+    """The exporter; its options are the fields of CronJobOptions, and ``bundle``: the files of the notebook's bundle,
+    which is then what runs, instead of the notebook."""
 
     def export(self, request: ExportRequest) -> Export:
         """Four files: the notebook, the rights, the job, and how to use them. Raises UsageError for a store that pods
         cannot reach, for files that are too large, and for names that Kubernetes cannot have."""
-        options = CronJobOptions(**request.options)
-        job = _Job(request, replace(options, name=_name(options.name or request.stem)))
+        given = dict(request.options)
+        bundle = given.pop("bundle", None)
+        options = CronJobOptions(**given)
+        job = _Job(request, replace(options, name=_name(options.name or request.stem)), bundle)
         objects = (job.notebook(), *job.rights(), job.cron_job())
         files = {
-            "1-notebook.yaml": to_yaml(objects[:1]),
+            f"1-{job.carried}.yaml": to_yaml(objects[:1]),
             "2-rights.yaml": to_yaml(objects[1:-1]),
             "3-cronjob.yaml": to_yaml(objects[-1:]),
             "README.md": readme(job.facts()),
@@ -77,6 +80,12 @@ class _Job:
 
     request: ExportRequest
     options: CronJobOptions
+    bundle: Mapping[str, bytes] | None = None
+
+    @property
+    def carried(self) -> str:
+        """What the job has with it: the notebook's bundle, or the notebook itself."""
+        return "notebook" if self.bundle is None else "bundle"
 
     @property
     def name(self) -> str:
@@ -100,8 +109,8 @@ class _Job:
         return (*named, *(each for each in self.options.secrets if each not in named))
 
     def notebook(self) -> Manifest:
-        """The ConfigMap: the notebook without its outputs, and the files that go with it."""
-        data = {self.request.notebook: _without_outputs(self.request.content), **_texts(self.request.files)}
+        """The ConfigMap: the bundle, or the notebook without its outputs and the files that go with it."""
+        data = self._data()
         size = sum(len(key.encode()) + len(text.encode()) for key, text in data.items())
         if size > MOST_BYTES:
             each = ", ".join(f"{key} {format_memory(len(text.encode()))}" for key, text in data.items())
@@ -113,6 +122,11 @@ class _Job:
         if len(keyed) < len(data):
             raise UsageError(f"{', '.join(data)}: these names are too much alike for a ConfigMap; rename one.")
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": self._metadata(), "data": keyed}
+
+    def _data(self) -> dict[str, str]:
+        if self.bundle is not None:
+            return _texts(self.bundle)
+        return {self.request.notebook: _without_outputs(self.request.content), **_texts(self.request.files)}
 
     def rights(self) -> list[Manifest]:
         """The pod's account, and what an engine needs for a DaskCluster in this namespace."""
@@ -161,6 +175,7 @@ class _Job:
             "image": self.image,
             "store": self.request.settings.store,
             "executed": self._executed("POD"),
+            "carried": self.carried,
             "secrets": self._secret_names(),
             "account": self.options.service_account,
         }
@@ -216,16 +231,19 @@ class _Job:
 
     def _items(self) -> list[Manifest]:
         """The files under the names that they had: a ConfigMap's keys may not have all of their characters."""
-        return [{"key": _key(name), "path": name} for name in (self.request.notebook, *self.request.files)]
+        return [{"key": _key(name), "path": name} for name in self._data()]
 
     def _command(self) -> str:
         """In a folder that can be written to, as a notebook may expect."""
         executed = self._executed("$POD_NAME")
-        run = f'cellyard run {quote(self.request.notebook)} --on kubernetes --stop-engine --output "{executed}"'
-        return f"mkdir /tmp/run && cp {_FOLDER}/* /tmp/run && cd /tmp/run && exec {run}"
+        what = quote(self.request.notebook) if self.bundle is None else "."
+        run = f'cellyard run {what} --on kubernetes --stop-engine --output "{executed}"'
+        # Followed, because the folder holds links alone.
+        return f"mkdir /tmp/run && cp -rL {_FOLDER}/* /tmp/run && cd /tmp/run && exec {run}"
 
     def _executed(self, pod: str) -> str:
-        return f"{self.request.settings.store.rstrip('/')}/executed/{self.name}/{pod}.ipynb"
+        suffix = "ipynb" if self.bundle is None else "html"
+        return f"{self.request.settings.store.rstrip('/')}/executed/{self.name}/{pod}.{suffix}"
 
     def _variables(self) -> list[Manifest]:
         settings = self.request.settings

@@ -38,19 +38,39 @@ kubectl patch cronjob {name} -n {namespace} -p '{{"spec": {{"suspend": false}}}}
 kubectl delete -f .
 ```
 
-The executed notebook of each run is `{executed}`, under the name of its pod.
+{made} of each run is `{executed}`, under the name of its pod.
 
 | file | holds |
 | --- | --- |
-| `1-notebook.yaml` | the notebook, without outputs, and the files that go with it |
+| `1-{carried}.yaml` | {content} |
 | `2-rights.yaml` | {rights} |
 | `3-cronjob.yaml` | when it runs, and how |
 """
 
 
+_CARRIED = {
+    "notebook": {
+        "made": "The executed notebook",
+        "content": "the notebook, without outputs, and the files that go with it",
+    },
+    "bundle": {
+        "made": "The report",
+        "content": "the notebook's bundle: its steps as files, with what goes along",
+    },
+}
+
+
 def readme(facts: Mapping[str, Any]) -> str:
-    """The text. Facts: name, namespace, notebook, schedule, image, store, executed, secrets, account."""
-    return _TEXT.format_map({**facts, "when": _when(facts), "access": _access(facts), "rights": _rights(facts)})
+    """The text. Facts: name, namespace, notebook, schedule, image, store, executed, secrets, account, carried."""
+    return _TEXT.format_map(
+        {
+            **facts,
+            "when": _when(facts),
+            "access": _access(facts),
+            **_CARRIED[facts["carried"]],
+            "rights": _rights(facts),
+        }
+    )
 
 
 def _when(facts: Mapping[str, Any]) -> str:

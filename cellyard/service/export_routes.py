@@ -83,7 +83,7 @@ def _export(wanted: ExportWanted, settings: Settings) -> dict[str, Any]:
 def _elsewhere(wanted: ExportWanted, path: Path, settings: Settings) -> Any:
     """What a target makes that starts the notebook itself."""
     from cellyard.exporters.base import ExportRequest
-    from cellyard.exporters.bundling import content_of
+    from cellyard.exporters.bundling import bundle_for_job, content_of
     from cellyard.exporters.registry import create_exporter
 
     if not settings.store.startswith("s3://"):
@@ -95,6 +95,8 @@ def _elsewhere(wanted: ExportWanted, path: Path, settings: Settings) -> Any:
     if wanted.expression:
         schedule = parse_schedule(wanted.expression, wanted.timezone)
     options: dict[str, Any] = {"name": wanted.name or "", "secrets": tuple(wanted.secrets)}
+    if wanted.to == "kubernetes":
+        options["bundle"], _ = bundle_for_job(path, {})
     kubernetes = replace(settings.kubernetes, namespace=settings.kubernetes.namespace or "cellyard")
     request = ExportRequest(
         notebook=path.name,

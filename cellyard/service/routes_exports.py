@@ -1,7 +1,7 @@
 """The route of exports with all that the command can do: options of any target, and proof.
 
-Such an export is ``cellyard export`` in a process of its own: it reads notebooks, imports packages and asks
-registries, and none of that belongs into the engine.
+Such an export is ``cellyard export`` in a process of its own: it reads notebooks, imports packages and asks registries,
+and none of that belongs into the engine.
 """
 
 from __future__ import annotations

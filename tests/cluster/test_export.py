@@ -56,7 +56,10 @@ def ran(s3_server: None, worker_image: str, tmp_path_factory: pytest.TempPathFac
         kubectl("create", "-f", "-", stdin={"apiVersion": "v1", "kind": "Secret", **secret})
         place = ["--namespace", namespace, "--image", worker_image, "--secret", "store"]
         command = ["export", str(folder / "Tiny one.ipynb"), "--include", str(folder / "words.py"), "--name", "tiny"]
-        assert main([*command, "--to", "kubernetes", "--output", str(folder / "out"), *place, "--apply"]) == 0
+        assert (
+            main([*command, "--to", "kubernetes", "--as-notebook", "--output", str(folder / "out"), *place, "--apply"])
+            == 0
+        )
         kubectl("create", "job", "--from=cronjob/tiny", "tiny-now", "-n", namespace)
         ended = "--for=jsonpath={.status.conditions[?(@.status=='True')].type}"
         kubectl("wait", "job/tiny-now", "-n", namespace, f"{ended}=SuccessCriteriaMet", "--timeout=90s", check=False)

@@ -175,3 +175,40 @@ def test_importing_what_runs_a_bundle_needs_no_environment_of_a_notebook(tmp_pat
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_job_in_a_cluster_has_with_it_runs_as_its_command_says(home: Home, bundle: Path, tmp_path: Path):
+    """The volume as Kubernetes makes it, of links, and the job's own command; only the place of steps is another."""
+    with pytest.MonkeyPatch.context() as env:
+        env.setenv("CELLYARD_STORE", "s3://some-bucket/p")
+        env.setenv("CELLYARD_KUBERNETES_NAMESPACE", "team")
+        assert (
+            main(["export", str(bundle), "--to", "kubernetes", "--output", str(tmp_path / "out"), "--name", "job"]) == 0
+        )
+    [config] = yaml.safe_load_all((tmp_path / "out/1-bundle.yaml").read_text())
+    [job] = yaml.safe_load_all((tmp_path / "out/3-cronjob.yaml").read_text())
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    [volume] = [each for each in pod["volumes"] if each["name"] == "notebook"]
+    mounted = tmp_path / "mounted"
+    for each in volume["configMap"]["items"]:
+        path = mounted / "..data" / each["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(config["data"][each["key"]])
+    for path in (mounted / "..data").iterdir():
+        (mounted / path.name).symlink_to(Path("..data") / path.name)
+    command = pod["containers"][0]["command"][-1].replace("/tmp/run", str(tmp_path / "run"))
+    for theirs, ours in (
+        ("--on kubernetes --stop-engine ", ""),
+        ("/notebook", str(mounted)),
+        ("s3://some-bucket/p", str(tmp_path)),
+    ):
+        assert theirs in command
+        command = command.replace(theirs, ours)
+    (tmp_path / "executed/job").mkdir(parents=True)
+    path_here = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    variables = home.process_env | {"POD_NAME": "pod-1", "PATH": path_here}
+    done = subprocess.run(
+        ["sh", "-c", command], env=variables, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "made a" in (tmp_path / "executed/job/pod-1.html").read_text()

@@ -172,3 +172,25 @@ def test_exporters_are_found_by_name():
     assert "kubernetes" in exporter_names()
     with pytest.raises(UsageError, match=r"known are: .*kubernetes"):
         create_exporter("nowhere")
+
+
+BUNDLE = {"pipeline.yaml": b"bundle: 1\n", "steps/01-a.py": b"# %%step a\nx = 1\n", "files/words.py": b"word = 1\n"}
+
+
+def test_a_job_with_a_bundle_has_its_files_in_their_folders_and_keeps_a_report():
+    made = export(options={"bundle": BUNDLE})
+    assert next(iter(made.files)) == "1-bundle.yaml"
+    [config] = yaml.safe_load_all(made.files["1-bundle.yaml"])
+    [volume] = [each for each in pod(made)["volumes"] if each["name"] == "notebook"]
+    items = {each["path"]: config["data"][each["key"]].encode() for each in volume["configMap"]["items"]}
+    assert items == BUNDLE
+    command = pod(made)["containers"][0]["command"][-1]
+    assert "exec cellyard run . --on kubernetes --stop-engine" in command
+    assert '--output "s3://bucket/p/executed/my-report/$POD_NAME.html"' in command
+    assert "The report of each run is" in made.files["README.md"]
+    assert "My report" not in made.files["1-bundle.yaml"]
+
+
+def test_files_that_are_no_texts_cannot_go_with_a_job():
+    with pytest.raises(UsageError, match=r"files/x\.bin is not a text"):
+        export(options={"bundle": {**BUNDLE, "files/x.bin": b"\xff\x00"}})
