@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.kernel_magics.test_async import WAITS, Begun
 from tests.notebooks.kernels import Kernel, kernel_at
@@ -91,3 +93,19 @@ def test_of_a_step_that_shows_too_much_the_newest_lines_are_seen(kernel: Kernel)
         timeout=120,
     )
     assert any("newest line" in each["data"]["text/html"] for each in views(ran.outputs)[:-1])
+
+
+def test_the_saved_notebook_has_its_end_and_nothing_that_a_page_would_have_to_load(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in home.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "saved.ipynb"))
+    cells = ["%load_ext kernel_magics", "%%step saved\nimport time\nprint('shown')\ntime.sleep(1.2)"]
+    notebook = new_notebook(cells=[new_code_cell(each) for each in cells])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    [view] = [each for each in notebook.cells[1].outputs if each.output_type == "display_data"]
+    assert set(view.data) == {"text/plain", "text/html"}
+    assert "saved (run" in view.data["text/html"]
+    assert "succeeded" in view.data["text/html"]
+    assert [each.text for each in notebook.cells[1].outputs if each.output_type == "stream"] == ["shown\n"]
