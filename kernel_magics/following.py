@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -45,13 +46,21 @@ class Following:
         """Show what comes, to the end; KeyboardInterrupt at any point loses nothing but that event."""
         while self.finished is None:
             self._take(self.stream.poll(TICK))
+        self._end()
+
+    def _end(self) -> None:
+        """The end of the stream, which comes with that of the step: the connection then serves the next one."""
+        with contextlib.suppress(CellyardError):  # an engine that left at this moment; nothing is missing
+            self.stream.poll(TICK)
+        if not self.stream.ended:
+            self.stream.close()
 
     def advance(self, most: int) -> bool:
         """Show what has come, at most that many events; True when there may be more. Waits for nothing."""
         for _ in range(most):
             event = self.stream.poll(0)
             self._take(event)
-            if event is None or self.finished is not None:
+            if event is None:
                 return False
         return True
 
@@ -74,7 +83,9 @@ class Following:
     def _take(self, event: Mapping[str, Any] | None) -> None:
         if event is None:
             if self.stream.ended:
-                raise CellyardError("the engine ended the step's events without its end")
+                if self.finished is None:
+                    raise CellyardError("the engine ended the step's events without its end")
+                return
             self._ask_now()
             if self.view is not None:
                 self.view.tick()

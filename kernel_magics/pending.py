@@ -62,7 +62,7 @@ class PendingStep:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing left to read."""
-        return self.has_ended
+        return self.has_ended and self.following.stream.ended
 
     def fileno(self) -> int:
         return self.following.stream.fileno()
@@ -84,9 +84,10 @@ class PendingStep:
         except (CellyardError, OSError, ValueError) as error:
             problem = error if isinstance(error, CellyardError) else CellyardError(f"{type(error).__name__}: {error}")
             self.following.finished = _unknown_end(problem)
+            self.following.stream.close()
             more = False
         finished = self.following.finished
-        if finished is not None:
+        if finished is not None and not self._ended.is_set():
             if finished["error"] is not None and not self.request.options.catch:
                 self._show(finished["error"])
             self._ended.set()
