@@ -124,14 +124,19 @@ export class Api {
   }
 
   exportTo(wanted: ExportWanted): Promise<Exported> {
-    return this.post('exports', wanted);
+    return this.post('export-jobs', wanted);
   }
 
   schedules(): Promise<{ schedules: Schedule[]; notes: string[] }> {
     return this.get('schedules');
   }
 
-  schedule(wanted: { path: string; expression: string; timezone: string | null }): Promise<Schedule> {
+  schedule(wanted: {
+    path: string;
+    name: string;
+    expression: string;
+    timezone: string | null;
+  }): Promise<Schedule> {
     return this.post('schedules', wanted);
   }
 

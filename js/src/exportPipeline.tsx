@@ -2,6 +2,7 @@
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, Notification, ReactWidget } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import * as React from 'react';
 
@@ -9,7 +10,7 @@ import type { Api } from './api';
 import { ExportAsked, ExportForm } from './components/exportForm';
 import type { Connection } from './connection';
 import type { NotebookModel } from './notebookModel';
-import type { Exported, Pipeline } from './wire';
+import type { Exported, Pipeline, Proof } from './wire';
 
 interface Place {
   app: JupyterFrontEnd;
@@ -76,9 +77,9 @@ async function ask(place: Place, panel: NotebookPanel, pipeline: Pipeline): Prom
     to: 'bundle',
     output: `${stem}-pipeline`,
     lock: true,
+    prove: false,
     expression: null,
-    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    schedules: true
+    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone
   };
   const onProblem = (cell: number) => {
     dialog.reject();
@@ -99,44 +100,68 @@ async function ask(place: Place, panel: NotebookPanel, pipeline: Pipeline): Prom
 
 async function carryOut(place: Place, panel: NotebookPanel, asked: ExportAsked): Promise<void> {
   const { app, connection, model } = place;
-  const id = Notification.emit(`Exporting ${panel.title.label}…`, 'in-progress', { autoClose: false });
+  const doing = asked.prove && asked.to === 'bundle' ? 'Exporting and proving' : 'Exporting';
+  const id = Notification.emit(`${doing} ${panel.title.label}…`, 'in-progress', { autoClose: false });
+  const output = asked.output.startsWith('/') ? asked.output : `${model.rootFolder()}/${asked.output}`;
+  const tell = (message: string, type: 'success' | 'error') =>
+    Notification.update({ id, message, type, autoClose: type === 'success' ? 15_000 : false });
   try {
-    const root = model.rootFolder();
-    const made = await connection.api.exportTo({
-      path: model.pathOf(panel),
-      output: asked.output.startsWith('/') ? asked.output : `${root}/${asked.output}`,
-      to: asked.to,
-      lock: asked.lock,
-      expression: asked.to === 'bundle' ? null : asked.expression,
-      timezone: asked.expression ? asked.timezone : null
-    });
+    const options = optionsOf(asked);
+    const made = await connection.api.exportTo({ path: model.pathOf(panel), output, to: asked.to, options });
+    if (made.code && !made.proof) {
+      tell(`The export failed. ${made.problem || made.said}`, 'error');
+      return;
+    }
     const { expression, timezone } = asked;
-    const scheduled =
-      asked.to === 'bundle' && expression
-        ? await connection.api.schedule({ path: made.output, expression, timezone })
-        : null;
-    const text =
-      `${made.files.length} files written to ${asked.output}` + (scheduled ? '; it is scheduled.' : '.');
-    Notification.update({
-      id,
-      message: [text, ...made.notes].join(' '),
-      type: 'success',
-      autoClose: 15_000
-    });
+    const isScheduled = asked.to === 'bundle' && expression !== null && !made.code;
+    if (isScheduled) {
+      const name = PathExt.basename(panel.context.path, '.ipynb');
+      await connection.api.schedule({ path: output, name, expression, timezone });
+    }
+    const written =
+      `${made.files.length} files written to ${asked.output}` + (isScheduled ? '; it is scheduled.' : '.');
+    tell(
+      [written, verdict(made.proof)].filter(Boolean).join(' '),
+      made.proof?.holds === false ? 'error' : 'success'
+    );
     await show(app, asked.output, made);
   } catch (error) {
-    Notification.update({
-      id,
-      message: `The export failed. ${words(error)}`,
-      type: 'error',
-      autoClose: false
-    });
+    tell(`The export failed. ${words(error)}`, 'error');
   }
+}
+
+/** What is asked for, as `cellyard export` has it. */
+function optionsOf({
+  to,
+  lock,
+  prove,
+  expression,
+  timezone
+}: ExportAsked): Record<string, string | boolean | null> {
+  return to === 'bundle'
+    ? { 'no-lock': !lock, prove }
+    : { schedule: expression, timezone: expression ? timezone : null };
+}
+
+/** What the proof has shown, in a sentence. */
+function verdict(proof: Proof | null): string {
+  if (!proof) {
+    return '';
+  }
+  if (proof.problem) {
+    return `It could not be proven: ${proof.problem}`;
+  }
+  const other = proof.comparisons.filter(each => !['identical', 'equal', 'close'].includes(each.verdict));
+  return proof.holds
+    ? `Proven: all ${proof.comparisons.length} values are those of the notebook.`
+    : `Not proven: ${other.map(each => `${each.name} of ${each.step} is ${each.verdict}`).join(', ')}.`;
 }
 
 /** The folder in the file browser, and its first file to read. */
 async function show(app: JupyterFrontEnd, output: string, made: Exported): Promise<void> {
-  const first = ['README.md', 'pipeline.yaml', ...made.files].find(name => made.files.includes(name));
+  const first = ['proof.md', 'README.md', 'pipeline.yaml', ...made.files].find(name =>
+    made.files.includes(name)
+  );
   if (!output.startsWith('/')) {
     await app.commands.execute('filebrowser:open-path', { path: output, dontShowBrowser: true });
     if (first) {

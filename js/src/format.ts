@@ -2,6 +2,8 @@
 
 import type { Reference, Resources, State } from './wire';
 
+/** Between a number and its unit no line ends. */
+const GLUE = '\u00a0';
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 export function bytes(size: number): string {
@@ -11,7 +13,7 @@ export function bytes(size: number): string {
     value /= 1024;
     unit += 1;
   }
-  return `${value >= 100 || unit === 0 ? Math.round(value) : Number(value.toFixed(1))} ${UNITS[unit]}`;
+  return `${value >= 100 || unit === 0 ? Math.round(value) : Number(value.toFixed(1))}${GLUE}${UNITS[unit]}`;
 }
 
 export function duration(seconds: number): string {
@@ -47,7 +49,7 @@ export function moment(seconds: number, now = new Date()): string {
 }
 
 export function size(resources: Resources): string {
-  const parts = [`${Number(resources.cpu.toFixed(2))} CPU`];
+  const parts = [`${Number(resources.cpu.toFixed(2))}${GLUE}CPU`];
   if (resources.memory) {
     parts.push(bytes(resources.memory));
   }

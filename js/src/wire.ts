@@ -241,15 +241,24 @@ export interface ExportWanted {
   path: string;
   output: string;
   to: string;
-  lock: boolean;
-  expression: string | null;
-  timezone: string | null;
+  /** Those of `cellyard export`, without their dashes. */
+  options: Record<string, string | boolean | null>;
 }
 
+/** What the export has said; `code` 0: it went well. */
 export interface Exported {
-  output: string;
+  code: number;
+  said: string;
+  problem: string;
   files: string[];
-  notes: string[];
+  proof: Proof | null;
+}
+
+/** How the values of the export compare with the notebook's. */
+export interface Proof {
+  holds: boolean;
+  problem: string;
+  comparisons: { step: string; name: string; verdict: string }[];
 }
 
 export interface Schedule {

@@ -8,6 +8,7 @@ import { ENDED, Proposal, Run, Sample, Samples, Step } from '../wire';
 
 const [WIDTH, HEIGHT] = [560, 90];
 const AGAIN = 2000;
+const MOMENT = 0.2;
 
 interface EvidenceProps {
   step: Step;
@@ -63,7 +64,7 @@ export function Evidence({ step, run, connection, isLive }: EvidenceProps): Reac
 function Proposed({ proposal }: { proposal: Proposal }): React.ReactElement {
   const sizes = [
     proposal.cpu === null ? '' : `--cpu ${Number(proposal.cpu.toFixed(2))}`,
-    proposal.memory === null ? '' : `--memory ${bytes(proposal.memory).replace(' ', '')}`
+    proposal.memory === null ? '' : `--memory ${bytes(proposal.memory).replace(/\s/, '')}`
   ].filter(Boolean);
   return (
     <p>
@@ -96,8 +97,11 @@ function Curves({ samples, limit, peak }: CurvesProps): React.ReactElement {
       .join('');
   // CPU seconds grow; what is looked at is how many CPUs that was since the sample before.
   const busy = (sample: Sample, at: number) => {
-    const before = samples[at - 1];
-    return before ? (sample.cpu - before.cpu) / Math.max(0.001, sample.seconds - before.seconds) : 0;
+    // Over no less than a moment: two samples in a row may tell of no time at all.
+    const before =
+      samples.slice(0, at).findLast(each => sample.seconds - each.seconds >= MOMENT) ?? samples[0];
+    const passed = sample.seconds - before.seconds;
+    return passed > 0 ? (sample.cpu - before.cpu) / Math.max(MOMENT, passed) : 0;
   };
   const most = Math.max(1, ...samples.map(busy));
   const limitAt = limit ? HEIGHT - (limit / top) * (HEIGHT - 4) - 2 : null;

@@ -4,7 +4,7 @@ import * as React from 'react';
 
 import type { Api } from '../api';
 import { size } from '../format';
-import type { Exporter, ExportWanted, Pipeline, Problem } from '../wire';
+import type { Exporter, Pipeline, Problem } from '../wire';
 import { CronField } from './cronField';
 
 const TARGETS: Record<string, string> = {
@@ -13,8 +13,13 @@ const TARGETS: Record<string, string> = {
 };
 
 /** What the user asks for; the paths are those of the server's files. */
-export interface ExportAsked extends Omit<ExportWanted, 'path'> {
-  schedules: boolean;
+export interface ExportAsked {
+  to: string;
+  output: string;
+  lock: boolean;
+  prove: boolean;
+  expression: string | null;
+  timezone: string | null;
 }
 
 export interface ExportFormProps {
@@ -97,15 +102,28 @@ export function ExportForm({
         <small>Where the files are written, among those of JupyterLab.</small>
       </label>
       {asked.to === 'bundle' ? (
-        <label className="cy-field cy-field-switch">
-          <input
-            type="checkbox"
-            checked={asked.lock}
-            onChange={event => change({ lock: event.target.checked })}
-          />
-          <span>Lock the packages</span>
-          <small>Exactly the versions of now, with their hashes. Asks the package registry.</small>
-        </label>
+        <>
+          <label className="cy-field cy-field-switch">
+            <input
+              type="checkbox"
+              checked={asked.lock}
+              onChange={event => change({ lock: event.target.checked })}
+            />
+            <span>Lock the packages</span>
+            <small>Exactly the versions of now, with their hashes. Asks the package registry.</small>
+          </label>
+          <label className="cy-field cy-field-switch">
+            <input
+              type="checkbox"
+              checked={asked.prove}
+              onChange={event => change({ prove: event.target.checked })}
+            />
+            <span>Prove it</span>
+            <small>
+              Runs notebook and bundle from empty, and compares every value. Takes as long as both runs.
+            </small>
+          </label>
+        </>
       ) : null}
       <CronField
         api={api}

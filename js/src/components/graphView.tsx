@@ -9,7 +9,7 @@ import { sizeOf, StepsProps, timeOf } from './notebookView';
 import { StateMark } from './stateMark';
 
 /** Smaller than this nobody can read it: then it is scrolled. */
-const SMALLEST = 0.7;
+const SMALLEST = 0.6;
 
 export function GraphView(props: StepsProps): React.ReactElement {
   const { steps } = props;

@@ -78,7 +78,7 @@ export function NotebookView({ model, isLive, actions }: NotebookViewProps): Rea
           title="Run the notebook as a pipeline, without its kernel"
           onClick={actions.runInBackground}
         >
-          Run in background
+          In background
         </button>
         <button className="jp-Button jp-mod-styled jp-mod-accept cy-small" onClick={actions.exportPipeline}>
           Export to pipeline…
