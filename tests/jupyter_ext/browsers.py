@@ -28,6 +28,8 @@ OPTIONS = [
     "--disable-dev-shm-usage",
     "--disable-sync",
 ]
+# The machine may be busy with other tests.
+expect.set_options(timeout=60 * SECONDS)
 AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
 
 
