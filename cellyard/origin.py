@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def origin_of(notebook: str | Path, *, compare: bool = False) -> Origin:
     return Origin(_owner(), commit, changed)
 
 
+@cache
 def _owner() -> str | None:
     try:
         return getpass.getuser()
@@ -45,6 +47,17 @@ def _owner() -> str | None:
 
 
 def _git_folder(folder: Path) -> Path | None:
+    known = _found.get(folder)
+    if known is None or not known.is_dir():
+        known = _found[folder] = _look_for_git(folder)
+    return known
+
+
+_found: dict[Path, Path | None] = {}
+"""Where a folder's repository was found; looked for again where there was none."""
+
+
+def _look_for_git(folder: Path) -> Path | None:
     for each in (folder, *folder.parents):
         found = each / ".git"
         if found.is_dir():

@@ -68,7 +68,7 @@ class Reuser:
     async def repeat(self, request: StepRequest, result: CachedResult, handle: str) -> tuple[LiveStep, Subscription]:
         """Record the step as one that has succeeded with this result, and tell what it once showed. It is over when
         this returns. Raises RecordsLocked."""
-        shown = await self._shown(result)
+        told = await self._told(result)
         opened = await self._tell.journal.write(lambda records: records.reuse_step(request, result, token=handle))
         live = LiveStep(
             handle=handle,
@@ -81,7 +81,7 @@ class Reuser:
             token=handle,
         )
         subscription = self._tell.hub.subscribe(EventFilter(live.run, live.step_id))
-        self._tell_all(live, result, shown)
+        self._tell_all(live, result, told)
         return live, subscription
 
     async def take(self, request: StepRequest, id: int, handle: str) -> dict[str, Any] | None:
@@ -92,7 +92,8 @@ class Reuser:
             return None
         live, subscription = await self.repeat(request, result, handle)
         subscription.close()
-        return {"finished": _finished(result), "shown": await self._shown(result), "step_id": live.step_id}
+        shown = [content for kind, content in await self._told(result) if kind == "output"]
+        return {"finished": _finished(result), "shown": shown, "step_id": live.step_id}
 
     async def keep_cells(self, run: RunRecord, cells: list[dict[str, Any]]) -> None:
         """Keep what cells of the run have shown. Raises RecordsLocked."""
@@ -113,21 +114,21 @@ class Reuser:
         ]
         await self._tell.journal.write(lambda records: records.keep_results(kept))
 
-    def _tell_all(self, live: LiveStep, result: CachedResult, shown: list[dict[str, Any]]) -> None:
+    def _tell_all(self, live: LiveStep, result: CachedResult, told: list[tuple[str, dict[str, Any]]]) -> None:
         self._tell.step(live, "accepted", _accepted(live, result))
-        for message in shown:
-            self._tell.step(live, "output", {**message, "from_run": result.run_id})
+        for kind, content in told:
+            self._tell.step(live, kind, {**content, "from_run": result.run_id})
         self._tell.step(live, "finished", _finished(result))
         if live.owns_run:
             self._tell.run(live.run, {"state": "succeeded"})
 
-    async def _shown(self, result: CachedResult) -> list[dict[str, Any]]:
-        """The output of the step that made the result."""
+    async def _told(self, result: CachedResult) -> list[tuple[str, dict[str, Any]]]:
+        """What the step that made the result has shown and logged, as kinds and contents."""
         wanted, since = EventFilter(result.run_id, result.step_id), 0
-        found: list[dict[str, Any]] = []
+        found: list[tuple[str, dict[str, Any]]] = []
         while True:
             events = await self._tell.journal.events(since, wanted, limit=_PAGE)
-            found += [each.content for each in events if each.kind == "output"]
+            found += [(each.kind, each.content) for each in events if each.kind in ("output", "logged")]
             if len(events) < _PAGE:
                 return found
             since = events[-1].seq

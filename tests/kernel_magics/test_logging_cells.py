@@ -24,3 +24,13 @@ def test_before_any_step_a_run_is_opened_and_later_the_last_steps_run_has_it(ker
 
 def test_what_cannot_be_logged_fails_the_cell(kernel: Kernel):
     assert kernel.fail("import cellyard\ncellyard.log_metric('m', 'high')").error["ename"] == "UsageError"
+
+
+def test_a_result_that_is_taken_brings_along_what_it_once_logged(kernel: Kernel, home: Home):
+    cell = "%%step taken --cache\nimport cellyard\ncellyard.log_metric('auc', 0.5)\ncellyard.log_param('depth', 3)"
+    kernel.run(cell)
+    assert "its result is taken" in kernel.run(cell).stderr
+    client = home.client()
+    newest = client.runs()[0]["id"]
+    until(lambda: client.run(newest)["metrics"] == {"auc": 0.5}, "the second run has the metric")
+    assert client.run(newest)["parameters"] == {"depth": 3}
