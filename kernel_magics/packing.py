@@ -53,6 +53,7 @@ class Packing:
         self._references: list[dict[str, Any]] = []
         self._done: set[str] = set()
         self._pure: set[str] = set()
+        self._used: set[str] = set()
         self._packages: set[str] = set()
         self._files: set[str] = set()
 
@@ -61,7 +62,8 @@ class Packing:
         with writing(self._store, self._all) as (self._batch, self._definitions):
             self._pack_all(wanted)
         self._packages |= {v.__name__ for v in self._real.values() if isinstance(v, types.ModuleType)}
-        pure, packages = tuple(sorted(self._pure)), tuple(sorted(self._packages))
+        # What is known of the cell's own text is not known of the functions that it calls.
+        pure, packages = tuple(sorted(self._pure - self._used)), tuple(sorted(self._packages))
         return Inputs(tuple(self._references), pure, packages, frozenset(self._files))
 
     def _pack_all(self, wanted: set[str]) -> None:
@@ -78,8 +80,8 @@ class Packing:
         known = wanted & self._all.keys()
         reached = set(reachable_names(known & self._real.keys(), self._real)) | known
         for name in list(reached & self._real.keys()):
-            reached |= names_used_by(self._real[name], self._all) & self._all.keys()
-        return reached
+            self._used |= names_used_by(self._real[name], self._all) & self._all.keys()
+        return reached | self._used
 
     def _pass_on(self, name: str) -> set[str]:
         """A value that is still in the store goes as its reference; returns the names that its classes need."""
@@ -100,7 +102,9 @@ class Packing:
         reference = group.reference
         self._note(bound, reference.modules, reference.tokens)
         self._references.append({**reference.to_dict(), "bind": bound})
-        return self._names_of_definitions(reference.tokens)
+        needed = self._names_of_definitions(reference.tokens) | set(reference.uses)
+        self._used |= needed
+        return needed
 
     def _awaited(self, name: str, group: LazyGroup) -> set[str]:
         """Wait for the step that makes the value; the name is then bound to it."""
@@ -129,6 +133,8 @@ class Packing:
             self._done.update(values)
             self._note(values, packed.modules, tuple(packed.definitions))
             needed |= self._names_of_definitions(reference.tokens)
+            needed |= {name for each in packed.functions for name in names_used_by(each, self._all)}
+        self._used |= needed
         return needed
 
     def _packed(self, values: dict[str, Any], bases: frozenset[int] | None) -> tuple[dict[str, Any], Packed | None]:

@@ -42,6 +42,8 @@ class Packed:
     modules: tuple[str, ...]
     files: frozenset[str] = frozenset()
     """Where the code of functions in the pickle itself comes from."""
+    functions: tuple[Any, ...] = ()
+    """Those functions: of the notebook, without a name of their own in it."""
 
     @property
     def size(self) -> int:
@@ -64,7 +66,9 @@ def pack_group(
         packer = _dumped(values, namespace, found, where)
     modules = tuple(sorted(packer.modules - {"", "builtins", "cellyard", "cloudpickle", "__main__"}))
     buffers, files = tuple(packer.buffers), frozenset(packer.files)
-    return Packed(tuple(values), packer.file.getbuffer(), buffers, packer.tokens, modules, files)
+    return Packed(
+        tuple(values), packer.file.getbuffer(), buffers, packer.tokens, modules, files, tuple(packer.functions)
+    )
 
 
 def _dumped(values: Mapping[str, Any], namespace: dict[str, Any], bases: frozenset[int], where: str) -> Packer:

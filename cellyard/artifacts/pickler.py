@@ -45,7 +45,8 @@ class Packer(_Pickler):  # type: ignore[misc]
 
     ``shared_bases``: ids of arrays whose views must keep sharing their memory. After :meth:`dump`, ``buffers`` holds
     what left the pickle, ``tokens`` the definitions it refers to (token -> live object), ``modules`` the top-level
-    modules that loading it imports, ``files`` where the notebook's functions in it say they come from.
+    modules that loading it imports, ``files`` where the notebook's functions in it say they come from,
+    ``functions`` those of them that are part of the pickle.
     ``met_views``: several arrays showed the memory of one.
     """
 
@@ -57,6 +58,7 @@ class Packer(_Pickler):  # type: ignore[misc]
         self.tokens: dict[str, Any] = {}
         self.modules: set[str] = set()
         self.files: set[str] = set()
+        self.functions: list[types.FunctionType] = []
         self._namespace = namespace
         self.met_views = False
         self._bases = shared_bases
@@ -98,6 +100,7 @@ class Packer(_Pickler):  # type: ignore[misc]
             self.files.add(obj.__code__.co_filename)
             if is_definition(obj):
                 return self._reduce_definition(obj, self._function_in_full)
+            self.functions.append(obj)
             # Of definitions that are loaded now, classes may not have all their functions yet.
             if self._defining is None:
                 member = member_of(self._homes.get(id(obj)) or class_around(obj, self._namespace), obj)

@@ -64,7 +64,8 @@ class Reference:
 
     ``names`` are all names of the group; ``size`` the bytes of its pickle and buffers together; ``modules`` the
     top-level modules that loading imports; ``tokens`` the definitions it needs; ``previews`` one per name;
-    ``canonical`` the canonical digest of its values, where it was asked for.
+    ``canonical`` the canonical digest of its values, where it was asked for; ``uses`` the names that
+    functions without a name of their own, which are part of the values, use.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Reference:
     previews: Mapping[str, Preview]
     tokens: tuple[str, ...] = ()
     canonical: str | None = None
+    uses: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -84,6 +86,7 @@ class Reference:
             "previews": {name: preview.to_dict() for name, preview in self.previews.items()},
             "tokens": list(self.tokens),
             **({"canonical": self.canonical} if self.canonical else {}),
+            **({"uses": list(self.uses)} if self.uses else {}),
         }
 
     @classmethod
@@ -91,4 +94,13 @@ class Reference:
         previews = {name: Preview.from_dict(p) for name, p in data["previews"].items()}
         tokens = tuple(data.get("tokens", ()))
         names, modules = tuple(data["names"]), tuple(data["modules"])
-        return cls(data["id"], names, data["size"], modules, previews, tokens, data.get("canonical"))
+        return cls(
+            data["id"],
+            names,
+            data["size"],
+            modules,
+            previews,
+            tokens,
+            data.get("canonical"),
+            tuple(data.get("uses", ())),
+        )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from cellyard.analysis import names_used_by
 from cellyard.artifacts.artifact import Packed, pack_group, store_packed, writing
 from cellyard.artifacts.canonical import LARGEST_DIGESTED, canonical_digest
 from cellyard.artifacts.changes import LoadedGroup
@@ -86,7 +88,9 @@ def _store_all(
     with writing(store, namespace) as (batch, definitions):
         for one, group in packed:
             try:
-                stored.append(store_packed(one, group, batch, definitions).to_dict())
+                uses = {name for each in one.functions for name in names_used_by(each, namespace)}
+                reference = store_packed(one, group, batch, definitions)
+                stored.append(replace(reference, uses=tuple(sorted(uses))).to_dict())
             except CannotTravel as error:
                 if not wanted.isdisjoint(group):
                     raise
