@@ -20,7 +20,7 @@ from cellyard.notebook.parameters import literal_constants
 
 __all__ = ["OPTIONS", "Meaning", "digest_of", "meanings"]
 
-OPTIONS = ("env", "inputs", "outputs", "image")
+OPTIONS = ("env", "inputs", "outputs", "image", "max_failures")
 """Options of the %%step line that may change a result; sizes and places do not."""
 
 
