@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ComeBack", "Earlier"]
 
 _REMEMBERED = 100
+_SMALL = 20_000
 _TOGETHER = 0.5
 """Seconds for which what has been taken is gathered before the engine is told."""
 
@@ -109,8 +110,9 @@ class ComeBack:
         """This kernel has run a step to its end, and shown that end."""
         began = self._seen.get(self._client(), 0.0)
         if run is not None:
-            # Without the state of the process, which may be large and is not needed again.
-            earlier = Earlier(request.name, run, token, True, replace(request, private=""))
+            if len(request.private) > _SMALL:  # the state of the process, which is not needed again
+                request = replace(request, private="")
+            earlier = Earlier(request.name, run, token, True, request)
             while len(self._ran) >= _REMEMBERED:
                 del self._ran[next(iter(self._ran))]
             self._ran[(request.raw_line, request.source)] = _Ran(self._client(), began, earlier)
