@@ -79,6 +79,7 @@ class StepsCommand:
             "cancel": self._cancel,
             "notebook": self._notebook,
             "wait": self._wait,
+            "cost": self._cost,
             "reproduce": self._reproduce,
             "preflight": self._preflight,
             "sizes": self._sizes,
@@ -170,6 +171,21 @@ class StepsCommand:
 
     def _preflight(self, words: list[str]) -> Preflight:
         return preflight(self._session, words)
+
+    def _cost(self, words: list[str]) -> None:
+        """What the latest run of each step has cost, and all of them together."""
+        prices = self._session.client.settings.prices
+        if not prices:
+            raise UsageError("there is no price table: set CELLYARD_PRICE_CPU, _PRICE_MEMORY or _PRICE_GPU, per hour.")
+        amounts = {
+            step["name"]: each["amount"]
+            for step in self._known()
+            for each in self._session.client.cost(step["run_id"])["steps"]
+            if each["step_id"] == step["id"] and (not words or step["name"] in words)
+        }
+        width = max(map(len, [*amounts, "together"]))
+        lines = [f"{name:<{width}}  {prices.words(amount)}" for name, amount in amounts.items()]
+        print("\n".join([*lines, f"{'together':<{width}}  {prices.words(sum(amounts.values()))}"]))
 
     def _wait(self, words: list[str]) -> None:
         self._session.pending.wait(words)

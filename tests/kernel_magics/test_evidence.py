@@ -82,6 +82,9 @@ def test_a_run_has_its_cost_by_the_price_table(kernel: Kernel, home: Home):
     cost = home.client().cost(step["run_id"])
     assert cost["amount"] == pytest.approx((36 + 7.2) * step["seconds"] / 3600)
     assert cost["prices"]["currency"] == "EUR"
+    receipt = kernel.run("%steps cost priced").stdout.splitlines()
+    assert receipt[0].split() == ["priced", f"{cost['amount']:.4f}", "EUR"]
+    assert receipt[1].startswith("together")
 
 
 def test_more_output_than_is_kept_loses_its_middle_and_neither_time_nor_memory(kernel: Kernel, home: Home):
