@@ -19,7 +19,7 @@ from typing import Any
 from cellyard.artifacts import load, open_store
 from cellyard.environment.installer import find_uv, uv_environment
 from cellyard.environment.inventory import inventory_here
-from cellyard.errors import CellyardError, UsageError
+from cellyard.errors import UsageError
 from cellyard.exporters.bundle_reading import Bundle
 from cellyard.exporters.likeness import TOLERANCE, likeness
 from cellyard.records import RunFilter, StepRecord, open_records
@@ -198,8 +198,8 @@ def _values(role: str, *both: tuple[StepRecord, Settings]) -> Iterator[Compariso
 def _looked_at(step: str, role: str, name: str, found: list[tuple[Mapping[str, Any], Settings]]) -> Comparison:
     try:
         first, second = (load(open_store(settings.store_address), ref, {})[name] for ref, settings in found)
-    except CellyardError as error:
-        return Comparison(step, role, name, "missing", f"it cannot be read: {error}")
+    except Exception as error:  # noqa: BLE001 - loading a value runs code of anybody's
+        return Comparison(step, role, name, "missing", f"it cannot be read: {type(error).__name__}: {error}")
     alike = likeness(first, second)
     detail = alike.where if alike.kind == "different" else f"by {alike.largest:.2g}" if alike.largest else ""
     return Comparison(step, role, name, alike.kind, detail)
