@@ -26,6 +26,7 @@ _REMEMBERED = 100
 _SMALL = 20_000
 _TOGETHER = 0.5
 """Seconds for which what has been taken is gathered before the engine is told."""
+_LAST_WORDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class ComeBack:
         self._ran: dict[tuple[str, str], _Ran] = {}
         self._seen: dict[str, float] = {}
         self._taken: queue.SimpleQueue[str] | None = None
+        self._telling: threading.Thread | None = None
 
     # -- steps of earlier kernels
 
@@ -136,13 +138,16 @@ class ComeBack:
         if self._taken is None:
             self._taken = queue.SimpleQueue()
             work = (self._session.client, self._taken)
-            threading.Thread(target=_tell, args=work, name="cellyard-taken", daemon=True).start()
+            self._telling = threading.Thread(target=_tell, args=work, name="cellyard-taken", daemon=True)
+            self._telling.start()
         self._taken.put(token)
 
     def close(self) -> None:
-        """Tell nothing more."""
-        if self._taken is not None:
+        """Tell what is still to be told, and nothing more: an engine that is stopped after this is not asked again,
+        which would start the next one."""
+        if self._taken is not None and self._telling is not None:
             self._taken.put("")
+            self._telling.join(timeout=_LAST_WORDS)
 
 
 def _tell(client: EngineClient, taken: queue.SimpleQueue[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -212,3 +213,10 @@ def test_what_a_job_in_a_cluster_has_with_it_runs_as_its_command_says(home: Home
     )
     assert done.returncode == 0, done.stderr
     assert "made a" in (tmp_path / "executed/job/pod-1.html").read_text()
+
+
+def test_the_engine_of_a_run_is_gone_when_that_was_asked_for(home: Home, bundle: Path):
+    done = run(home, bundle, "--stop-engine")
+    assert done.returncode == 0, done.stderr
+    time.sleep(1.0)  # something that was still to be told would have started the next one by now
+    assert home.client().info() is None
