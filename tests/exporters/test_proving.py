@@ -31,6 +31,7 @@ def all_in_one() -> tuple[str, ...]:
     return tuple(dict.fromkeys(cell for name in ("randomness", "classes", "models") for cell in PROVEN[name]))
 
 
+@pytest.mark.timeout(600)
 def test_notebooks_with_randomness_classes_and_models_prove_themselves_here(tmp_path: Path):
     notebook = write_notebook(tmp_path, *all_in_one())
     found = exported(notebook, tmp_path / "b", "--no-lock", "--prove-here")
@@ -45,6 +46,7 @@ def test_notebooks_with_randomness_classes_and_models_prove_themselves_here(tmp_
     assert "**The bundle gives the notebook's values.**" in (tmp_path / "b" / "proof.md").read_text()
 
 
+@pytest.mark.timeout(600)
 def test_a_bundle_that_was_changed_does_not_hold_and_the_values_are_named(tmp_path: Path):
     notebook = write_notebook(
         tmp_path, "%%step one --memory 300MiB\na = [1, 2]\nb = 0.5", "%%step two --memory 300MiB\nc = a + [b]"
