@@ -138,8 +138,9 @@ function optionsOf({
   expression,
   timezone
 }: ExportAsked): Record<string, string | boolean | null> {
+  // Without a lock there is no environment to be made: then it is proven in the present one.
   return to === 'bundle'
-    ? { 'no-lock': !lock, prove }
+    ? { 'no-lock': !lock, prove: prove && lock, 'prove-here': prove && !lock }
     : { schedule: expression, timezone: expression ? timezone : null };
 }
 
