@@ -71,7 +71,7 @@ def beginnings(part: str) -> Iterator[Notebook]:
 
 
 @pytest.mark.timeout(400)  # a busy machine is no difference
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [part for part in PARTS if NOUNS[part]])
 def test_the_first_cells_of_each_noun_mean_the_same(kernels, part):
     found = [str(each) for one in beginnings(part) for each in compare(kernels, one, MARKINGS["every"], look=False)]
     assert not found, "\n".join(found)
