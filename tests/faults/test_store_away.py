@@ -13,7 +13,7 @@ from tests.service.engines import Home, engine_home
 
 __all__ = ["own_server"]
 
-AWAY = 20.0
+AWAY = 6.0
 
 
 @pytest.fixture
