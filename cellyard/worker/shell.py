@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
+import contextvars
 import linecache
 import os
 import sys
@@ -243,13 +244,16 @@ class StepShell(_Shell):  # type: ignore[misc]
 
     def run_in_loop(self, source: str) -> Any:
         """Run the cell while an event loop runs, as one does in a kernel, whether the cell awaits anything or not."""
+        context = contextvars.copy_context()
         try:
-            return self._loop.run_until_complete(self._run(source))
+            return self._loop.run_until_complete(self._loop.create_task(self._run(source), context=context))
         except BaseException as error:  # noqa: BLE001 - an interrupt that struck while everything waited
             result = _Result(_Info(source, False, False, True, "", None))
             result.error_in_exec = error
             self.showtraceback(running_compiled_code=True)
             return result
+        finally:
+            _take_over(context)
 
     async def _run(self, source: str) -> Any:
         transformed, failure = source, None
@@ -316,6 +320,15 @@ def _warn_unless_ending(message: str, *arguments: Any, **options: Any) -> None:
 
 
 IPython.core.interactiveshell.__dict__["warn"] = _warn_unless_ending
+
+
+def _take_over(context: contextvars.Context) -> None:
+    """What the cell has set in its context (numpy's way of printing, decimal's precision) holds here, too."""
+    for variable, value in context.items():
+        if variable.get(None) is not value:
+            variable.set(value)
+
+
 StepShell.__name__ = StepShell.__qualname__ = "ZMQInteractiveShell"
 
 

@@ -162,9 +162,9 @@ def test_uninstall_refuses_while_a_dask_cluster_is_there(place: Place, capsys: p
         assert kubectl("get", "deployment", "cellyard-operator", "-n", place.operator, "-o", "name")
     finally:
         kubectl(
-            "wait", "daskcluster/mine", "-n", place.steps, "--for=jsonpath={.status.phase}=Running", "--timeout=20s"
+            "wait", "daskcluster/mine", "-n", place.steps, "--for=jsonpath={.status.phase}=Running", "--timeout=60s"
         )
-        kubectl("delete", "daskcluster", "mine", "-n", place.steps, "--timeout=40s")
+        kubectl("delete", "daskcluster", "mine", "-n", place.steps, "--timeout=60s")
 
 
 def test_uninstall_takes_away_what_install_made_and_nothing_else(
