@@ -63,8 +63,9 @@ def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
     sys.stdout = StreamWriter(channel, "stdout", 1)
     sys.stderr = StreamWriter(channel, "stderr", 2)
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
-    rehearse(make_shell())
-    make_shell().open_loop()
+    shell = make_shell()
+    shell.open_loop()
+    rehearse(shell)
     _open_ahead(store)
     ahead = Ahead()
     try:

@@ -20,11 +20,11 @@ __all__ = ["rehearse"]
 
 
 def rehearse(shell: StepShell, times: int = 1) -> None:
-    """Go through what a step does: state, cell, values, answer. Leaves nothing behind."""
+    """Go through what a step does: state, cell, values, answer. Leaves nothing behind. The shell has a loop."""
     for number in range(times):
         process_state.apply(pickle.loads(pickle.dumps(process_state.portable(process_state.capture()))))
         shell.step_source = "None;"
-        shell.run_cell("None;", store_history=False)
+        shell.run_in_loop("None;")
         values = {"number": number, "items": [number], "module": pickle}
         find_sharing(values, holders=2)
         packed = pack_group(values, shell.user_ns)

@@ -242,6 +242,11 @@ class StepShell(_Shell):  # type: ignore[misc]
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
 
+    def close_loop(self) -> None:
+        """A process that forks has none."""
+        asyncio.set_event_loop(None)
+        self._loop.close()
+
     def run_in_loop(self, source: str) -> Any:
         """Run the cell while an event loop runs, as one does in a kernel, whether the cell awaits anything or not."""
         context = contextvars.copy_context()
@@ -361,4 +366,6 @@ def warm() -> None:
     from cellyard.worker.rehearsal import rehearse
 
     # Python specialises code after some calls.
+    shell.open_loop()
     rehearse(shell, times=10)
+    shell.close_loop()
