@@ -38,8 +38,10 @@ def http(lab: LabServer) -> Iterator[httpx.Client]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For one file of tests alone: while playwright is at work its loop counts as the running one of this process, and
+    no test that is a coroutine can begin."""
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
         yield found
