@@ -24,6 +24,7 @@ from cellyard.errors import NotFound
 from cellyard.model import Resources, format_duration, format_memory
 from cellyard.service.client import EngineClient
 from cellyard.settings import Settings, load_settings
+from cellyard.tables import aligned, as_html
 
 __all__ = ["History", "Run", "RunList", "Step"]
 
@@ -145,7 +146,7 @@ class Run:
 
     def __repr__(self) -> str:
         head = f"run {self.id} ({self.kind} of {self.notebook}): {self.state}, {_ago(self.created)}"
-        return "\n".join([head, *_lines(_step_rows(self.steps))])
+        return "\n".join([head, *aligned(_step_rows(self.steps))])
 
     def _repr_html_(self) -> str:
         head = f"run {self.id} ({self.kind} of {self.notebook}): {self.state}, {_ago(self.created)}"
@@ -201,7 +202,7 @@ class Step:
         return "".join(_texts(each for each in self._source.events(self.run) if each["step_id"] == self.id))
 
     def __repr__(self) -> str:
-        return "\n".join(_lines(_step_rows([self])))
+        return "\n".join(aligned(_step_rows([self])))
 
     def _repr_html_(self) -> str:
         return _html(_step_rows([self]))
@@ -211,7 +212,7 @@ class RunList(list[Run]):
     """Runs, shown as a table."""
 
     def __repr__(self) -> str:
-        return "\n".join(_lines(_run_rows(self)))
+        return "\n".join(aligned(_run_rows(self)))
 
     def _repr_html_(self) -> str:
         return _html(_run_rows(self))
@@ -271,15 +272,8 @@ def _step_rows(steps: list[Step]) -> list[list[str]]:
     return [head, *rows]
 
 
-def _lines(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
 def _html(rows: list[list[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[1:])
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return as_html(rows[0], rows[1:])
 
 
 def _time(seconds: float | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import html
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, NoReturn
 
 from cellyard.errors import UsageError
 from cellyard.model.resources import format_duration
+from cellyard.tables import as_html
 from kernel_magics.session import Session
 
 __all__ = ["PipelineCommand", "PlanTable"]
@@ -34,16 +34,8 @@ class PlanTable:
         return "\n".join(lines) or "no steps: begin a cell with %%step NAME"
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th style="text-align:left">{column}</th>' for column in ("step", "", "why"))
-        rows = []
-        for each in self._steps:
-            why = html.escape(each["because"]) + "".join(f"<br>{html.escape(text)}" for text in _more(each))
-            cells = (html.escape(each["name"]), each["action"], why)
-            rows.append("<tr>" + "".join(f"{_CELL}{cell}</td>" for cell in cells) + "</tr>")
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-_CELL = '<td style="text-align:left">'
+        rows = [(each["name"], each["action"], "\n".join([each["because"], *_more(each)])) for each in self._steps]
+        return as_html(("step", "", "why"), rows)
 
 
 def _more(step: Json) -> list[str]:

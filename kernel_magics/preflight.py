@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import importlib.util
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from cellyard.analysis import analyze
 from cellyard.artifacts.artifact import pack_group
 from cellyard.errors import CannotTravel, InvalidCell
 from cellyard.model.resources import Resources, format_memory
+from cellyard.tables import Table
 from cellyard.worker.measuring import size_of
 from kernel_magics.stand_ins import group_of, is_stand_in
 
@@ -25,7 +25,6 @@ __all__ = ["Preflight", "preflight"]
 _WITHIN = 0.6
 """Seconds for trying whether values can travel; what is left then is not tried."""
 _TRIED_BYTES = 8 << 20
-_COLUMNS = ("step", "size", "to move", "problems")
 
 
 @dataclass(slots=True)
@@ -44,32 +43,20 @@ class Looked:
         return [self.name, self.size, format_memory(self.moves) if self.moves else "", "; ".join(found) or "none"]
 
 
-class Preflight:
-    """What was found, as a table in text and in HTML that stands alone."""
+class Preflight(Table):
+    """What was found."""
+
+    columns = ("step", "size", "to move", "problems")
+    nothing = "There is no %%step in this notebook."
 
     def __init__(self, steps: Sequence[Looked]) -> None:
+        super().__init__([step.row for step in steps])
         self.steps = list(steps)
 
     @property
     def ok(self) -> bool:
         """Whether nothing is known that would keep a step from running."""
         return not any(step.problems for step in self.steps)
-
-    def __repr__(self) -> str:
-        if not self.steps:
-            return "There is no %%step in this notebook."
-        rows = [step.row for step in self.steps]
-        widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
-        lines = [_COLUMNS, ["-" * width for width in widths], *rows]
-        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-
-    def _repr_html_(self) -> str | None:
-        if not self.steps:
-            return None
-        head = "".join(f'<th style="text-align:left">{column}</th>' for column in _COLUMNS)
-        cells = [[f'<td style="text-align:left">{html.escape(text)}</td>' for text in s.row] for s in self.steps]
-        body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def preflight(session: Session, wanted: Sequence[str]) -> Preflight:

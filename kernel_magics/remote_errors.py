@@ -8,6 +8,7 @@ from typing import Any
 
 from IPython.core.getipython import get_ipython
 
+from cellyard.artifacts.exceptions import has_group
 from cellyard.errors import CellyardError, StepError, error_from_dict
 from kernel_magics.advice import advice
 from kernel_magics.remote_frames import remote_traceback
@@ -78,7 +79,7 @@ def shown_by(shell: Any, error: BaseException) -> BaseException:
     """The error, ready to be raised where ``shell`` shows it. Groups of exceptions it prints as Python does, and
     errors of syntax in a way of their own, with our frames in the place of the user's: it is told what to show."""
     lines = getattr(error, "_render_traceback_", None)
-    is_group = _has_group(error)
+    is_group = has_group(error)
     if lines is None or not (is_group or isinstance(error, SyntaxError)):
         return error
     before = shell.custom_exceptions, shell.CustomTB
@@ -95,12 +96,6 @@ def shown_by(shell: Any, error: BaseException) -> BaseException:
 
     shell.set_custom_exc((type(error),), show)
     return error
-
-
-def _has_group(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, BaseExceptionGroup):
-        error = error.__context__
-    return error is not None
 
 
 def shown_plainly(error: CellyardError, *, below: Sequence[str] = ()) -> CellyardError:

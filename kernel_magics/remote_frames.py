@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 __all__ = ["remote_traceback"]
@@ -43,60 +44,41 @@ class _Stored:
         return self._frames[index]
 
 
-class _Locals(dict[str, Any]):
-    """The variables of one frame. A dictionary, because the interpreter wants one; empty until it is looked into."""
+class _Locals(MutableMapping[str, Any]):
+    """The variables of one frame, loaded when it is first looked into."""
 
     def __init__(self, stored: _Stored, index: int) -> None:
-        super().__init__()
-        self._look: Callable[[], dict[str, Any]] | None = lambda: stored.frame(index)
+        self._stored = stored
+        self._index = index
 
-    def _fill(self) -> None:
-        look, self._look = self._look, None
-        if look is not None:
-            super().update(look())
+    @functools.cached_property
+    def _values(self) -> dict[str, Any]:
+        return self._stored.frame(self._index)
 
     def __getitem__(self, name: str) -> Any:
-        self._fill()
-        return super().__getitem__(name)
+        return self._values[name]
 
-    def __contains__(self, name: object) -> bool:
-        self._fill()
-        return super().__contains__(name)
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._values[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name]
 
     def __iter__(self) -> Iterator[str]:
-        self._fill()
-        return super().__iter__()
+        return iter(self._values)
 
     def __len__(self) -> int:
-        self._fill()
-        return super().__len__()
+        return len(self._values)
 
     def __repr__(self) -> str:
-        self._fill()
-        return super().__repr__()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self._fill()
-        return super().get(name, default)
-
-    def keys(self) -> Any:
-        self._fill()
-        return super().keys()
-
-    def items(self) -> Any:
-        self._fill()
-        return super().items()
-
-    def values(self) -> Any:
-        self._fill()
-        return super().values()
+        return repr(self._values)
 
     def copy(self) -> dict[str, Any]:
-        self._fill()
-        return super().copy()
+        """As of a dictionary: debuggers take one."""
+        return dict(self._values)
 
 
-def _frame(place: Mapping[str, Any], names: dict[str, Any], own: dict[str, Any]) -> types.FrameType:
+def _frame(place: Mapping[str, Any], names: dict[str, Any], own: MutableMapping[str, Any]) -> types.FrameType:
     """A frame can only be made by running something; this stops at once, at the right line."""
     code = compile("\n" * (place["line"] - 1) + "1/0", place["file"], "exec")
     code = code.replace(co_name=place["name"], co_qualname=place["name"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cellyard.artifacts.previews import size_in_words
@@ -11,6 +10,7 @@ from cellyard.artifacts.reference import is_held
 from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model.resources import Resources, format_duration
 from cellyard.model.states import is_terminal
+from cellyard.tables import Table, aligned
 from kernel_magics.leaving import LeavingCommand
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.pipeline_magic import PipelineCommand
@@ -21,36 +21,15 @@ from kernel_magics.sizes import SizesTable
 
 __all__ = ["StepsCommand", "StepsTable"]
 
-_COLUMNS = ("step", "state", "size", "time", "peak memory", "outputs", "run")
 
+class StepsTable(Table):
+    """Steps."""
 
-class StepsTable:
-    """Steps as a table, in text and in HTML that stands alone."""
+    columns = ("step", "state", "size", "time", "peak memory", "outputs", "run")
+    nothing = "No steps have run in this notebook yet: start a cell with %%step NAME --cpu 2 --memory 4GiB"
 
     def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
-        self.rows = [_row(step) for step in steps]
-
-    def __repr__(self) -> str:
-        if not self.rows:
-            return "No steps have run in this notebook yet: start a cell with %%step NAME --cpu 2 --memory 4GiB"
-        widths = [max(map(len, column)) for column in zip(_COLUMNS, *self.rows, strict=True)]
-        lines = [_line(_COLUMNS, widths), _line(["-" * width for width in widths], widths)]
-        return "\n".join([*lines, *(_line(row, widths) for row in self.rows)])
-
-    def _repr_html_(self) -> str | None:
-        if not self.rows:
-            return None
-        head = "".join(f'<th style="text-align:left">{column}</th>' for column in _COLUMNS)
-        body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in self.rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _html_cell(text: str) -> str:
-    return f'<td style="text-align:left">{html.escape(text)}</td>'
-
-
-def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        super().__init__([_row(step) for step in steps])
 
 
 def _row(step: Mapping[str, Any]) -> list[str]:
@@ -183,9 +162,8 @@ class StepsCommand:
             for each in self._session.client.cost(step["run_id"])["steps"]
             if each["step_id"] == step["id"] and (not words or step["name"] in words)
         }
-        width = max(map(len, [*amounts, "together"]))
-        lines = [f"{name:<{width}}  {prices.words(amount)}" for name, amount in amounts.items()]
-        print("\n".join([*lines, f"{'together':<{width}}  {prices.words(sum(amounts.values()))}"]))
+        rows = [*amounts.items(), ("together", sum(amounts.values()))]
+        print("\n".join(aligned([(name, prices.words(amount)) for name, amount in rows])))
 
     def _wait(self, words: list[str]) -> None:
         self._session.pending.wait(words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["exception_reduce", "rebuild_exception"]
+__all__ = ["exception_reduce", "has_group", "rebuild_exception"]
 
 #: Set by us to show an exception of a step; belongs to the process that shows it.
 _SHOWN_AS = "_render_traceback_"
@@ -39,6 +39,13 @@ def rebuild_exception(kind: type[BaseException], arguments: tuple[Any, ...]) -> 
     made: BaseException = native.__new__(kind, *arguments)
     native.__init__(made, *arguments)
     return made
+
+
+def has_group(error: BaseException | None) -> bool:
+    """Whether it, or what it was raised on the way of, is a group of exceptions."""
+    while error is not None and not isinstance(error, BaseExceptionGroup):
+        error = error.__context__
+    return error is not None
 
 
 def _native(kind: type[BaseException]) -> type[BaseException]:

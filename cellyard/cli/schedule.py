@@ -13,6 +13,7 @@ from cellyard.model import format_duration
 from cellyard.origin import origin_of
 from cellyard.service.client import EngineClient
 from cellyard.service.schedule_options import schedule_request
+from cellyard.tables import aligned
 
 __all__ = ["add", "history", "pause", "remove", "resume", "run_now", "show_all"]
 
@@ -126,7 +127,4 @@ def _took(firing: Json) -> str:
 
 
 def _print_table(head: list[str], rows: Iterable[list[str]]) -> None:
-    table = [head, *rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print("\n".join(aligned([head, *rows])))

@@ -15,6 +15,7 @@ from typing import Any
 
 from cellyard import __version__
 from cellyard.errors import VersionMismatch
+from cellyard.tables import aligned
 
 __all__ = ["ALWAYS", "Row", "Versions", "check_versions", "compare", "series", "versions_here"]
 
@@ -95,10 +96,7 @@ def as_table(rows: Iterable[Row]) -> str:
     """The lines in columns, those that differ marked."""
     lines = [("", "this notebook", "the worker", "")]
     lines += [(row.name, row.kernel, row.worker, "" if row.agrees else "<- differs") for row in rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(4)]
-    return "\n".join(
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return "\n".join(f"  {line}" for line in aligned(lines))
 
 
 def _what_to_do(rows: Iterable[Row], image: str) -> str:

@@ -16,6 +16,7 @@ from cellyard.errors import EngineMismatch, EngineUnavailable
 from cellyard.service.lifecycle import EngineProcess, log_tail, spawn_engine
 from cellyard.service.wire import Broken, Connection, Unreachable
 from cellyard.settings import Settings
+from cellyard.tables import aligned
 
 __all__ = ["EngineFinder"]
 
@@ -171,7 +172,4 @@ class _Starting:
 def _table(facts: Mapping[str, Any]) -> str:
     ours = {"version": __version__, "python": sys.version.split()[0], "prefix": sys.prefix}
     rows = [("", "this process", "the engine"), *((key, ours[key], str(facts[key])) for key in ours)]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return "\n".join(f"  {line}" for line in aligned(rows))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from cellyard.model.resources import format_duration, format_memory
+from cellyard.tables import aligned, as_html
 
 __all__ = ["ItemRow", "ItemTable"]
 
@@ -64,13 +65,7 @@ class ItemTable:
         return {"text/plain": self._text(head, shown), "text/html": self._html(head, shown)}
 
     def _text(self, head: str, rows: Sequence[Sequence[str]]) -> str:
-        widths = [max(map(len, column)) for column in zip(self._COLUMNS, *rows, strict=True)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        title = "  ".join(cell.ljust(width) for cell, width in zip(self._COLUMNS, widths, strict=True)).rstrip()
-        return "\n".join([head, *([title, *lines] if lines else [])])
+        return "\n".join([head, *(aligned([self._COLUMNS, *rows]) if rows else [])])
 
     def _html(self, head: str, rows: Sequence[Sequence[str]]) -> str:
-        left = '<td style="text-align:left">'
-        body = "".join("<tr>" + "".join(f"{left}{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        title = "".join(f'<th style="text-align:left">{column}</th>' for column in self._COLUMNS)
-        return f"<div>{html.escape(head)}</div><table><thead><tr>{title}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<div>{html.escape(head)}</div>{as_html(self._COLUMNS, rows)}"

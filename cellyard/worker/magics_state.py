@@ -7,8 +7,9 @@ goes. An extension is loaded where one of its magics is used: importing it may t
 from __future__ import annotations
 
 import contextlib
-import sys
 from typing import Any
+
+from cellyard.artifacts.process_objects import find_here
 
 __all__ = ["capture_magics", "load_waiting_extensions", "set_magics"]
 
@@ -18,14 +19,9 @@ _waiting: list[str] = []
 _OWN = {"kernel_magics", "cellyard"}
 
 
-def _shell() -> Any:
-    module = sys.modules.get("IPython.core.interactiveshell")
-    return module.InteractiveShell._instance if module is not None else None
-
-
 def capture_magics() -> dict[str, Any]:
     """What this process's shell has of them; empty where there is none."""
-    shell = _shell()
+    shell = find_here("shell")
     if shell is None:
         return {}
     commands: dict[str, str] = {}
@@ -48,7 +44,7 @@ def capture_magics() -> dict[str, Any]:
 
 def set_magics(value: dict[str, Any]) -> None:
     """Apply them to this process's shell."""
-    shell = _shell()
+    shell = find_here("shell")
     if shell is None or not value:
         return
     manager, aliases = shell.magics_manager, shell.alias_manager
@@ -79,7 +75,7 @@ def _set_extensions(shell: Any, names: list[str]) -> None:
 
 def load_waiting_extensions() -> bool:
     """Load the notebook's extensions that this shell has not yet; True where there was one."""
-    shell = _shell()
+    shell = find_here("shell")
     names, _waiting[:] = list(_waiting), []
     for name in names:
         with contextlib.suppress(ImportError):  # then its magics are not found, which says enough

@@ -21,6 +21,7 @@ import IPython.core.interactiveshell
 import IPython.core.page
 from traitlets import Any as AnyTrait
 
+from cellyard.artifacts.exceptions import has_group
 from cellyard.worker.earlier_cells import EarlierCells
 from cellyard.worker.magics_state import load_waiting_extensions
 from cellyard.worker.outputs import Channel
@@ -290,7 +291,7 @@ class StepShell(_Shell):  # type: ignore[misc]
         caller = sys._getframe(1).f_code.co_name
         self._is_ending = self._depth <= 1 and exc_tuple is None and caller in {"run_code", "run_in_loop"}
         try:
-            if self._is_ending and _has_group(sys.exc_info()[1]):
+            if self._is_ending and has_group(sys.exc_info()[1]):
                 # IPython would print it; nobody is to print it twice.
                 self.step_traceback = [traceback.format_exc().rstrip("\n")]
                 return
@@ -307,12 +308,6 @@ class StepShell(_Shell):  # type: ignore[misc]
         if self._depth and not self._is_ending and self._channel is not None:
             message = {"type": "error", "ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
             self._channel.show(message)
-
-
-def _has_group(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, BaseExceptionGroup):
-        error = error.__context__
-    return error is not None
 
 
 _warn = IPython.core.interactiveshell.warn  # type: ignore[attr-defined]

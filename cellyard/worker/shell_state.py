@@ -14,6 +14,8 @@ from typing import Any
 
 import wrapt
 
+from cellyard.artifacts.process_objects import find_here
+
 __all__ = ["capture_figures", "capture_shell", "set_figures", "set_shell"]
 
 _PLAIN_TEXT = ("float_precision", "float_format", "pprint", "max_width", "max_seq_length", "newline", "verbose")
@@ -21,14 +23,9 @@ _OF_SHELL = ("ast_node_interactivity", "separate_out", "show_rewritten_input", "
 _OF_FIGURES = ("figure_formats", "print_figure_kwargs", "rc", "close_figures")
 
 
-def _shell() -> Any:
-    module = sys.modules.get("IPython.core.interactiveshell")
-    return module.InteractiveShell._instance if module is not None else None
-
-
 def capture_shell() -> dict[str, Any]:
     """The settings of this process's shell; empty where there is none."""
-    shell = _shell()
+    shell = find_here("shell")
     if shell is None:
         return {}
     text = shell.display_formatter.formatters["text/plain"]
@@ -44,7 +41,7 @@ def capture_shell() -> dict[str, Any]:
 
 def set_shell(value: dict[str, Any]) -> None:
     """Apply them to this process's shell."""
-    shell = _shell()
+    shell = find_here("shell")
     if shell is None or not value:
         return
     text = shell.display_formatter.formatters["text/plain"]
@@ -61,7 +58,7 @@ def set_shell(value: dict[str, Any]) -> None:
 
 
 def _inline() -> Any:
-    return sys.modules["matplotlib_inline.config"].InlineBackend.instance(parent=_shell())
+    return sys.modules["matplotlib_inline.config"].InlineBackend.instance(parent=find_here("shell"))
 
 
 _INLINE = "matplotlib_inline.backend_inline"
@@ -75,7 +72,7 @@ _configured_before: dict[str, Any] = {}
 
 def _configured() -> dict[str, Any]:
     """What ``%config InlineBackend.…`` has said so far; where nothing has drawn yet, that is all that it does."""
-    given = _shell().config.get("InlineBackend", {})
+    given = find_here("shell").config.get("InlineBackend", {})
     found = {name: _plain(given[name]) for name in _OF_FIGURES if name in given}
     return found | ({"figure_formats": {given["figure_format"]}} if "figure_format" in given else {})
 
@@ -83,7 +80,7 @@ def _configured() -> dict[str, Any]:
 def capture_figures() -> dict[str, Any]:
     """How inline figures are drawn, and whether they are: IPython learns of that from the first figure."""
     found = dict(_wanted)
-    if _shell() is None:
+    if find_here("shell") is None:
         return found
     if "matplotlib_inline.config" in sys.modules:
         backend = _inline()
@@ -110,7 +107,7 @@ def _plain(value: Any) -> Any:
 
 def set_figures(value: dict[str, Any]) -> None:
     """Draw them so from now on."""
-    if _shell() is None:
+    if find_here("shell") is None:
         return
     _wanted.clear()
     _wanted.update(value)

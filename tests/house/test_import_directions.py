@@ -13,6 +13,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "logged": (set(), set()),
     "origin": (set(), set()),
     "machine": ({"model", "settings"}, set()),
+    "tables": (set(), set()),
     "model": (set(), set()),
     "analysis": ({"model"}, {"IPython"}),
     "notebook": ({"model", "analysis"}, {"IPython"}),
@@ -31,10 +32,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "zstandard",
         },
     ),
-    "environment": ({"analysis", "artifacts"}, {"packaging"}),
+    "environment": ({"analysis", "artifacts", "tables"}, {"packaging"}),
     "records": ({"model"}, {"sqlalchemy"}),
     "worker": (
-        {"model", "logged", "artifacts", "analysis", "environment"},
+        {"model", "logged", "tables", "artifacts", "analysis", "environment"},
         {
             "IPython",
             "cloudpickle",
@@ -55,6 +56,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "execution": ({"model", "settings", "environment", "records", "backends"}, set()),
     "service": (
         {
+            "tables",
             "reports",
             "schedules",
             "exporters",
@@ -86,12 +88,13 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         },
         {"matplotlib", "numpy", "pandas", "yaml"},
     ),
-    "history": ({"model", "settings", "artifacts", "records", "service"}, set()),
+    "history": ({"model", "settings", "tables", "artifacts", "records", "service"}, set()),
     "cli": (
         {
             "model",
             "settings",
             "machine",
+            "tables",
             "notebook",
             "artifacts",
             "records",
@@ -111,6 +114,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "model",
             "logged",
             "origin",
+            "tables",
             "settings",
             "analysis",
             "notebook",
