@@ -40,6 +40,7 @@ class LiveStep:
     seen: Seen = field(default_factory=Seen)
     done: Intervention = field(default_factory=Intervention)
     concluding: bool = False
+    broken: bool = False  # the engine has failed at it once
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     delay: asyncio.TimerHandle | None = None
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cellyard.backends.base import Backend
 from cellyard.execution.hub import Hub
 from cellyard.execution.journal import Journal
+from cellyard.execution.live import LiveStep
 from cellyard.execution.owners import is_alive
 from cellyard.execution.runs import OpenRuns
 from cellyard.model import StepRequest
@@ -38,7 +40,26 @@ class Survivor:
     def owns_run(self) -> bool:
         return self.run.kind == "cell"
 
-    def request(self) -> StepRequest:
+    def live(self, backend: Backend) -> LiveStep:
+        """The step as it goes on there."""
+        step, token = self.step, str(self.step.token)
+        return LiveStep(
+            handle=token.partition(".")[0],
+            request=self._request(),
+            backend=backend,
+            resources=step.resources,
+            run=step.run_id,
+            step_id=step.id,
+            owns_run=self.owns_run,
+            token=token,
+            attempt=step.attempt,
+            began=step.started or 0.0,
+            pid=step.pid,
+            worker=step.worker,
+            survived=True,
+        )
+
+    def _request(self) -> StepRequest:
         """What the records have of its request; its process state is not among that, so it cannot be tried again."""
         step = self.step
         return StepRequest(

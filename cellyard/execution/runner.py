@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cellyard.backends.base import Backend, Message
-from cellyard.errors import CellyardError, NotFound, RecordsError, StepCancelled
+from cellyard.background import Background
+from cellyard.errors import CellyardError, EngineError, NotFound, RecordsError, StepCancelled
 from cellyard.execution.admission import Admission
 from cellyard.execution.causes import explained
 from cellyard.execution.growing import grown, sized
@@ -56,12 +57,12 @@ class Runner:
         self.journal = journal
         self.steps = LiveSteps()
         self._tell = Teller(hub, journal)
-        self.runs = OpenRuns(self._tell, self.steps, self._spawn)
+        self._background = Background("a step's bookkeeping")
+        self.runs = OpenRuns(self._tell, self.steps, self._background.spawn)
         self._routes = routes
         self._packages = PackageVersions()
         self.reuser = Reuser(self._tell, self.steps, routes.first)
         self._opening: dict[str, asyncio.Future[LiveStep]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Take up what an earlier engine left, and be ready for steps. The journal is open."""
@@ -77,13 +78,12 @@ class Runner:
         for live in self.steps:
             await self.cancel(live.handle, by=f": {reason}")
         await self._routes.close()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.finish()
 
     @property
     def busy(self) -> bool:
         """Whether steps are live, or ends still to be written."""
-        return bool(len(self.steps) or self._tasks)
+        return bool(len(self.steps) or self._background)
 
     def is_open(self, run: int) -> bool:
         """Whether more may still happen in the run."""
@@ -118,36 +118,19 @@ class Runner:
             del self._opening[handle]
         self.steps.add(live)
         events = self.hub.subscribe(EventFilter(live.run, live.step_id))
-        self._accept(live, admission)
-        self._spawn(self._dispatch(live))
+        self._spawn(live, self._begin(live, admission))
         return Accepted(live, events)
 
     async def _go_on(self, survivor: Survivor) -> None:
         """Take up a step that goes on without the engine that began it."""
-        step, request = survivor.step, survivor.request()
-        token = str(step.token)
         failure: CellyardError | None = None
         backend: Any = self._routes.first
         try:
-            backend = await self._routes.named(step.options.backend)
+            backend = await self._routes.named(survivor.step.options.backend)
         except CellyardError as error:
             failure = error
-        live = LiveStep(
-            handle=token.partition(".")[0],
-            request=request,
-            backend=backend,
-            resources=step.resources,
-            run=step.run_id,
-            step_id=step.id,
-            owns_run=survivor.owns_run,
-            token=token,
-            attempt=step.attempt,
-            began=step.started or 0.0,
-            pid=step.pid,
-            worker=step.worker,
-            survived=True,
-        )
-        self.steps.claim(request)
+        live = survivor.live(backend)
+        self.steps.claim(live.request)
         self.steps.add(live)
         if failure is not None:
             self._give_up(live, failure, state="lost")
@@ -206,7 +189,7 @@ class Runner:
             lambda records: records.open_step(request, resources=admission.resources, token=handle, packages=packages)
         )
         if packages is None:
-            self._spawn(self._packages.note(self.journal, opened.step_id, request.packages))
+            self._background.spawn(self._packages.note(self.journal, opened.step_id, request.packages))
         return LiveStep(
             handle=handle,
             request=request,
@@ -218,7 +201,8 @@ class Runner:
             token=handle,
         )
 
-    def _accept(self, live: LiveStep, admission: Admission) -> None:
+    async def _begin(self, live: LiveStep, admission: Admission) -> None:
+        """Tell that the step was accepted, and hand it on."""
         content = {
             "token": live.handle,
             "state": "queued",
@@ -230,6 +214,7 @@ class Runner:
         self._tell.step(live, "accepted", content)
         for note in admission.notes:
             self._tell.note(live, note)
+        await self._dispatch(live)
 
     async def _dispatch(self, live: LiveStep) -> None:
         """Hand the current attempt to the backend."""
@@ -273,7 +258,7 @@ class Runner:
         elif kind == "finished" and not live.concluding:
             live.concluding = True
             live.stop_timers()
-            self._spawn(self._conclude(live, message))
+            self._spawn(live, self._conclude(live, message))
 
     def _started(self, live: LiveStep, message: Message) -> None:
         live.began = float(message.get("time") or time.time())
@@ -295,9 +280,9 @@ class Runner:
 
     def _time_out(self, live: LiveStep) -> None:
         live.done = replace(live.done, timed_out=True)
-        self._spawn(live.backend.interrupt(live.token))
+        self._background.spawn(live.backend.interrupt(live.token))
         loop = asyncio.get_running_loop()
-        live.timers.append(loop.call_later(GRACE, lambda: self._spawn(live.backend.cancel(live.token))))
+        live.timers.append(loop.call_later(GRACE, lambda: self._background.spawn(live.backend.cancel(live.token))))
 
     async def _conclude(self, live: LiveStep, message: Message) -> None:
         error, samples = explained(message, live.seen, live.resources, began=live.began)
@@ -338,7 +323,7 @@ class Runner:
             for slot, _ in told:
                 self.hub.drop(slot)
             return False
-        except CellyardError:
+        except Exception:  # noqa: BLE001 - whatever it was, followers must not wait behind an event that never comes
             _log.exception("the end of step %s of run %d", live.name, live.run)
             written = False
         if not written:
@@ -346,7 +331,7 @@ class Runner:
             self.journal.give_back(earlier)
         # Its name is free before anyone hears of its end.
         self.steps.remove(live)
-        self._spawn(live.backend.settled(live.token))
+        self._background.spawn(live.backend.settled(live.token))
         private = str(message.get("private") or "")
         for slot, event in told:
             self.hub.fill(slot, event, private=private if event.kind == "finished" else "")
@@ -358,7 +343,7 @@ class Runner:
         content = finished_content(live, message, verdict)
         end, following = end_of_attempt(live, content, ()), live.next_token
         self.journal.post(lambda records: records.retry_step(end, token=following))
-        self._spawn(live.backend.settled(live.token))
+        self._background.spawn(live.backend.settled(live.token))
         options = live.request.options
         self._tell.note(live, why_again(live, verdict, size))
         if size != live.resources:
@@ -375,7 +360,7 @@ class Runner:
 
     def _delay_over(self, live: LiveStep) -> None:
         live.delay = None
-        self._spawn(self._dispatch(live))
+        self._spawn(live, self._dispatch(live))
 
     def _give_up(self, live: LiveStep, error: CellyardError, *, state: str = "cancelled") -> None:
         """End a step whose current attempt is not with the backend."""
@@ -386,14 +371,19 @@ class Runner:
             return
         live.concluding = True
         content = error_content(error)
-        self._spawn(self._commit(live, {}, Verdict(state, content, retry=False)))
+        self._spawn(live, self._commit(live, {}, Verdict(state, content, retry=False)))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
+    def _spawn(self, live: LiveStep, work: Coroutine[Any, Any, None]) -> None:
+        """Begin what brings the step nearer to its end."""
+        self._background.spawn(work, lambda error: self._broken(live, error))
 
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("a step's bookkeeping failed", exc_info=task.exception())
+    def _broken(self, live: LiveStep, error: BaseException) -> None:
+        """What should never happen has; the step ends all the same, and takes nobody's name with it."""
+        if self.steps.by_handle(live.handle) is not live:
+            return
+        if live.broken:
+            self.steps.remove(live)
+            return
+        live.broken, live.concluding = True, False
+        message = f"the engine failed at step {live.name!r}: {type(error).__name__}: {error}."
+        self._give_up(live, EngineError(message, hint="Its log has the traceback."), state="failed")

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cellyard.background import Background
 from cellyard.errors import CellyardError
 from cellyard.execution.journal import Journal
 from cellyard.schedules.cron import Schedule
@@ -53,7 +54,7 @@ class Scheduler:
         self._looked = 0.0
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background("a scheduled run's bookkeeping")
 
     @property
     def active(self) -> bool:
@@ -72,15 +73,13 @@ class Scheduler:
                 self._waiting[firing.id] = firing
             else:
                 self._running[firing.id] = firing
-                self._spawn(self._await_earlier(firing))
+                self._background.spawn(self._await_earlier(firing))
 
     async def close(self) -> None:
         """Begin nothing more. What runs goes on, and the next engine hears how it ends."""
         if self._loop is not None:
             self._loop.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.cancel()
 
     async def reload(self) -> None:
         """Read the schedules again: something about them was changed."""
@@ -207,7 +206,7 @@ class Scheduler:
         for action, firing in zip(actions, firings, strict=False):
             if action.what == "start":
                 self._running[firing.id] = firing
-                self._spawn(self._carry_out(schedule, firing))
+                self._background.spawn(self._carry_out(schedule, firing))
             elif action.what in ("wait", "replace"):
                 self._waiting[firing.id] = firing
             if action.what == "replace":
@@ -225,7 +224,7 @@ class Scheduler:
             del self._waiting[firing.id]
             if changed is not None:
                 self._running[firing.id] = changed
-                self._spawn(self._carry_out(schedule, changed))
+                self._background.spawn(self._carry_out(schedule, changed))
 
     # -- one run
 
@@ -300,16 +299,6 @@ class Scheduler:
     def _kill(self, firing_id: int, pid: int) -> None:
         if self._processes.get(firing_id) == pid:
             _signal(pid, signal.SIGKILL)
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("a scheduled run's bookkeeping failed", exc_info=task.exception())
 
 
 def _joined(note: str, changed: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from tests.house.source_tree import dotted, imports, modules, room_of, third_par
 # room: (rooms of the house that it may import, packages that it may import)
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
+    "background": (set(), set()),
     "settings": ({"model"}, {"platformdirs"}),
     "logged": (set(), set()),
     "origin": (set(), set()),
@@ -50,10 +51,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "backends": (
-        {"model", "settings", "machine", "worker"},
+        {"background", "model", "settings", "machine", "worker"},
         {"dask", "distributed", "httpx", "httpx_ws", "kr8s", "msgpack", "tlz", "tornado", "uvloop"},
     ),
-    "execution": ({"model", "settings", "environment", "records", "backends"}, set()),
+    "execution": ({"background", "model", "settings", "environment", "records", "backends"}, set()),
     "service": (
         {
             "tables",
@@ -71,7 +72,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"fastapi", "pydantic", "starlette", "uvicorn", "uvloop"},
     ),
     "reports": ({"model"}, set()),
-    "schedules": ({"model", "settings", "records", "execution"}, {"cronsim", "httpx"}),
+    "schedules": ({"background", "model", "settings", "records", "execution"}, {"cronsim", "httpx"}),
     "kubernetes": ({"model", "settings", "artifacts", "environment", "backends"}, {"kopf", "yaml"}),
     "exporters": (
         {

@@ -25,6 +25,7 @@ from distributed import Future, SchedulerPlugin
 from cellyard.backends.base import Message, cancelled, lost
 from cellyard.backends.dask_local.cluster import LocalCluster
 from cellyard.backends.dask_steps import TOPIC, Pool, StepPlugin
+from cellyard.background import Background
 from cellyard.worker.link import Frame, Link
 from cellyard.worker.processes import end_adopted
 
@@ -78,7 +79,7 @@ class StepHost:
         self._steps: dict[str, _Step] = {}
         self._position = 0
         self._stop = asyncio.Event()
-        self._background: set[asyncio.Task[Any]] = set()
+        self._background = Background("taking out a step")
 
     async def serve(self, sock: socket.socket) -> int:
         """Serve until the engine says "close" or is gone, or until SIGTERM; 1 when Dask broke."""
@@ -162,9 +163,7 @@ class StepHost:
 
     def _forget(self, token: str, step: _Step) -> None:
         del self._steps[token]
-        task = asyncio.create_task(self.cluster.cancel(step.future))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._background.spawn(self.cluster.cancel(step.future))
 
     # From the worker.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from cellyard.backends.dask_on_kubernetes.connection import Connection
 from cellyard.backends.dask_on_kubernetes.failures import Waiting
 from cellyard.backends.dask_on_kubernetes.shapes import Shape
 from cellyard.backends.dask_on_kubernetes.tasks import Task, Tasks
+from cellyard.background import Background
 from cellyard.model.kubernetes import KubernetesSettings
 
 __all__ = ["NOT_THERE", "Attendance", "Worker"]
@@ -54,7 +54,7 @@ class Attendance:
         self._topic = f"cellyard-{config['engine']}"
         self._is_open = False
         self._used = self._broken_since = time.monotonic()
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = Background("the care of a worker")
 
     async def round(self, flushed: Callable[[], Awaitable[None]]) -> float | None:
         """Look at everything and do what follows; returns the seconds after which to look again in any case.
@@ -139,7 +139,7 @@ class Attendance:
         try:
             ended = self._tasks.pass_on(fact["token"], fact["number"], fact["packed"], ended=fact["ended"])
         except LookupError:
-            self._spawn(self._connection.sync())
+            self._background.spawn(self._connection.sync())
             return
         if ended is not None:
             self._free(ended)
@@ -172,9 +172,9 @@ class Attendance:
         for task in tasks:
             if not task.losing:
                 task.losing = True
-                self._spawn(self._bury(task, worker))
+                self._background.spawn(self._bury(task, worker))
         if not tasks:
-            self._spawn(self._replace(worker))
+            self._background.spawn(self._replace(worker))
         self._changed()
 
     def _over(self, token: str, cause: str | None) -> None:
@@ -188,7 +188,7 @@ class Attendance:
         elif cause is not None and worker is not None:
             # Most likely the worker has gone with it; that is told later than this.
             task.losing = True
-            self._spawn(self._bury(task, worker, told=cause))
+            self._background.spawn(self._bury(task, worker, told=cause))
             return
         else:
             self._tasks.lose(task, cause or "It ended without a result.")
@@ -241,11 +241,4 @@ class Attendance:
         """Let go of the cluster, and leave it as it is."""
         if self._is_open:
             await self._connection.close()
-        for each in self._background:
-            each.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        await self._background.cancel()

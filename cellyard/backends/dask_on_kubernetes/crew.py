@@ -85,7 +85,7 @@ class Crew(Attendance):
             self._connect(self._find_scheduler, None)
             self._watch.start()
             self._cluster = cluster
-            self._spawn(self._sweep(cluster))
+            self._background.spawn(self._sweep(cluster))
         return self._cluster
 
     async def _have(self, cluster: Cluster) -> None:

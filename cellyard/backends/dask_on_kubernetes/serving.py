@@ -15,7 +15,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+import traceback
+from collections.abc import Mapping
 from typing import Any
 
 from cellyard.backends.base import StepTask
@@ -54,22 +55,25 @@ class ClusterHost:
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._closing = False
-        self._background: set[asyncio.Task[Any]] = set()
 
     async def serve(self, sock: socket.socket) -> int:
         """Serve until the engine says "close", and then delete everything; or until it is gone, and then leave all as
-        it is for the next."""
+        it is for the next. 1 when a loop here broke: the process that comes next takes the steps up."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
         self._link = await Link.open(sock, self._on_frame, self._stop.set)
         self._link.send("ready", os.getpid())
         loops = [asyncio.create_task(each) for each in (self._manage(), self._acknowledge())]
-        await self._stop.wait()
-        for each in loops:
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
+        code = 0 if stopped.done() else 1
+        for each in [stopped, *loops]:
             each.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        for ended in await asyncio.gather(*loops, return_exceptions=True):
+            if isinstance(ended, Exception):
+                traceback.print_exception(ended)
         signal.alarm(_END_WITHIN)
         await self._end()
-        return 0
+        return code
 
     async def _end(self) -> None:
         if self._closing:
@@ -79,8 +83,6 @@ class ClusterHost:
             except CellyardError as error:
                 print(f"cellyard: left in the cluster, until its deadline: {error}", file=sys.stderr)
         await self._crew.close()
-        for each in self._background:
-            each.cancel()
         await self._link.close()
 
     # The engine.
@@ -139,11 +141,6 @@ class ClusterHost:
             await asyncio.sleep(_ACKNOWLEDGE_EVERY)
             for token, number in before.items():
                 self._crew.stored(token, number)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], over: Callable[[], None] | None = None) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
 
 def _task(packed: bytes) -> StepTask:
