@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from cellyard.backends.base import Backend, StepTask
 from cellyard.errors import StepAlreadyRunning
@@ -12,6 +13,9 @@ from cellyard.execution.causes import Seen
 from cellyard.execution.verdict import Intervention
 from cellyard.execution.waiting import Occupant, waits_for
 from cellyard.model import Resources, StepRequest
+
+if TYPE_CHECKING:
+    from cellyard.records import OpenedStep
 
 __all__ = ["LiveStep", "LiveSteps", "task_of"]
 
@@ -43,6 +47,22 @@ class LiveStep:
     broken: bool = False  # the engine has failed at it once
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     delay: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def of(
+        cls, opened: OpenedStep, request: StepRequest, handle: str, backend: Backend, resources: Resources
+    ) -> LiveStep:
+        """The step that the records have just opened for this request."""
+        return cls(
+            handle=handle,
+            request=request,
+            backend=backend,
+            resources=resources,
+            run=opened.run_id,
+            step_id=opened.step_id,
+            owns_run=request.run is None,
+            token=handle,
+        )
 
     @property
     def name(self) -> str:

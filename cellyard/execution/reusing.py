@@ -70,16 +70,7 @@ class Reuser:
         this returns. Raises RecordsLocked."""
         told = await self._told(result)
         opened = await self._tell.journal.write(lambda records: records.reuse_step(request, result, token=handle))
-        live = LiveStep(
-            handle=handle,
-            request=request,
-            backend=self._backend,
-            resources=request.resources,
-            run=opened.run_id,
-            step_id=opened.step_id,
-            owns_run=request.run is None,
-            token=handle,
-        )
+        live = LiveStep.of(opened, request, handle, self._backend, request.resources)
         subscription = self._tell.hub.subscribe(EventFilter(live.run, live.step_id))
         self._tell_all(live, result, told)
         return live, subscription

@@ -190,16 +190,7 @@ class Runner:
         )
         if packages is None:
             self._background.spawn(self._packages.note(self.journal, opened.step_id, request.packages))
-        return LiveStep(
-            handle=handle,
-            request=request,
-            backend=backend,
-            resources=admission.resources,
-            run=opened.run_id,
-            step_id=opened.step_id,
-            owns_run=request.run is None,
-            token=handle,
-        )
+        return LiveStep.of(opened, request, handle, backend, admission.resources)
 
     async def _begin(self, live: LiveStep, admission: Admission) -> None:
         """Tell that the step was accepted, and hand it on."""
