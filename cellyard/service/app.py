@@ -19,13 +19,17 @@ from cellyard.errors import (
     StepCancelled,
     UsageError,
 )
-from cellyard.service import routes, routes_exports, routes_finding, routes_schedules
-from cellyard.service.comeback_routes import comeback
+from cellyard.service import (
+    comeback_routes,
+    evidence_routes,
+    export_routes,
+    finding_routes,
+    pipeline_routes,
+    routes,
+    schedule_routes,
+    view_routes,
+)
 from cellyard.service.engine import Engine
-from cellyard.service.evidence_routes import evidence
-from cellyard.service.export_routes import exports
-from cellyard.service.pipeline_routes import router as pipelines
-from cellyard.service.views import views
 
 __all__ = ["STATUS", "make_app"]
 
@@ -43,6 +47,17 @@ STATUS: tuple[tuple[type[CellyardError], int], ...] = (
 )
 """The first class that fits gives the status."""
 
+_FAMILIES = (
+    comeback_routes,
+    evidence_routes,
+    export_routes,
+    routes,
+    finding_routes,
+    schedule_routes,
+    view_routes,
+    pipeline_routes,
+)
+
 
 def make_app(engine: Engine) -> FastAPI:
     """The API of this engine."""
@@ -54,18 +69,8 @@ def make_app(engine: Engine) -> FastAPI:
     app.add_exception_handler(CellyardError, refuse)
     app.add_exception_handler(RequestValidationError, refuse_shape)
     app.state.engine = engine
-    for family in (
-        comeback,
-        evidence,
-        exports,
-        routes.router,
-        routes_finding.router,
-        routes_schedules.router,
-        routes_exports.router,
-        views,
-        pipelines,
-    ):
-        app.include_router(family)
+    for family in _FAMILIES:
+        app.include_router(family.router)
     return app
 
 

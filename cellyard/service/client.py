@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from cellyard.errors import CellyardError, EngineLeaving, EngineUnavailable, NotFound, error_from_dict
+from cellyard.errors import EngineUnavailable, NotFound
+from cellyard.service.caller import Json, query
 from cellyard.service.export_calls import ExportCalls
-from cellyard.service.finder import EngineFinder
 from cellyard.service.following import EventStream, Opened
-from cellyard.service.pipeline_client import PipelineCalls
+from cellyard.service.pipeline_calls import PipelineCalls
 from cellyard.service.schedule_calls import ScheduleCalls
-from cellyard.service.wire import Broken, Connection, Response, Unreachable
-from cellyard.settings import Settings, load_settings
+from cellyard.service.wire import Broken, Connection, Unreachable
 
 __all__ = ["EngineClient", "StepStream"]
-
-Json = dict[str, Any]
 
 
 class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
@@ -33,12 +29,6 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
     ``notify`` is given sentences for the user when something takes long (an engine of another version is
     finishing its steps).
     """
-
-    def __init__(self, settings: Settings | None = None, *, notify: Callable[[str], None] | None = None):
-        self.settings = settings or load_settings()
-        self._finder = EngineFinder(self.settings, notify=notify or (lambda text: None))
-        self._idle: list[Connection] = []
-        self._lock = threading.Lock()
 
     # -- the engine itself
 
@@ -87,13 +77,6 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
         finally:
             connection.close()
 
-    def close(self) -> None:
-        """Close the connections that are kept; the client may be used again."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
-
     # -- steps
 
     def submit_step(self, request: Mapping[str, Any]) -> StepStream:
@@ -115,17 +98,17 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
 
     def untaken(self, notebook: str) -> list[Json]:
         """The steps that the notebook's cells have begun and that nobody follows: running, or ended and not taken."""
-        found: list[Json] = self._call("GET", "/v1/notebooks/untaken" + _query({"notebook": notebook}))["steps"]
+        found: list[Json] = self._call("GET", "/v1/notebooks/untaken" + query({"notebook": notebook}))["steps"]
         return found
 
     def samples(self, run: int, step: str, *, attempt: int | None = None) -> Json:
         """Memory and CPU time of an attempt (the newest, unless one is named) over its life. Raises NotFound."""
-        found: Json = self._call("GET", f"/v1/runs/{run}/steps/{quote(step)}/samples" + _query({"attempt": attempt}))
+        found: Json = self._call("GET", f"/v1/runs/{run}/steps/{quote(step)}/samples" + query({"attempt": attempt}))
         return found
 
     def sizes(self, notebook: str) -> list[Json]:
         """For each step of a notebook: a proposed size, and what its latest attempts used."""
-        found: list[Json] = self._call("GET", "/v1/notebooks/sizes" + _query({"notebook": notebook}))["steps"]
+        found: list[Json] = self._call("GET", "/v1/notebooks/sizes" + query({"notebook": notebook}))["steps"]
         return found
 
     def cost(self, run: int) -> Json:
@@ -172,7 +155,7 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
     def runs(self, *, limit: int = 50, **wanted: Any) -> list[Json]:
         """The latest runs that fit, newest first. ``wanted``: notebook, state, tag (one or several), where, search, and
         before (a run's number) for the page after that run. Raises UsageError for a query that is not understood."""
-        found: list[Json] = self._call("GET", "/v1/runs" + _query({"limit": limit, **wanted}))["runs"]
+        found: list[Json] = self._call("GET", "/v1/runs" + query({"limit": limit, **wanted}))["runs"]
         return found
 
     def label_run(
@@ -200,7 +183,7 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
 
     def lineage(self, artifact: str, *, up: bool = True, down: bool = True) -> Json:
         """What led to an artifact, and what it led to. Raises NotFound, and UsageError where several are meant."""
-        target = f"/v1/lineage/{quote(artifact, safe='')}" + _query({"up": int(up), "down": int(down)})
+        target = f"/v1/lineage/{quote(artifact, safe='')}" + query({"up": int(up), "down": int(down)})
         found: Json = self._call("GET", target)
         return found
 
@@ -222,7 +205,7 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
 
     def notebook_steps(self, notebook: str) -> list[Json]:
         """The latest step of each name that the notebook has run, in order of their names' first appearance."""
-        found: list[Json] = self._call("GET", "/v1/notebooks/steps" + _query({"notebook": notebook}))["steps"]
+        found: list[Json] = self._call("GET", "/v1/notebooks/steps" + query({"notebook": notebook}))["steps"]
         return found
 
     # -- events
@@ -233,75 +216,9 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
         target = f"/v1/runs/{run}/events" if run is not None else "/v1/events"
 
         def open_at(seq: int) -> Opened:
-            return self._stream("GET", target + _query({"since": seq, "follow": int(follow)}))
+            return self._stream("GET", target + query({"since": seq, "follow": int(follow)}))
 
         return EventStream(open_at, self._release, since=since)
-
-    # -- the wire
-
-    def _call(self, method: str, target: str, body: Mapping[str, Any] | list[Any] | None = None) -> Any:
-        given = dict(body) if isinstance(body, Mapping) else body
-        data = json.dumps(given).encode() if given is not None else b""
-        try:
-            return self._exchange(method, target, data)
-        except Broken:
-            # The engine ended at this very moment; these requests do no harm when they are carried out twice.
-            return self._exchange(method, target, data)
-
-    def _exchange(self, method: str, target: str, data: bytes, parse: Callable[[bytes], Any] = json.loads) -> Any:
-        connection = self._connection()
-        try:
-            response = connection.request(method, target, data)
-            answer = response.read()
-        except BaseException:
-            connection.close()
-            raise
-        self._release(connection)
-        if response.status >= 400:
-            raise self._error(response, answer)
-        return parse(answer)
-
-    def _stream(self, method: str, target: str, data: bytes = b"") -> Opened:
-        """An answer whose body is still to be read. Raises what the engine refused, and Broken."""
-        connection = self._connection()
-        try:
-            response = connection.request(method, target, data)
-            if response.status == 200:
-                return connection, response
-            answer = response.read()
-        except BaseException:
-            # Ctrl-C among others: the answer may still come, and nobody would read it.
-            connection.close()
-            raise
-        self._release(connection)
-        raise self._error(response, answer)
-
-    def _error(self, response: Response, answer: bytes) -> Exception:
-        try:
-            error = error_from_dict(json.loads(answer))
-        except ValueError:
-            return CellyardError(f"the engine answered {response.status}: {answer[:500]!r}")
-        if isinstance(error, EngineLeaving):
-            # Nothing was begun; the next connection waits for its end and finds the engine after it.
-            self._finder.forget()
-            return Broken(str(error))
-        return error
-
-    def _connection(self) -> Connection:
-        with self._lock:
-            while self._idle:
-                connection = self._idle.pop()
-                if connection.is_reusable():
-                    return connection
-                connection.close()
-        return self._finder.connect()
-
-    def _release(self, connection: Connection) -> None:
-        with self._lock:
-            if connection.is_reusable() and len(self._idle) < 4:
-                self._idle.append(connection)
-                return
-        connection.close()
 
 
 class StepStream(EventStream):
@@ -342,7 +259,3 @@ class StepStream(EventStream):
                     raise
         self._sent = True
         return self._client._stream("POST", f"/v1/steps?token={self.token}", self._body)
-
-
-def _query(wanted: Mapping[str, Any]) -> str:
-    return "?" + urlencode({key: value for key, value in wanted.items() if value is not None}, doseq=True)

@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 
 from cellyard.service.asked import Ready
 
-__all__ = ["comeback"]
+__all__ = ["router"]
 
-comeback = APIRouter()
+router = APIRouter()
 
 
 class TakenRequest(BaseModel):
@@ -19,14 +19,14 @@ class TakenRequest(BaseModel):
     tokens: list[str] = Field(max_length=10_000)
 
 
-@comeback.post("/v1/steps/taken")
+@router.post("/v1/steps/taken")
 async def taken(engine: Ready, wanted: TakenRequest) -> JSONResponse:
     """A kernel has taken over what these steps made: they need not be offered to the one after it."""
     engine.runner.journal.post(lambda records: records.mark_taken(wanted.tokens))
     return JSONResponse({})
 
 
-@comeback.get("/v1/notebooks/untaken")
+@router.get("/v1/notebooks/untaken")
 async def untaken(engine: Ready, notebook: str) -> JSONResponse:
     """The steps that the notebook's cells have begun and that no kernel follows: those that run, and those that have
     ended without one that took over what they made."""

@@ -15,13 +15,13 @@ from cellyard.service.asked import Json, Ready
 if TYPE_CHECKING:
     from cellyard.records import Records, StepRecord
 
-__all__ = ["evidence"]
+__all__ = ["router"]
 
-evidence = APIRouter()
+router = APIRouter()
 _MOST = 20
 
 
-@evidence.get("/v1/runs/{run}/steps/{name}/samples")
+@router.get("/v1/runs/{run}/steps/{name}/samples")
 async def samples(engine: Ready, run: int, name: str, attempt: int | None = None) -> JSONResponse:
     """Memory and CPU time of one attempt at a step (the newest, unless one is named) over its life, its limit, and its
     largest objects when they were last looked at."""
@@ -49,7 +49,7 @@ async def samples(engine: Ready, run: int, name: str, attempt: int | None = None
     return JSONResponse(found)
 
 
-@evidence.get("/v1/notebooks/sizes")
+@router.get("/v1/notebooks/sizes")
 async def sizes(engine: Ready, notebook: str, name: str | None = None) -> JSONResponse:
     """For each step of a notebook: which size to ask for, and what its latest attempts used."""
     found = await engine.runner.journal.read(lambda records: records.evidence(notebook, name, most=_MOST))
@@ -60,7 +60,7 @@ async def sizes(engine: Ready, notebook: str, name: str | None = None) -> JSONRe
     return JSONResponse({"steps": steps})
 
 
-@evidence.get("/v1/runs/{run}/cost")
+@router.get("/v1/runs/{run}/cost")
 async def cost(engine: Ready, run: int) -> JSONResponse:
     """What a run has cost, step by step, by the price table of the settings; all attempts count."""
     prices = engine.settings.prices

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from cellyard.errors import CellyardError, UsageError
+from cellyard.service.caller import EngineCaller, Json
 
 __all__ = ["ExportCalls"]
 
-Json = dict[str, Any]
 
-
-class _Caller(Protocol):
-    """What the calls are made with."""
-
-    def _call(self, method: str, target: str, body: Mapping[str, Any] | None = None) -> Any: ...
-
-    def _exchange(self, method: str, target: str, data: bytes, parse: Callable[[bytes], Any] = json.loads) -> Any: ...
-
-
-class ExportCalls:
+class ExportCalls(EngineCaller):
     """Part of EngineClient."""
 
-    def exporters(self: _Caller) -> list[str]:
+    def exporters(self) -> list[str]:
         """The names of what a notebook can be exported to."""
         return [str(each["name"]) for each in self._call("GET", "/v1/exporters")["exporters"]]
 
-    def export(self: _Caller, path: str, *, to: str, output: str, options: Mapping[str, Any] | None = None) -> Json:
+    def export(self, path: str, *, to: str, output: str, options: Mapping[str, Any] | None = None) -> Json:
         """Export a notebook (whole paths): what was said, the files, and the proof where it was asked for. Raises
         UsageError for what cannot be meant, CellyardError when it was not written."""
         body = {"path": path, "to": to, "output": output, "options": dict(options or {})}

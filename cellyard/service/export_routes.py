@@ -1,30 +1,46 @@
-"""The routes that help to ask for an export: which targets there are, and a cron expression told in words."""
+"""The routes of exports: the targets there are, and an export with all that the command can do.
+
+An export is ``cellyard export`` in a process of its own: it reads notebooks, imports packages and asks registries,
+and none of that belongs into the engine.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
 
-from cellyard.schedules.cron import parse_schedule
-from cellyard.service.asked import Serving
+from cellyard.errors import UsageError
+from cellyard.service.asked import Json, Ready, Serving
 
-__all__ = ["exports"]
+__all__ = ["router"]
 
-exports = APIRouter()
-_NEXT = 5
-
-
-class CronRequest(BaseModel):
-    """When something is to happen."""
-
-    expression: str
-    timezone: str | None = None
+router = APIRouter()
+_SIGN_OF_LIFE = 10.0
+_OPTION = re.compile(r"[a-z][a-z-]*")
 
 
-@exports.get("/v1/exporters")
+class ExportRequest(BaseModel):
+    """A notebook, by its whole path, what is to run it, and the folder for what is written. ``options`` are those of
+    ``cellyard export`` without their dashes: true for one without a value, a list for one that is repeated."""
+
+    path: str
+    to: str
+    output: str
+    options: Json = Field(default_factory=dict)
+
+
+@router.get("/v1/exporters")
 async def exporters(engine: Serving) -> JSONResponse:
     """The targets by name; ``keeps_time`` where a schedule is a part of what is written."""
     from cellyard.exporters.registry import exporter_names
@@ -32,9 +48,64 @@ async def exporters(engine: Serving) -> JSONResponse:
     return JSONResponse({"exporters": [{"name": name, "keeps_time": name != "bundle"} for name in exporter_names()]})
 
 
-@exports.post("/v1/cron")
-async def cron(engine: Serving, wanted: CronRequest) -> JSONResponse:
-    """An expression in words, and the next five times in its zone."""
-    found = parse_schedule(wanted.expression, wanted.timezone)
-    times = found.next(_NEXT, after=datetime.now(UTC))
-    return JSONResponse({"words": str(found), "next": [each.isoformat() for each in times]})
+@router.post("/v1/export-jobs")
+async def export(engine: Ready, wanted: ExportRequest) -> StreamingResponse:
+    """Export a notebook. The answer is JSON, after blanks that say that it is still being made: ``code`` (as of the
+    command), ``said`` and ``problem`` (what it printed), ``files`` (names in the folder), ``proof`` if it was
+    proven."""
+    command = [sys.executable, "-P", "-m", "cellyard", "export", *_words(wanted)]
+    env = os.environ | engine.settings.to_env()
+    return StreamingResponse(_carried_out(command, env, Path(wanted.output)), media_type="application/json")
+
+
+def _words(wanted: ExportRequest) -> Iterator[str]:
+    for path in (wanted.path, wanted.output):
+        if not Path(path).is_absolute():
+            raise UsageError(f"the whole path is needed: {path}")
+    yield from (wanted.path, f"--to={wanted.to}", f"--output={wanted.output}")
+    for name, value in wanted.options.items():
+        if not _OPTION.fullmatch(name):
+            raise UsageError(f"{name!r} is no option of an export.")
+        for each in value if isinstance(value, list) else [value]:
+            if each is True:
+                yield f"--{name}"
+            elif each not in (False, None):
+                yield f"--{name}={each}"
+
+
+async def _carried_out(command: list[str], env: dict[str, str], output: Path) -> AsyncIterator[bytes]:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=env,
+        cwd=Path.home(),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    working = asyncio.ensure_future(process.communicate())
+    try:
+        while not (await asyncio.wait([working], timeout=_SIGN_OF_LIFE))[0]:
+            yield b" "
+        said, problem = working.result()
+    finally:
+        working.cancel()
+        if process.returncode is None:
+            # Whoever asked is gone.
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    yield json.dumps(_answer(process.returncode, said, problem, output)).encode()
+
+
+def _answer(code: int | None, said: bytes, problem: bytes, output: Path) -> dict[str, Any]:
+    files = (
+        sorted(each.relative_to(output).as_posix() for each in output.rglob("*") if each.is_file()) if not code else []
+    )
+    proof = output / "proof.json"
+    return {
+        "code": code,
+        "said": said.decode(errors="replace"),
+        "problem": problem.decode(errors="replace"),
+        "files": files,
+        "proof": json.loads(proof.read_text(encoding="utf-8")) if "proof.json" in files else None,
+    }

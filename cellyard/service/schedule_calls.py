@@ -3,52 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
+
+from cellyard.service.caller import EngineCaller, Json
 
 __all__ = ["ScheduleCalls"]
 
-Json = dict[str, Any]
 
-
-class _Caller(Protocol):
-    """What the calls are made with. ``_exchange`` asks once: whatever must not be done twice."""
-
-    def _call(self, method: str, target: str, body: Mapping[str, Any] | None = None) -> Any: ...
-
-    def _exchange(self, method: str, target: str, data: bytes, parse: Callable[[bytes], Any] = json.loads) -> Any: ...
-
-
-class ScheduleCalls:
+class ScheduleCalls(EngineCaller):
     """Part of EngineClient."""
 
-    def schedules(self: _Caller) -> Json:
+    def schedules(self) -> Json:
         """``schedules`` by name, each with its ``next`` times and ``last`` firing; ``notes`` on all of them."""
         found: Json = self._call("GET", "/v1/schedules")
         return found
 
-    def add_schedule(self: _Caller, wanted: Mapping[str, Any]) -> Json:
+    def add_schedule(self, wanted: Mapping[str, Any]) -> Json:
         """Make a schedule (path, expression, timezone, on_change, ...: see POST /v1/schedules). Raises UsageError."""
         found: Json = self._exchange("POST", "/v1/schedules", json.dumps(dict(wanted)).encode())
         return found
 
-    def change_schedule(self: _Caller, name: str, state: str) -> Json:
+    def change_schedule(self, name: str, state: str) -> Json:
         """Pause it ("paused"), or let it go on ("active"). Raises NotFound."""
         found: Json = self._call("PATCH", f"/v1/schedules/{quote(name, safe='')}", {"state": state})
         return found
 
-    def remove_schedule(self: _Caller, name: str) -> Json:
+    def remove_schedule(self, name: str) -> Json:
         """Take it away; its runs stay on record. Raises NotFound."""
         found: Json = self._call("DELETE", f"/v1/schedules/{quote(name, safe='')}")
         return found
 
-    def run_schedule(self: _Caller, name: str) -> Json:
+    def run_schedule(self, name: str) -> Json:
         """Start a run of it now; returns the firing. Raises NotFound."""
         found: Json = self._exchange("POST", f"/v1/schedules/{quote(name, safe='')}/run-now", b"{}")
         return found
 
-    def schedule_history(self: _Caller, name: str, *, limit: int = 20) -> list[Json]:
+    def schedule_history(self, name: str, *, limit: int = 20) -> list[Json]:
         """The times that it came, the newest first. Raises NotFound."""
         target = f"/v1/schedules/{quote(name, safe='')}/history?limit={limit}"
         found: list[Json] = self._call("GET", target)["firings"]

@@ -1,8 +1,9 @@
-"""The routes of schedules: make, list, pause, resume, remove, run now, and look back."""
+"""The routes of schedules: make, list, pause, resume, remove, run now, look back; and a cron expression in words."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,12 +11,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from cellyard.errors import CellyardError
+from cellyard.schedules.cron import parse_schedule
 from cellyard.schedules.lifetime import lifetime_here
-from cellyard.service.asked import Json, Ready
+from cellyard.service.asked import Json, Ready, Serving
 
 __all__ = ["router"]
 
 router = APIRouter()
+_NEXT = 5
 
 
 class ScheduleRequest(BaseModel):
@@ -39,6 +42,13 @@ class ScheduleChange(BaseModel):
     """Active or paused. What comes while it is paused is neither run nor missed."""
 
     state: str = Field(pattern="^(active|paused)$")
+
+
+class CronRequest(BaseModel):
+    """When something is to happen."""
+
+    expression: str
+    timezone: str | None = None
 
 
 @router.get("/v1/schedules")
@@ -108,6 +118,14 @@ async def history(engine: Ready, name: str, limit: Annotated[int, Query(ge=1, le
     """The times that it came, the newest first, and what became of them."""
     found = await engine.journal.read(lambda records: records.schedules.history(name, limit))
     return JSONResponse({"firings": [each.to_dict() for each in found]})
+
+
+@router.post("/v1/cron")
+async def cron(engine: Serving, wanted: CronRequest) -> JSONResponse:
+    """An expression in words, and the next five times in its zone."""
+    found = parse_schedule(wanted.expression, wanted.timezone)
+    times = found.next(_NEXT, after=datetime.now(UTC))
+    return JSONResponse({"words": str(found), "next": [each.isoformat() for each in times]})
 
 
 def _shown(schedule: Any) -> Json:

@@ -12,12 +12,12 @@ from cellyard.model.step_line import parse_step_line
 from cellyard.model.step_options import OPTIONS
 from cellyard.service.asked import Ready, Serving
 
-__all__ = ["views"]
+__all__ = ["router"]
 
-views = APIRouter()
+router = APIRouter()
 
 
-@views.get("/v1/workers")
+@router.get("/v1/workers")
 async def workers(engine: Ready) -> JSONResponse:
     """The places where steps run, what they have, and the steps that are there now; ``began`` is None for one that
     waits."""
@@ -35,14 +35,14 @@ async def workers(engine: Ready) -> JSONResponse:
     return JSONResponse({"places": places})
 
 
-@views.get("/v1/runs/{run}/steps/{step_id}/attempts")
+@router.get("/v1/runs/{run}/steps/{step_id}/attempts")
 async def attempts(engine: Ready, run: int, step_id: int) -> JSONResponse:
     """The attempts at a step, the first one first."""
     found = await engine.runner.journal.read(lambda records: records.attempts(step_id))
     return JSONResponse({"attempts": [each.to_dict() for each in found]})
 
 
-@views.get("/v1/step-options")
+@router.get("/v1/step-options")
 async def options(engine: Serving) -> JSONResponse:
     """The options of the %%step line, in the order in which they are explained."""
     found = [
@@ -59,7 +59,7 @@ async def options(engine: Serving) -> JSONResponse:
     return JSONResponse({"options": found})
 
 
-@views.post("/v1/step-line")
+@router.post("/v1/step-line")
 async def step_line(engine: Serving, line: Annotated[str, Body(embed=True)]) -> JSONResponse:
     """A %%step line (without ``%%step``), understood; what is wrong with it is refused as the magic would."""
     return JSONResponse(parse_step_line(line).to_dict())

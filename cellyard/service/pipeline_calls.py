@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cellyard.service.caller import EngineCaller, Json
+
 __all__ = ["PipelineCalls"]
 
-Json = dict[str, Any]
 
-
-class PipelineCalls:
+class PipelineCalls(EngineCaller):
     """The part of :class:`~cellyard.service.client.EngineClient` that is about pipelines."""
-
-    def _call(self, method: str, target: str, body: Mapping[str, Any] | list[Any] | None = None) -> Any:
-        raise NotImplementedError
 
     def pipeline(
         self,
@@ -31,25 +28,18 @@ class PipelineCalls:
     def plan(self, **wanted: Any) -> Json:
         """What would be done with a notebook: ``path`` or ``notebook``, ``parameters``, ``only``, ``start``, ``force``,
         ``resumes``, ``details``. Raises UsageError."""
-        body = {key: value for key, value in wanted.items() if value is not None}
-        if "start" in body:
-            body["from"] = body.pop("start")
-        found: Json = self._call("POST", "/v1/plans", body)
+        found: Json = self._call("POST", "/v1/plans", _body(wanted))
         return found
 
     def start_pipeline(self, path: str, **wanted: Any) -> Json:
         """Run a notebook in a process of its own, and return the run at once. ``wanted``: as of :meth:`plan`, and on,
         jobs, priority, name, tags, output. Raises UsageError for a notebook that cannot run."""
-        body = {key: value for key, value in wanted.items() if value is not None}
-        if "start" in body:
-            body["from"] = body.pop("start")
-        run: Json = self._call("POST", "/v1/pipeline-runs", {"path": path, **body})
+        run: Json = self._call("POST", "/v1/pipeline-runs", {"path": path, **_body(wanted)})
         return run
 
     def resume_run(self, run: int, **wanted: Any) -> Json:
         """Go on, in a new run, where a failed, cancelled or lost one has stopped; returns the new one at once."""
-        body = {key: value for key, value in wanted.items() if value is not None}
-        found: Json = self._call("POST", f"/v1/runs/{run}/resume", body)
+        found: Json = self._call("POST", f"/v1/runs/{run}/resume", _body(wanted))
         return found
 
     def reuse(self, run: int, requests: list[Json]) -> list[Json]:
@@ -70,3 +60,8 @@ class PipelineCalls:
     def keep_cells(self, run: int, cells: list[Json]) -> None:
         """Keep what cells of a run have shown, for the next run of the same notebook."""
         self._call("POST", f"/v1/runs/{run}/cells", cells)
+
+
+def _body(wanted: Mapping[str, Any]) -> Json:
+    """What was given; ``from``, as programs ask for it, is no name in Python."""
+    return {"from" if key == "start" else key: value for key, value in wanted.items() if value is not None}
