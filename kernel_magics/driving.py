@@ -26,7 +26,7 @@ from cellyard.worker import process_state
 from kernel_magics.extension import load
 from kernel_magics.packing import SHELL_NAMES
 from kernel_magics.stand_ins import LazyGroup, StandIn
-from kernel_magics.step_magic import StepCell
+from kernel_magics.step_magic import StepCell, know_text
 
 __all__ = ["Driver", "answer", "driver_of"]
 
@@ -167,29 +167,14 @@ class _DrivenStep(StepCell):
 
     def _request_of(self, line: str, cell: str) -> StepRequest:
         options = self._session.identity.placed(StepLine.from_dict(self._given["options"]))
-        name, namespace = self._given["name"], self._session.namespace
         self._know(cell)
-        facts = namespace.facts(name, options.code(cell), above=options.above)
-        inputs = namespace.pack(name, options.code(cell), facts, options.inputs)
-        environment = self._environment(options, facts, inputs)
-        identity, origin = self._session.identity, self._session.origin()
+        _, _, common = self._packed(self._given["name"], cell, options)
         return StepRequest(
-            notebook=identity.notebook,
-            session=identity.session,
-            run=identity.run,
-            name=name,
+            **common,
             cell_id=self._given["cell_id"],
-            source=cell,
             line=line,
             raw_line=self._given["raw_line"],
-            options=options,
             execution_count=self._given["number"],
-            inputs=inputs.references,
-            private=self._private(inputs, options, is_elsewhere=environment is not None),
-            packages=inputs.packages,
-            environment=environment,
-            owner=origin.owner,
-            commit=origin.commit,
             key=self._given["key"],
             parts=self._given["parts"],
             reuse=self._given["reuse"],
@@ -197,11 +182,9 @@ class _DrivenStep(StepCell):
 
     def _know(self, cell: str) -> None:
         """Functions that the step defines have the cell as their source."""
-        import linecache
-
         text = (f"%%step {self._given['line']}\n" if self._given["marked"] else "") + cell
         self._path: str = self.shell.compile.get_code_name(text, text, self._given["number"])
-        linecache.cache[self._path] = (len(text), None, text.splitlines(keepends=True), self._path)
+        know_text(self._path, text)
 
     def _file(self) -> str:
         return self._path

@@ -227,11 +227,9 @@ class Namespace:
 
     def values(self, output: Mapping[str, Any]) -> dict[str, Any]:
         """The values of one output, or stand-ins for them."""
-        reference = Reference.from_dict(output)
-        reason = output.get("unavailable")
-        unavailable = error_from_dict(reason) if reason else None
-        group = LazyGroup(reference, self._load, self._names, unavailable, replaced=self._displayed.replaced)
-        if unavailable is None and (_comes_at_once(reference) or any(map(is_held, reference.names))):
+        group = self.waiting(output)
+        reference = group.reference
+        if group.unavailable is None and (_comes_at_once(reference) or any(map(is_held, reference.names))):
             return group.fetch()
         return {name: StandIn(group, name) for name in reference.names}
 

@@ -36,7 +36,7 @@ from kernel_magics.session import Session
 if TYPE_CHECKING:
     from cellyard.service.client import StepStream
 
-__all__ = ["StepCell"]
+__all__ = ["StepCell", "know_text"]
 
 
 _HERE = {"local", "in_process"}
@@ -164,35 +164,42 @@ class StepCell:
         """Everything is checked and stored here, before anything is queued."""
         expanded = expand(line, self.shell.user_ns)
         options = self._session.identity.placed(parse_step_line(expanded))
-        name = options.name or _name_of(cell)
-        namespace = self._session.namespace
-        facts = namespace.facts(name, options.code(cell), above=options.above)
-        inputs = namespace.pack(name, options.code(cell), facts, options.inputs)
-        environment = self._environment(options, facts, inputs)
-        identity, origin = self._session.identity, self._session.origin()
+        facts, inputs, common = self._packed(options.name or _name_of(cell), cell, options)
         parts = self._meaning(options.code(cell), facts, inputs, options) if options.cache else None
         request = StepRequest(
-            notebook=identity.notebook,
-            session=identity.session,
-            run=identity.run,
-            name=name,
+            **common,
             cell_id=self._cell_id(),
-            source=cell,
             line=expanded,
             raw_line=line,
-            options=options,
             execution_count=self._execution_count(),
-            inputs=inputs.references,
-            private=self._private(inputs, options, is_elsewhere=environment is not None),
-            packages=inputs.packages,
-            environment=environment,
-            owner=origin.owner,
-            commit=origin.commit,
             key=key_of(parts) if parts else "",
             parts=parts,
             reuse=parts is not None,
         )
         return request, facts
+
+    def _packed(self, name: str, cell: str, options: StepLine) -> tuple[Facts, Inputs, dict[str, Any]]:
+        """What the cell does, what goes with it, and what its request has of both, of the notebook and of its user."""
+        namespace = self._session.namespace
+        facts = namespace.facts(name, options.code(cell), above=options.above)
+        inputs = namespace.pack(name, options.code(cell), facts, options.inputs)
+        environment = self._environment(options, facts, inputs)
+        identity, origin = self._session.identity, self._session.origin()
+        common = {
+            "notebook": identity.notebook,
+            "session": identity.session,
+            "run": identity.run,
+            "name": name,
+            "source": cell,
+            "options": options,
+            "inputs": inputs.references,
+            "private": self._private(inputs, options, is_elsewhere=environment is not None),
+            "packages": inputs.packages,
+            "environment": environment,
+            "owner": origin.owner,
+            "commit": origin.commit,
+        }
+        return facts, inputs, common
 
     def _meaning(self, cell: str, facts: Facts, inputs: Inputs, options: StepLine) -> dict[str, Any]:
         """What the cell means, for its result to be found again."""
@@ -249,9 +256,7 @@ class StepCell:
 
     def _know_source(self, line: str, cell: str) -> None:
         """Functions that the step defines have the cell as their source, not the call of a magic."""
-        text = f"%%step {line}\n{cell}"
-        name = self._file()
-        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        know_text(self._file(), f"%%step {line}\n{cell}")
 
     def _private(self, inputs: Inputs, options: StepLine, *, is_elsewhere: bool) -> str:
         state = self._captured()
@@ -307,6 +312,11 @@ class StepCell:
                 (stream.interrupt if interrupts == 1 else stream.cancel)()
         self._session.log.run = stream.run
         return following.finished, following.worker
+
+
+def know_text(file: str, text: str) -> None:
+    """From now on whoever asks for the lines of that file, which is a cell, is given those of the text."""
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
 
 
 def _is_ending(shell: Any) -> bool:

@@ -319,9 +319,6 @@ def _warn_unless_ending(message: str, *arguments: Any, **options: Any) -> None:
         _warn(message, *arguments, **options)
 
 
-IPython.core.interactiveshell.__dict__["warn"] = _warn_unless_ending
-
-
 def _take_over(context: contextvars.Context) -> None:
     """What the cell has set in its context (numpy's way of printing, decimal's precision) holds here, too."""
     for variable, value in context.items():
@@ -336,6 +333,7 @@ def make_shell() -> StepShell:
     """The process's shell, made on the first call."""
     shell: StepShell = StepShell.instance(colors="nocolor")
     shell.user_ns["__name__"] = "__main__"
+    IPython.core.interactiveshell.__dict__["warn"] = _warn_unless_ending
     # By these, too, libraries tell a notebook from a terminal.
     shell.config.IPKernelApp.update({})
     known = types.ModuleType("ipykernel.zmqshell", "The shell of a kernel, here that of a step.")
