@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from cellyard.errors import NotFound
 from cellyard.model import Resources, RunState, StepRequest, StepState, check_move, is_terminal
@@ -19,10 +19,6 @@ from cellyard.records.links import link
 from cellyard.records.rows import AttemptEnd, OpenedStep, RunOrigin
 from cellyard.records.schema import attempts, cached_results, runs, steps
 from cellyard.records.tracking import write_origin
-
-if TYPE_CHECKING:
-    # SQLAlchemy 2.1 types each column of a row; 2.0 could not even evaluate this.
-    _Row: TypeAlias = Row[*tuple[Any, ...]]
 
 __all__ = [
     "append_events",
@@ -37,28 +33,56 @@ __all__ = [
     "step_by_id",
 ]
 
+
+class _Run(NamedTuple):
+    """The part of a row that changes are made by; likewise below."""
+
+    id: int
+    state: str
+    history: str
+    started: float | None
+
+
+class _Step(NamedTuple):
+    id: int
+    run_id: int
+    name: str
+    state: str
+    history: str
+    attempt: int
+    token: str | None
+    started: float | None
+    peak_memory: int | None
+
+
+class _Attempt(NamedTuple):
+    id: int
+    step_id: int
+    state: str
+    history: str
+    started: float | None
+
+
 # Statements are built once: building one costs more than executing it.
 _INSERT_RUN = insert(runs)
 _INSERT_STEP = insert(steps)
 _INSERT_ATTEMPT = insert(attempts)
 _KEEP = insert(cached_results)
-_RUN = select(runs.c.id, runs.c.state, runs.c.history, runs.c.started).where(runs.c.id == bindparam("key"))
-_STEP_COLUMNS = (
-    steps.c.id,
-    steps.c.run_id,
-    steps.c.name,
-    steps.c.state,
-    steps.c.history,
-    steps.c.attempt,
-    steps.c.token,
-    steps.c.started,
-    steps.c.peak_memory,
-)
+_RUN_COLUMNS = [runs.c[name] for name in _Run._fields]
+_STEP_COLUMNS = [steps.c[name] for name in _Step._fields]
+_ATTEMPT_COLUMNS = [attempts.c[name] for name in _Attempt._fields]
+_RUN = select(*_RUN_COLUMNS).where(runs.c.id == bindparam("key"))
 _STEP = select(*_STEP_COLUMNS).where(steps.c.id == bindparam("key"))
-_NEXT_POSITION = select(func.coalesce(func.max(steps.c.position) + 1, 0)).where(steps.c.run_id == bindparam("key"))
-_ATTEMPT = select(attempts.c.id, attempts.c.step_id, attempts.c.state, attempts.c.history, attempts.c.started).where(
-    attempts.c.token == bindparam("key")
+_ATTEMPT = select(*_ATTEMPT_COLUMNS).where(attempts.c.token == bindparam("key"))
+# An attempt with its step and that step's run.
+_CURRENT = (
+    select(*_ATTEMPT_COLUMNS, *_STEP_COLUMNS, *_RUN_COLUMNS)
+    .join_from(attempts, steps, attempts.c.step_id == steps.c.id)
+    .join(runs, steps.c.run_id == runs.c.id)
+    .where(attempts.c.token == bindparam("key"))
 )
+_STEP_AT, _RUN_AT = len(_ATTEMPT_COLUMNS), len(_ATTEMPT_COLUMNS) + len(_STEP_COLUMNS)
+_NEXT_POSITION = select(func.coalesce(func.max(steps.c.position) + 1, 0)).where(steps.c.run_id == bindparam("key"))
 _UPDATE_RUN = update(runs).where(runs.c.id == bindparam("key"))
 _UPDATE_STEP = update(steps).where(steps.c.id == bindparam("key"))
 _UPDATE_ATTEMPT = update(attempts).where(attempts.c.id == bindparam("key"))
@@ -109,8 +133,10 @@ def insert_step(
     position: int | None = None,
     resources: Resources | None = None,
     packages: Mapping[str, str] | None = None,
+    token: str | None = None,
 ) -> int:
-    """A new step's id, in a run that is open. ``position`` None: after the run's other steps.
+    """A new step's id, in a run that is open. ``position`` None: after the run's other steps. ``token``: that of its
+    first attempt, where it has one.
 
     Never written: the request's ``private`` part.
     """
@@ -119,7 +145,7 @@ def insert_step(
         check_move(run.history.split(), RunState.RUNNING, what=f"run {run_id}")
     if position is None:
         position = connection.execute(_NEXT_POSITION, {"key": run_id}).scalar_one()
-    return _new_step(connection, run_id, request, position, resources, packages)
+    return _new_step(connection, run_id, request, position, resources, packages, token)
 
 
 def open_step(
@@ -132,8 +158,8 @@ def open_step(
 ) -> OpenedStep:
     """A step with its first attempt; with a run of its own unless the request names one."""
     if request.run is not None:
-        step_id = insert_step(connection, request.run, request, resources=resources, packages=packages)
         run_id = request.run
+        step_id = insert_step(connection, run_id, request, resources=resources, packages=packages, token=token)
     else:
         run_id = insert_run(
             connection,
@@ -143,8 +169,7 @@ def open_step(
             state=RunState.QUEUED,
             origin=RunOrigin(owner=request.owner, commit=request.commit),
         )
-        step_id = _new_step(connection, run_id, request, 0, resources, packages)
-    _new_attempt(connection, step_id, number=1, token=token)
+        step_id = _new_step(connection, run_id, request, 0, resources, packages, token)
     return OpenedStep(run_id, step_id)
 
 
@@ -155,8 +180,9 @@ def start_attempt(connection: Connection, step_id: int, token: str) -> int:
     if step.state != StepState.QUEUED:
         _change_step(connection, step, [StepState.QUEUED], {"started": None, "finished": None})
     _lose_live_attempt(connection, step.token)
-    number: int = step.attempt + 1
-    _new_attempt(connection, step_id, number=number, token=token)
+    number = step.attempt + 1
+    _insert_attempt(connection, step_id, number=number, token=token)
+    connection.execute(_UPDATE_STEP, {"key": step_id, "attempt": number, "token": token})
     return number
 
 
@@ -168,14 +194,13 @@ def mark_running(connection: Connection, token: str, values: Mapping[str, Any]) 
     found = _current(connection, token)
     if found is None:
         return False
-    attempt, step = found
+    attempt, step, run = found
     if attempt.state != StepState.QUEUED:
         return False
     started = values.get("started") or time.time()
     facts = {"pid": values.get("pid"), "worker": values.get("worker"), "started": started}
     _change_attempt(connection, attempt, [StepState.RUNNING], facts)
     _change_step(connection, step, [StepState.RUNNING], facts)
-    run = _run_by_id(connection, step.run_id)
     if run.state == RunState.QUEUED:
         _change_run(connection, run, [RunState.RUNNING], {"started": started})
     return True
@@ -189,7 +214,7 @@ def end_attempt(connection: Connection, end: AttemptEnd, *, next_token: str | No
     found = _current(connection, end.token)
     if found is None:
         return False
-    attempt, step = found
+    attempt, step, run = found
     if end.started is not None and attempt.state == StepState.QUEUED:
         if next_token is not None:
             mark_running(connection, end.token, {"pid": end.pid, "worker": end.worker, "started": end.started})
@@ -203,7 +228,7 @@ def end_attempt(connection: Connection, end: AttemptEnd, *, next_token: str | No
     if next_token is not None:
         start_attempt(connection, step.id, next_token)
     else:
-        _end_step_row(connection, step, end, through, facts)
+        _end_step_row(connection, step, run, end, through, facts)
     append_events(connection, end.events)
     if end.keeps is not None:
         kept = {**end.keeps, "run_id": step.run_id, "step_id": step.id, "created": time.time()}
@@ -231,32 +256,34 @@ def move_run(connection: Connection, run_id: int, state: RunState, error: Mappin
     return True
 
 
-def step_by_id(connection: Connection, step_id: int) -> _Row:
+def step_by_id(connection: Connection, step_id: int) -> _Step:
     """The part of a step that changes are made by. Raises NotFound."""
     found = connection.execute(_STEP, {"key": step_id}).one_or_none()
     if found is None:
         raise NotFound(what=f"step {step_id}", hint="")
-    return found
+    return _Step(*found)
 
 
-def _run_by_id(connection: Connection, run_id: int) -> _Row:
+def _run_by_id(connection: Connection, run_id: int) -> _Run:
     found = connection.execute(_RUN, {"key": run_id}).one_or_none()
     if found is None:
         raise NotFound(what=f"run {run_id}", hint="")
-    return found
+    return _Run(*found)
 
 
-def _attempt(connection: Connection, token: str | None) -> _Row | None:
-    return None if token is None else connection.execute(_ATTEMPT, {"key": token}).one_or_none()
+def _attempt(connection: Connection, token: str | None) -> _Attempt | None:
+    found = None if token is None else connection.execute(_ATTEMPT, {"key": token}).one_or_none()
+    return None if found is None else _Attempt(*found)
 
 
-def _current(connection: Connection, token: str) -> tuple[_Row, _Row] | None:
-    """The attempt and its step, when the attempt is the step's newest and has not ended."""
-    attempt = _attempt(connection, token)
-    if attempt is None or is_terminal(attempt.state):
+def _current(connection: Connection, token: str) -> tuple[_Attempt, _Step, _Run] | None:
+    """The attempt, its step and that step's run, when the attempt is the step's newest and has not ended."""
+    found = connection.execute(_CURRENT, {"key": token}).one_or_none()
+    if found is None:
         return None
-    step = step_by_id(connection, attempt.step_id)
-    return (attempt, step) if step.token == token and not is_terminal(step.state) else None
+    attempt, step, run = _Attempt(*found[:_STEP_AT]), _Step(*found[_STEP_AT:_RUN_AT]), _Run(*found[_RUN_AT:])
+    has_ended = is_terminal(attempt.state) or is_terminal(step.state)
+    return None if has_ended or step.token != token else (attempt, step, run)
 
 
 def _new_step(
@@ -266,6 +293,7 @@ def _new_step(
     position: int,
     resources: Resources | None,
     packages: Mapping[str, str] | None,
+    token: str | None,
 ) -> int:
     values = {
         "run_id": run_id,
@@ -283,15 +311,18 @@ def _new_step(
         "inputs": list(request.inputs),
         "outputs": [],
         "created": time.time(),
-        "attempt": 0,
+        "attempt": 0 if token is None else 1,
+        "token": token,
         "packages": packages and dict(packages),
     }
     step_id = _new_id(connection.execute(_INSERT_STEP, values))
     link(connection, step_id, "in", request.inputs)
+    if token is not None:
+        _insert_attempt(connection, step_id, number=1, token=token)
     return step_id
 
 
-def _new_attempt(connection: Connection, step_id: int, *, number: int, token: str) -> None:
+def _insert_attempt(connection: Connection, step_id: int, *, number: int, token: str) -> None:
     values = {
         "step_id": step_id,
         "number": number,
@@ -301,7 +332,6 @@ def _new_attempt(connection: Connection, step_id: int, *, number: int, token: st
         "created": time.time(),
     }
     connection.execute(_INSERT_ATTEMPT, values)
-    connection.execute(_UPDATE_STEP, {"key": step_id, "attempt": number, "token": token})
 
 
 def _lose_live_attempt(connection: Connection, token: str | None) -> None:
@@ -320,15 +350,12 @@ def _facts(end: AttemptEnd) -> Values:
 
 
 def _end_step_row(
-    connection: Connection, step: _Row, end: AttemptEnd, through: Sequence[StepState], facts: Values
+    connection: Connection, step: _Step, run: _Run, end: AttemptEnd, through: Sequence[StepState], facts: Values
 ) -> None:
     peaks = [peak for peak in (step.peak_memory, end.peak_memory) if peak is not None]
     whole = {**facts, "outputs": [dict(each) for each in end.outputs], "peak_memory": max(peaks, default=None)}
     _change_step(connection, step, through, whole)
     link(connection, step.id, "out", end.outputs)
-    run = _run_by_id(connection, step.run_id) if end.ends_run or len(through) > 1 else None
-    if run is None:
-        return
     states = [RunState.RUNNING] if run.state == RunState.QUEUED and len(through) > 1 else []
     moved: Values = {"started": end.started} if states else {}
     if end.ends_run:
@@ -338,17 +365,17 @@ def _end_step_row(
         _change_run(connection, run, states, moved)
 
 
-def _change_run(connection: Connection, run: _Row, states: Sequence[RunState], values: Values) -> None:
+def _change_run(connection: Connection, run: _Run, states: Sequence[RunState], values: Values) -> None:
     changed = _moved(run.history, states, f"run {run.id}")
     connection.execute(_UPDATE_RUN, {"key": run.id, **changed, **values})
 
 
-def _change_step(connection: Connection, step: _Row, states: Sequence[StepState], values: Values) -> None:
+def _change_step(connection: Connection, step: _Step, states: Sequence[StepState], values: Values) -> None:
     changed = _moved(step.history, states, f"step {step.name!r} of run {step.run_id}")
     connection.execute(_UPDATE_STEP, {"key": step.id, **changed, **values})
 
 
-def _change_attempt(connection: Connection, attempt: _Row, states: Sequence[StepState], values: Values) -> None:
+def _change_attempt(connection: Connection, attempt: _Attempt, states: Sequence[StepState], values: Values) -> None:
     changed = _moved(attempt.history, states, f"attempt {attempt.id}")
     connection.execute(_UPDATE_ATTEMPT, {"key": attempt.id, **changed, **values})
 
