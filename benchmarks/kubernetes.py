@@ -18,7 +18,6 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,12 +28,11 @@ from typing import Any
 
 import nbformat
 import psutil
+from kernel import Kernel, home
+from overhead import milliseconds
 
 from cellyard.service.client import EngineClient
 from cellyard.settings import load_settings
-
-sys.path.insert(0, str(Path(__file__).parent))
-from overhead import Kernel, milliseconds
 
 PAUSE_S = 0.3
 WARM_BOUND_MS = 80.0
@@ -291,9 +289,8 @@ def main() -> int:
     parser.add_argument("--image", required=True)
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cy-") as name:
+    with home() as folder:
         os.environ |= {
-            "CELLYARD_HOME": name,
             "CELLYARD_STORE": options.store,
             "CELLYARD_BACKEND": "kubernetes",
             "CELLYARD_KUBERNETES_NAMESPACE": options.namespace,
@@ -310,7 +307,7 @@ def main() -> int:
         kernel.close()
         subprocess.run([sys.executable, "-m", "cellyard", "engine", "stop"], check=False, capture_output=True)
         until_gone(options.namespace)
-        reservation(Path(name), options.namespace)
+        reservation(folder, options.namespace)
     return int(not all(held))
 
 

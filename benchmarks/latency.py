@@ -9,91 +9,40 @@ cell. Prints: what 1,000 prints a second add to the time of a step, and of a pla
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from jupyter_client.manager import KernelManager
-
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+from kernel import Kernel, home
 
 OUTPUT_BOUND_S = 0.2
 INTERRUPT_BOUND_S = 1.0
 PRINTS_BOUND = 0.10
 
 
-class Kernel:
-    """A real kernel, seen as a front end sees it."""
-
-    def __init__(self) -> None:
-        self._manager = KernelManager(kernel_name="python3")
-        self._manager.start_kernel()
-        self._client = self._manager.client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=60)
-
-    def run(self, source: str) -> tuple[float, list[tuple[float, str]]]:
-        """Seconds until the kernel is idle, and each piece of text with the time at which it came."""
-        began, found = time.perf_counter(), []
-        for kind, content in self.messages(source):
-            if kind == "stream":
-                found.append((time.time(), content["text"]))
-            if kind == "error":
-                raise RuntimeError("\n".join(content["traceback"]))
-        return time.perf_counter() - began, found
-
-    def interrupted(self, source: str) -> float:
-        """Seconds from the stop button, pressed when the cell has printed, to the kernel being idle."""
-        pressed = 0.0
-        for kind, _ in self.messages(source):
-            if kind == "stream" and not pressed:
-                time.sleep(0.3)
-                pressed = time.perf_counter()
-                self._manager.interrupt_kernel()
-        return time.perf_counter() - pressed
-
-    def messages(self, source: str) -> Iterator[tuple[str, dict]]:
-        """What the cell sends until the kernel is idle."""
-        id = self._client.execute(source)
-        while True:
-            message = self._client.get_iopub_msg(timeout=120)
-            if message["parent_header"].get("msg_id") != id:
-                continue
-            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                break
-            yield message["msg_type"], message["content"]
-        while self._client.get_shell_msg(timeout=30)["parent_header"].get("msg_id") != id:
-            continue
-
-    def close(self) -> None:
-        self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
-
-
-@contextmanager
-def home() -> Iterator[None]:
-    """A store, records and engine of this run's own."""
-    with tempfile.TemporaryDirectory(prefix="cy-") as folder:
-        os.environ["CELLYARD_HOME"] = folder
-        try:
-            yield
-        finally:
-            subprocess.run([sys.executable, "-m", "cellyard", "engine", "stop"], check=False, capture_output=True)
-
-
 TOLD = "import time\nfor number in range(5):\n    print(time.time())\n    time.sleep(0.35)"
 SLEEPS = "import time\nprint('up', flush=True)\ntime.sleep(60)"
 
 
+def told(kernel: Kernel, source: str) -> list[tuple[float, str]]:
+    """Each piece of text that the cell prints, with the time at which it came."""
+    return [(time.time(), content["text"]) for kind, content in kernel.messages(source) if kind == "stream"]
+
+
+def interrupted(kernel: Kernel, source: str) -> float:
+    """Seconds from the stop button, pressed when the cell has printed, to the kernel being idle."""
+    pressed = 0.0
+    for kind, _ in kernel.messages(source):
+        if kind == "stream" and not pressed:
+            time.sleep(0.3)
+            pressed = time.perf_counter()
+            kernel.interrupt()
+    return time.perf_counter() - pressed
+
+
 def output(kernel: Kernel, magic: str) -> list[float]:
     """Seconds from each print to its message."""
-    _, found = kernel.run(magic + TOLD)
-    return [came - float(line) for came, text in found for line in text.split()]
+    return [came - float(line) for came, text in told(kernel, magic + TOLD) for line in text.split()]
 
 
 WORK = """import time
@@ -113,13 +62,12 @@ def work(rounds, prints):
 def calibrated(kernel: Kernel) -> int:
     """Rounds of work that take about a millisecond here, whatever else goes on while they run."""
     measured = "began = time.perf_counter()\nspin(2_000_000)\nprint(int(2_000 / (time.perf_counter() - began)))"
-    _, found = kernel.run(f"{WORK}{measured}")
-    return int(found[0][1])
+    return int(told(kernel, f"{WORK}{measured}")[0][1])
 
 
 def worked(kernel: Kernel, magic: str, rounds: int, *, prints: bool) -> float:
     """Seconds that a thousand pieces of work take, as the cell itself measures."""
-    _, found = kernel.run(f"{magic}{WORK}took = work({rounds}, {prints})\nprint('took', took)")
+    found = told(kernel, f"{magic}{WORK}took = work({rounds}, {prints})\nprint('took', took)")
     return float("".join(text for _, text in found).rpartition("took")[2])
 
 
@@ -141,7 +89,7 @@ def main() -> int:
         for _ in range(times):
             for magic in heard:
                 heard[magic] += output(kernel, magic)
-                stopped[magic].append(kernel.interrupted(magic + SLEEPS))
+                stopped[magic].append(interrupted(kernel, magic + SLEEPS))
                 quiet[magic].append(worked(kernel, magic, rounds, prints=False))
                 loud[magic].append(worked(kernel, magic, rounds, prints=True))
         kernel.close()

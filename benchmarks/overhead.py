@@ -12,72 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
-from jupyter_client.manager import KernelManager
-
-# Where it is set, every process would compile every module anew; users have compiled files.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+from kernel import Kernel, home
 
 BOUND_MS = 15.0
 LOAD_BOUND_MS = 150.0
 PAUSE_S = 0.1
 COLD_BOUND_S = 2.0
-
-
-class Kernel:
-    """A real kernel that runs one cell at a time and says how long it took, as a front end sees it."""
-
-    def __init__(self) -> None:
-        self._manager = KernelManager(kernel_name="python3")
-        self._manager.start_kernel()
-        self._client = self._manager.client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=60)
-
-    def run(self, source: str) -> float:
-        """Seconds from sending the cell to its reply; raises when the cell failed."""
-        began = time.perf_counter()
-        message = self._client.execute(source)
-        reply = self._client.get_shell_msg(timeout=120)
-        took = time.perf_counter() - began
-        while reply["parent_header"]["msg_id"] != message:
-            reply = self._client.get_shell_msg(timeout=120)
-            took = time.perf_counter() - began
-        if reply["content"]["status"] != "ok":
-            raise RuntimeError("\n".join(reply["content"]["traceback"]))
-        return took
-
-    def value(self, expression: str) -> str:
-        """The repr of an expression in the kernel."""
-        message = self._client.execute("", user_expressions={"v": expression})
-        while True:
-            reply = self._client.get_shell_msg(timeout=60)
-            if reply["parent_header"]["msg_id"] == message:
-                return str(reply["content"]["user_expressions"]["v"]["data"]["text/plain"])
-
-    def close(self) -> None:
-        self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
-
-
-@contextmanager
-def home() -> Iterator[Path]:
-    """A store, records and engine of this run's own."""
-    with tempfile.TemporaryDirectory(prefix="cy-") as folder:
-        os.environ["CELLYARD_HOME"] = folder
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run([sys.executable, "-m", "cellyard", "engine", "stop"], check=False, capture_output=True)
 
 
 def milliseconds(times: list[float]) -> str:

@@ -15,14 +15,12 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+from kernel import home
 
 RERUN_BOUND_S = 0.3
 PLAN_BOUND_S = 1.0
@@ -95,17 +93,6 @@ def timed(command: Sequence[str], folder: Path, env: dict[str, str] | None = Non
 def cellyard(*arguments: str) -> list[str]:
     """A command of ours."""
     return [sys.executable, "-m", "cellyard", *arguments]
-
-
-@contextmanager
-def home() -> Iterator[Path]:
-    """A store, records and engine of this run's own."""
-    with tempfile.TemporaryDirectory(prefix="cy-", ignore_cleanup_errors=True) as folder:
-        os.environ["CELLYARD_HOME"] = folder
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(cellyard("engine", "stop"), check=False, capture_output=True)
 
 
 def rerun(folder: Path) -> Callable[[], float]:

@@ -128,6 +128,20 @@ def installed(namespace: str, image: str) -> Iterator[str]:
         assert main(["kubernetes", "uninstall", *where]) == 0
 
 
+def cluster_settings(namespace: str, image: str, store: str) -> dict[str, str]:
+    """The variables of an engine whose steps go to the namespace unless they say otherwise; needs the fixtures
+    ``kubeconfig`` and ``s3_server``."""
+    return {
+        "CELLYARD_STORE": store,
+        "CELLYARD_BACKEND": "kubernetes",
+        "CELLYARD_KUBERNETES_NAMESPACE": namespace,
+        "CELLYARD_KUBERNETES_IMAGE": image,
+        "CELLYARD_KUBERNETES_MEMORY": "300MiB",
+        "KUBECONFIG": os.environ["KUBECONFIG"],
+        **{name: os.environ[name] for name in AWS if os.environ.get(name)},
+    }
+
+
 def kubectl(*arguments: str, stdin: dict[str, Any] | None = None, check: bool = True) -> str:
     """What kubectl prints: a second pair of eyes, which shares no code with what is tested."""
     text = None if stdin is None else json.dumps(stdin)

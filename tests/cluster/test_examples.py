@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 import threading
@@ -16,7 +15,7 @@ from nbformat import NotebookNode
 
 from cellyard.service.client import EngineClient
 from cellyard.settings import load_settings
-from tests.cluster.conftest import AWS, fresh_bucket, fresh_namespace, installed, kubectl
+from tests.cluster.conftest import cluster_settings, fresh_bucket, fresh_namespace, installed, kubectl
 from tests.cluster.leftovers import left_behind, until
 from tests.house.source_tree import ROOT
 from tests.notebooks.execution import Executed, execute, is_step, read, without_steps
@@ -58,14 +57,9 @@ def ran(
         tempfile.TemporaryDirectory(prefix="cy-") as home,
     ):
         env = {
+            **cluster_settings(namespace, worker_image, store),
             "CELLYARD_HOME": home,
-            "CELLYARD_STORE": store,
-            "CELLYARD_BACKEND": "kubernetes",
-            "CELLYARD_KUBERNETES_NAMESPACE": namespace,
-            "CELLYARD_KUBERNETES_IMAGE": worker_image,
             "CELLYARD_KUBERNETES_IDLE": f"{IDLE}s",
-            "KUBECONFIG": kubeconfig,
-            **{name: os.environ[name] for name in AWS if os.environ.get(name)},
         }
         plain = execute(without_steps(notebook), folders[0], env)
         with _counted(namespace) as together:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.conftest import AWS, fresh_bucket, fresh_namespace, installed, kubectl
+from tests.cluster.conftest import cluster_settings, fresh_bucket, fresh_namespace, installed, kubectl
 from tests.cluster.leftovers import left_behind, operators_say, until
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home, engine_home
@@ -21,15 +20,7 @@ pytestmark = pytest.mark.timeout(150, func_only=True)
 def home(kubeconfig: str, s3_server: None, worker_image: str) -> Iterator[Home]:
     """An engine's home whose steps go to a namespace of their own unless they say otherwise."""
     with fresh_namespace() as namespace, installed(namespace, worker_image), fresh_bucket() as store:
-        settings = {
-            "CELLYARD_STORE": store,
-            "CELLYARD_BACKEND": "kubernetes",
-            "CELLYARD_KUBERNETES_NAMESPACE": namespace,
-            "CELLYARD_KUBERNETES_IMAGE": worker_image,
-            "CELLYARD_KUBERNETES_MEMORY": "300MiB",
-            "KUBECONFIG": kubeconfig,
-            **{name: os.environ[name] for name in AWS if os.environ.get(name)},
-        }
+        settings = cluster_settings(namespace, worker_image, store)
         with engine_home(**settings) as found:
             yield found
         until("nothing is left of the engine", lambda: not left_behind(namespace))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
@@ -13,9 +12,10 @@ from urllib.parse import urlparse
 import pytest
 
 from tests.buckets import Bucket, OwnServer, server_program
-from tests.cluster.conftest import fresh_namespace, installed
+from tests.cluster.conftest import cluster_settings, fresh_namespace, installed
 from tests.cluster.leftovers import left_behind, until
 from tests.notebooks.kernels import Kernel, kernel_at
+from tests.outages import step_through_outage
 from tests.service.engines import Home, engine_home
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
@@ -44,15 +44,7 @@ def home(kubeconfig: str, server: OwnServer, worker_image: str) -> Iterator[Home
     bucket = Bucket()
     bucket.make()
     with fresh_namespace() as namespace, installed(namespace, worker_image):
-        settings = {
-            "CELLYARD_STORE": bucket.url,
-            "CELLYARD_BACKEND": "kubernetes",
-            "CELLYARD_KUBERNETES_NAMESPACE": namespace,
-            "CELLYARD_KUBERNETES_IMAGE": worker_image,
-            "CELLYARD_KUBERNETES_MEMORY": "300MiB",
-            "KUBECONFIG": kubeconfig,
-            **server.env,
-        }
+        settings = cluster_settings(namespace, worker_image, bucket.url)
         with engine_home(**settings) as found:
             yield found
         until("nothing is left of the engine", lambda: not left_behind(namespace))
@@ -65,18 +57,4 @@ def kernel(home: Home) -> Iterator[Kernel]:
 
 
 def test_a_pod_waits_for_a_store_that_is_away(kernel: Kernel, home: Home, server: OwnServer) -> None:
-    before = "%%step before --cpu 0.5\nimport numpy as np\nlarge = np.arange(1_000_000)"
-    assert kernel.run(before, timeout=90).error is None
-    source = "import time\nprint('begun')\ntime.sleep(2)\nmade = large + 1\nprint('made')"
-    cell = kernel.begin(f"%%step during --cpu 0.5\n{source}")
-    kernel.until_output(cell, "begun")
-    server.stop()
-    stopped = time.monotonic()
-    kernel.until_output(cell, "made")
-    time.sleep(AWAY - (time.monotonic() - stopped))  # the outage itself
-    assert [run["state"] for run in home.client().runs()] == ["running", "succeeded"], "the step did not wait"
-    server.start()
-    ran = kernel.finish(cell, timeout=60)
-    assert ran.error is None, ran.words
-    assert kernel.run("int(made[-1])").result == "1000000"
-    assert [run["state"] for run in home.client().runs()] == ["succeeded", "succeeded"]
+    step_through_outage(kernel, home, server, away=AWAY, options="--cpu 0.5")

@@ -7,7 +7,6 @@ import contextlib
 import os
 import random
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from queue import Empty
 import pytest
 
 from cellyard.artifacts.store import open_store
+from tests.faults.killers import TOLD, Killer
 from tests.faults.processes import descendants_of, is_alive
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home
@@ -26,21 +26,17 @@ STEPS = 20
 LONGEST = 300
 """Seconds that a cell may take on a machine that has much else to do."""
 MOST_TRIES = 40
-TOLD = {"WorkerLost", "StepKilled", "EngineUnavailable", "EngineError"}
 
 
 class Died(Exception):
     """The kernel is no longer there."""
 
 
-class Killer(threading.Thread):
-    """Kills something every now and then, until it has done so often enough."""
+class NotebookKiller(Killer):
+    """Kills step processes, workers, the engine or the kernel, until it has done so often enough."""
 
     def __init__(self, home: Home, seed: int) -> None:
-        super().__init__(daemon=True)
-        self._client = home.client()
-        self._random = random.Random(seed)
-        self._ended = threading.Event()
+        super().__init__(home, seed)
         self.kernel = 0
         self.killed: Counter[str] = Counter()
 
@@ -48,18 +44,13 @@ class Killer(threading.Thread):
     def is_done(self) -> bool:
         return self.killed.total() >= KILLS
 
-    def run(self) -> None:
-        while not self.is_done and not self._ended.wait(self._random.uniform(0.1, 1.5)):
-            facts = self._client.info()
-            if facts is not None:
-                self._kill(self._random.choice(["child", "child", "worker", "engine", "kernel"]), facts["pid"])
-
-    def _kill(self, kind: str, engine: int) -> None:
+    def strike(self, engine: int) -> None:
+        kind = self.random.choice(["child", "child", "worker", "engine", "kernel"])
         victims = [each for each in self._victims(kind, engine) if each]
         if not victims:
             return
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._random.choice(victims), signal.SIGKILL)
+            os.kill(self.random.choice(victims), signal.SIGKILL)
             self.killed[kind] += 1
 
     def _victims(self, kind: str, engine: int) -> list[int]:
@@ -67,10 +58,6 @@ class Killer(threading.Thread):
             return [engine if kind == "engine" else self.kernel]
         wanted = b"worker.parent" if kind == "child" else b"dask_local.host"
         return [pid for pid in sorted(descendants_of(engine)) if wanted in _command(pid)]
-
-    def end(self) -> None:
-        self._ended.set()
-        self.join()
 
 
 def _command(pid: int) -> bytes:
@@ -83,7 +70,7 @@ def _command(pid: int) -> bytes:
 class Notebook:
     """One notebook, its kernel, and how it goes on when that is killed."""
 
-    def __init__(self, home: Home, killer: Killer, folder: Path, number: int) -> None:
+    def __init__(self, home: Home, killer: NotebookKiller, folder: Path, number: int) -> None:
         self.path = str(folder / f"notebook{number}.ipynb")
         self._home = home
         self._killer = killer
@@ -194,7 +181,7 @@ class Notebook:
 def test_nothing_committed_is_lost_and_nothing_that_succeeded_runs_again(home: Home, tmp_path: Path):
     seed = int(os.environ.get("CELLYARD_TEST_SEED", random.randrange(1 << 32)))
     print(f"seed {seed}")
-    killer = Killer(home, seed)
+    killer = NotebookKiller(home, seed)
     home.client().ensure()
     notebooks: list[Notebook] = []
     killer.start()

@@ -5,40 +5,30 @@ from __future__ import annotations
 import os
 import random
 import signal
-import threading
 from pathlib import Path
 
 import pytest
 
 from cellyard import History
 from cellyard.artifacts.store import open_store
+from tests.faults.killers import TOLD, Killer
 from tests.faults.processes import descendants_of
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
 
 STEPS = 150
 NOTEBOOK = "/tmp/notebook.ipynb"
-TOLD = {"WorkerLost", "StepKilled", "EngineUnavailable", "EngineError"}
 
 
-class Killer(threading.Thread):
-    """Kills the engine, or anything below it, every now and then. What it hit is in ``killed``."""
+class EngineKiller(Killer):
+    """Kills the engine, or anything below it. What it hit is in ``killed``."""
 
     def __init__(self, home: Home, seed: int) -> None:
-        super().__init__(daemon=True)
-        self._client = home.client()
-        self._random = random.Random(seed)
-        self._ended = threading.Event()
+        super().__init__(home, seed)
         self.killed: list[str] = []
 
-    def run(self) -> None:
-        while not self._ended.wait(self._random.uniform(0.05, 1.5)):
-            facts = self._client.info()
-            if facts is not None:
-                self._kill_one(facts["pid"])
-
-    def _kill_one(self, engine: int) -> None:
-        victim = self._random.choice([engine, *sorted(descendants_of(engine))])
+    def strike(self, engine: int) -> None:
+        victim = self.random.choice([engine, *sorted(descendants_of(engine))])
         try:
             name = Path(f"/proc/{victim}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             os.kill(victim, signal.SIGKILL)
@@ -46,16 +36,12 @@ class Killer(threading.Thread):
             return
         self.killed.append(name)
 
-    def end(self) -> None:
-        self._ended.set()
-        self.join()
-
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_what_was_said_to_have_succeeded_is_there_whole(kernel: Kernel, home: Home):
     seed = random.randrange(1 << 32)
-    killer = Killer(home, seed)
+    killer = EngineKiller(home, seed)
     kernel.run("%%step warm\n1")
     killer.start()
     succeeded, told = {}, []

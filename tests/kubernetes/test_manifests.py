@@ -13,7 +13,7 @@ from cellyard.kubernetes.manifests import Installation, account_manifests, opera
 from cellyard.kubernetes.objects import called, is_ours, list_path, path_of, to_yaml
 from cellyard.kubernetes.rights import ENGINE, ENGINE_INSIDE, OPERATOR, Right, rights_in
 
-WANTED = Installation(namespace="work", operator_namespace="ops", image="image:1", served=("work", "more"))
+WANTED = Installation(namespace="science", operator_namespace="ops", image="image:1", served=("science", "more"))
 
 
 def everything(wanted: Installation = WANTED) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def test_everything_is_labelled_as_ours():
 
 def test_the_operator_has_rights_only_where_it_serves():
     places = {each["metadata"]["namespace"] for each in operator_manifests(WANTED) if each["kind"] == "Role"}
-    assert places == {"work", "more"}
+    assert places == {"science", "more"}
     assert not [each for each in everything() if each["kind"].startswith("Cluster")]
 
 
@@ -60,7 +60,7 @@ def test_pods_of_ours_may_do_nothing_to_their_node():
 
 
 def test_namespaces_of_ours_refuse_pods_that_want_more():
-    labels = one("Namespace", "work")["metadata"]["labels"]
+    labels = one("Namespace", "science")["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
@@ -74,8 +74,8 @@ def test_no_rule_has_wildcards_or_reads_secrets(rules):
 def test_a_right_reads_as_kubectl_asks_for_it():
     right = Right("create", "", "pods/portforward")
     assert str(right) == "create pods/portforward"
-    asked = {"namespace": "work", "verb": "create", "group": "", "resource": "pods", "subresource": "portforward"}
-    assert right.attributes("work") == asked
+    asked = {"namespace": "science", "verb": "create", "group": "", "resource": "pods", "subresource": "portforward"}
+    assert right.attributes("science") == asked
     assert str(Right("get", "apps", "deployments")) == "get deployments.apps"
 
 
@@ -87,10 +87,10 @@ def test_every_object_has_an_address():
     for each in (*everything(), *everything(replace(WANTED, served=())), *definitions()):
         assert path_of(each).endswith(f"/{each['metadata']['name']}")
     assert path_of(one("Role", "cellyard-engine")) == (
-        "apis/rbac.authorization.k8s.io/v1/namespaces/work/roles/cellyard-engine"
+        "apis/rbac.authorization.k8s.io/v1/namespaces/science/roles/cellyard-engine"
     )
     assert list_path("v1", "Pod") == "api/v1/pods"
-    assert called(one("Role", "cellyard-engine")) == "Role work/cellyard-engine"
+    assert called(one("Role", "cellyard-engine")) == "Role science/cellyard-engine"
 
 
 def test_yaml_says_the_same_and_reads_well():
