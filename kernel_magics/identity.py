@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cellyard.errors import UsageError
 from cellyard.model.step_line import StepLine
 
 __all__ = ["Identity"]
@@ -29,6 +30,13 @@ class Identity:
     def is_named(self) -> bool:
         """Whether the notebook is known, so that it can be found again by a later kernel."""
         return self.notebook != self.session
+
+    def file(self) -> Path:
+        """Where the notebook was last saved. Raises UsageError where that is not known."""
+        path = Path(self.notebook)
+        if not path.is_file():
+            raise UsageError(f"the notebook's file is not known ({path}): say %steps notebook PATH first.")
+        return path
 
     @classmethod
     def of(cls, shell: Any, environment: Mapping[str, str] | None = None) -> Identity:

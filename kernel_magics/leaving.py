@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import shlex
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from cellyard.errors import UsageError
 from cellyard.service.schedule_options import add_schedule_options, schedule_request
 from kernel_magics.session import Session
+from kernel_magics.words import WordParser, words_of
 
 __all__ = ["LeavingCommand"]
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong instead of ending the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"%steps {self.prog}: {message}")
 
 
 class LeavingCommand:
@@ -29,12 +21,12 @@ class LeavingCommand:
 
     def schedule(self, line: str) -> None:
         """Have it run when it is time: ``"0 6 * * 1-5" --timezone Europe/Berlin``; prints when that is."""
-        parser = _Parser(prog="schedule", add_help=False)
+        parser = WordParser("schedule")
         parser.add_argument("expression", nargs="?")
         add_schedule_options(parser)
-        given = parser.parse_args(_words(line))
+        given = parser.parse_args(words_of(line))
         owner = self._session.origin().owner
-        request = schedule_request(self._notebook(), given.expression, given, owner)
+        request = schedule_request(self._session.identity.file(), given.expression, given, owner)
         made = self._session.client.add_schedule(request)
         for note in made["notes"]:
             print(f"note: {note}")
@@ -43,26 +35,15 @@ class LeavingCommand:
 
     def export(self, line: str) -> None:
         """Write what runs it elsewhere: ``--to bundle --output DIR`` and the options of ``cellyard export``."""
-        parser = _Parser(prog="export", add_help=False)
+        parser = WordParser("export")
         parser.add_argument("--to", default="bundle")
         parser.add_argument("--output", type=Path, required=True)
-        given, rest = parser.parse_known_args(_words(line))
+        given, rest = parser.parse_known_args(words_of(line))
         output = str(given.output.expanduser().absolute())
-        found = self._session.client.export(str(self._notebook()), to=given.to, output=output, options=_options(rest))
+        found = self._session.client.export(
+            str(self._session.identity.file()), to=given.to, output=output, options=_options(rest)
+        )
         print(found["said"].rstrip())
-
-    def _notebook(self) -> Path:
-        path = Path(self._session.identity.notebook)
-        if not path.is_file():
-            raise UsageError(f"the notebook's file is not known ({path}): say %steps notebook PATH first.")
-        return path
-
-
-def _words(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError as error:
-        raise UsageError(f"{line}: {error}") from error
 
 
 def _options(words: list[str]) -> dict[str, Any]:

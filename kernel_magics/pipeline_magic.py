@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from cellyard.errors import UsageError
 from cellyard.model.resources import format_duration
 from cellyard.tables import as_html
 from kernel_magics.session import Session
+from kernel_magics.words import WordParser, words_of
 
 __all__ = ["PipelineCommand", "PlanTable"]
 
@@ -76,10 +76,7 @@ class PipelineCommand:
         self._follow(client.resume_run(number))
 
     def _path(self) -> str:
-        path = Path(self._session.identity.notebook)
-        if not path.is_file():
-            raise UsageError("it is not known which file this notebook is: say %steps notebook PATH")
-        return str(path)
+        return str(self._session.identity.file())
 
     def _follow(self, run: Json) -> None:
         """Say what becomes of each step."""
@@ -104,13 +101,8 @@ def _told(content: Json) -> str:
     return f"{content['state']} after {format_duration(content['seconds'])}"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}")
-
-
 def _parsed(verb: str, words: list[str]) -> argparse.Namespace:
-    parser = _Parser(prog=f"%steps {verb}", add_help=False)
+    parser = WordParser(verb)
     parser.add_argument("-p", dest="parameter", action="append", nargs="+", default=[])
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--from", dest="start", action="append", default=[])
@@ -120,7 +112,7 @@ def _parsed(verb: str, words: list[str]) -> argparse.Namespace:
             parser.add_argument(name)
         parser.add_argument("--jobs", type=int)
         parser.add_argument("--tag", action="append", default=[])
-    return parser.parse_args(shlex.split(" ".join(words)))
+    return parser.parse_args(words_of(" ".join(words)))
 
 
 def _wanted(given: argparse.Namespace) -> dict[str, Any]:

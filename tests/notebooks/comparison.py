@@ -16,6 +16,8 @@ from tests.notebooks.written import Notebook
 
 __all__ = ["Difference", "compare", "prepare"]
 
+PATIENCE = 300.0
+"""Seconds for a cell: a busy machine is no difference."""
 FRESH = "__import__('tests.notebooks.fresh', fromlist=['fresh'])"
 LIKENESS = f"__import__('tests.notebooks.likeness', fromlist=['likeness']).likeness(globals(), {FRESH}.names())"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -127,7 +129,7 @@ def _part(value: Any, key: Any) -> Any:
 
 
 def _outcome(kernel: Kernel, id: str, look: bool) -> dict[str, Any]:
-    ran = kernel.finish(id)
+    ran = kernel.finish(id, timeout=PATIENCE)
     error = (ran.error["ename"], _settled(kernel, ran.error["evalue"])) if ran.error else None
     names = _without(kernel.folder, kernel.look(LIKENESS)) if look else {}
     return {

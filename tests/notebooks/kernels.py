@@ -120,7 +120,7 @@ class Kernel:
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 break
             yield message
-        while (reply := self.client.get_shell_msg(timeout=10))["parent_header"].get("msg_id") != id:
+        while (reply := self.client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != id:
             continue
         self.payloads = reply["content"].get("payload", [])
 

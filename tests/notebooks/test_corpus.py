@@ -78,7 +78,7 @@ def test_the_first_cells_of_each_noun_mean_the_same(kernels, part):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", PARTS)
 def test_a_cell_means_the_same_as_a_step(kernels, part):
     found = differences(kernels, part, "every", look=True)
