@@ -162,13 +162,17 @@ def test_a_connection_that_is_cut_while_reading_is_made_again(relay: Relay, own_
 HALF = """
 import os, sys
 from cellyard.artifacts.store import open_store
-open_store(sys.argv[1]).put(os.urandom(400 << 20))
+open_store(sys.argv[1]).put(os.urandom(100 << 20))
 """
 
 
-def test_an_upload_that_was_killed_shows_nothing_and_can_be_swept(bucket: Bucket, tmp_path: Path) -> None:
+def test_an_upload_that_was_killed_shows_nothing_and_can_be_swept(
+    relay: Relay, own_bucket: Bucket, tmp_path: Path
+) -> None:
+    bucket = own_bucket
+    relay.cut_after(5 * MIB, silently=True)  # so that it is not over sooner than it is seen
     writer = subprocess.Popen([sys.executable, "-c", HALF, f"{bucket.url}?cache={tmp_path}"])
-    while not bucket.uploads():
+    while not (relay.cuts and bucket.uploads()):
         assert writer.poll() is None
     writer.send_signal(signal.SIGKILL)
     writer.wait()

@@ -242,7 +242,7 @@ async def test_two_engines_in_one_namespace_leave_each_other_alone(
     # It idles, and all of it goes; the first one's worker stays.
     until("nothing is left of the idle one", lambda: not other.left(), within=60)
     assert cluster.groups()
-    assert not left_behind(cluster.namespace, "abandoned"), "what nobody looked after any more is swept up"
+    until("what nobody looked after any more is swept up", lambda: not left_behind(cluster.namespace, "abandoned"))
     await other.backend.close()
     assert (await cluster.run(task_of("pass")))["state"] == "succeeded"
 

@@ -31,6 +31,7 @@ def all_in_one() -> tuple[str, ...]:
     return tuple(dict.fromkeys(cell for name in ("randomness", "classes", "models") for cell in PROVEN[name]))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_notebooks_with_randomness_classes_and_models_prove_themselves_here(tmp_path: Path):
     notebook = write_notebook(tmp_path, *all_in_one())
