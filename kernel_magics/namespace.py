@@ -15,6 +15,7 @@ from cellyard.analysis.facts import Facts
 from cellyard.analysis.purity import BUILTINS
 from cellyard.artifacts.artifact import load
 from cellyard.artifacts.held import put_back
+from cellyard.artifacts.own_magics import called_by, own_magics
 from cellyard.artifacts.reference import Reference, is_earlier, is_held
 from cellyard.artifacts.store import open_store
 from cellyard.errors import CellyardError, InvalidCell, UnknownName, error_from_dict
@@ -26,6 +27,7 @@ __all__ = ["Namespace"]
 
 #: Values up to this size come back at once, if that imports nothing.
 AT_ONCE_BYTES = 64 << 10
+_LISTING = frozenset({"lsmagic", "magic", "quickref", "get_ipython"})
 _OWN = ("get_ipython", "exit", "quit", "open")
 _NOTHING = object()
 _LAZY = __future__.annotations.compiler_flag
@@ -127,10 +129,18 @@ class Namespace:
         optional = frozenset(self._user_names()) if facts.uses_dynamic and wants_all_names(source) else frozenset()
         packing = Packing(self._names, self._store, facts, optional - wanted)
         wanted |= optional
-        inputs = packing.pack(wanted)
+        inputs = packing.pack(wanted, self._magics(source, wanted))
         unsent = self._deleted(facts).difference(*(each["names"] for each in inputs.references))
         sources = self._displayed.sources(source, used)
         return dataclasses.replace(inputs, sources=sources, unsent=tuple(sorted(unsent)))
+
+    def _magics(self, source: str, wanted: set[str]) -> dict[str, Any]:
+        """The notebook's own magics, if the cell may call or list one, itself or through a function."""
+        own = own_magics()
+        if not own:
+            return own
+        meant = _LISTING.union(*(called_by(*each) for each in own.items()))
+        return own if meant & token_names(source) or "get_ipython" in self.reached(wanted) else {}
 
     def _deleted(self, facts: Facts) -> set[str]:
         """Names of the notebook that the cell may delete."""

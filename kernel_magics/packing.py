@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from cellyard.analysis.facts import Facts
 from cellyard.artifacts.artifact import Packed, pack_group, store_packed, writing
 from cellyard.artifacts.definitions import files_of, registry
 from cellyard.artifacts.held import entry_of
+from cellyard.artifacts.own_magics import MAGICS, as_held
 from cellyard.artifacts.sharing import Sharing, find_sharing
 from cellyard.artifacts.store import Store
 from cellyard.errors import CannotTravel
@@ -57,9 +58,12 @@ class Packing:
         self._packages: set[str] = set()
         self._files: set[str] = set()
 
-    def pack(self, wanted: set[str]) -> Inputs:
-        """Store the names, what they need and what shares objects with them. Raises CannotTravel."""
+    def pack(self, wanted: set[str], magics: Mapping[str, Any]) -> Inputs:
+        """Store the names and the notebook's own magics, what they need and what shares objects with them. Raises
+        CannotTravel."""
         with writing(self._store, self._all) as (self._batch, self._definitions):
+            for place, magic in magics.items():
+                wanted = wanted | self._pack_magic({MAGICS: as_held({place: magic})})
             self._pack_all(wanted)
         self._packages |= {v.__name__ for v in self._real.values() if isinstance(v, types.ModuleType)}
         # What is known of the cell's own text is not known of the functions that it calls.
@@ -81,7 +85,7 @@ class Packing:
         reached = set(reachable_names(known & self._real.keys(), self._real)) | known
         for name in list(reached & self._real.keys()):
             self._used |= names_used_by(self._real[name], self._all) & self._all.keys()
-        return reached | self._used
+        return (reached | self._used) & self._all.keys()
 
     def _pass_on(self, name: str) -> set[str]:
         """A value that is still in the store goes as its reference; returns the names that its classes need."""
@@ -127,15 +131,26 @@ class Packing:
             values, packed = self._packed(group, bases)
             if packed is None:
                 continue
-            reference = store_packed(packed, values, self._batch, self._definitions)
-            self._references.append(reference.to_dict())
-            self._files |= packed.files
             self._done.update(values)
-            self._note(values, packed.modules, tuple(packed.definitions))
-            needed |= self._names_of_definitions(reference.tokens)
-            needed |= {name for each in packed.functions for name in names_used_by(each, self._all)}
+            needed |= self._keep(values, packed)
         self._used |= needed
         return needed
+
+    def _keep(self, values: dict[str, Any], packed: Packed) -> set[str]:
+        """Store what was packed; returns the names that its functions and classes need."""
+        reference = store_packed(packed, values, self._batch, self._definitions)
+        self._references.append(reference.to_dict())
+        self._files |= packed.files
+        self._note(values, packed.modules, tuple(packed.definitions))
+        used = {name for each in packed.functions for name in names_used_by(each, self._all)}
+        return used | self._names_of_definitions(reference.tokens)
+
+    def _pack_magic(self, values: dict[str, Any]) -> set[str]:
+        """One that cannot travel is not found in the step, which says enough."""
+        try:
+            return self._keep(values, pack_group(values, self._all))
+        except CannotTravel:
+            return set()
 
     def _packed(self, values: dict[str, Any], bases: frozenset[int] | None) -> tuple[dict[str, Any], Packed | None]:
         """The group, without those of its optional names that cannot travel."""

@@ -16,6 +16,7 @@ from blake3 import blake3
 from cellyard.artifacts.artifact import pack_group
 from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.holding import REGISTERED, held_by, is_object, put, remove
+from cellyard.artifacts.own_magics import MAGICS, register_magics
 from cellyard.artifacts.reference import HELD
 from cellyard.errors import CannotTravel
 
@@ -78,7 +79,10 @@ def entry_of(definition: Any, changes: Mapping[str, Any] | None = None) -> dict[
 
 
 def put_back(name: str, changes: Mapping[str, Any]) -> None:
-    """Make the changes in the live definition; nothing where it is gone."""
+    """Make the changes in the live definition, or in the shell; nothing where it is gone."""
+    if name == MAGICS:
+        register_magics(changes["set"])
+        return
     definition = changes.get("definition") or registry.find(name.removeprefix(HELD))
     if definition is None:
         return

@@ -23,6 +23,7 @@ from cellyard import logged
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.held import HeldState, put_back
+from cellyard.artifacts.own_magics import new_magics, own_magics
 from cellyard.artifacts.reference import is_held
 from cellyard.artifacts.store import OBJECTS, Store, open_store
 from cellyard.environment.elsewhere import Sojourn
@@ -140,6 +141,7 @@ class _Step:
         self._before = dict(self._shell.user_ns)
         tokens = {token for reference in self.request["inputs"] for token in reference.get("tokens") or ()}
         self._held = HeldState(tokens, self._shell.user_ns)
+        self._magics = own_magics()
 
     def _measure(self) -> None:
         """The worker asks what takes so much memory."""
@@ -256,7 +258,7 @@ class _Step:
             self._before,
             self._groups,
             self._store,
-            held=self._held.changes(),
+            held={**self._held.changes(), **new_magics(self._magics)},
             wanted=self._wanted(),
             is_kept=bool(self.request.get("key")),
             roomy=lambda: use_processors(self._ahead.processors),

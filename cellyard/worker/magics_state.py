@@ -17,6 +17,8 @@ __all__ = ["capture_magics", "load_waiting_extensions", "set_magics"]
 _waiting: list[str] = []
 #: Those that belong to the notebook's kernel alone.
 _OWN = {"kernel_magics", "cellyard"}
+#: IPython knows its own extensions by their short names alone.
+_BUILT_IN = "IPython.extensions."
 
 
 def capture_magics() -> dict[str, Any]:
@@ -79,7 +81,7 @@ def load_waiting_extensions() -> bool:
     names, _waiting[:] = list(_waiting), []
     for name in names:
         with contextlib.suppress(ImportError):  # then its magics are not found, which says enough
-            shell.extension_manager.load_extension(name)
+            shell.extension_manager.load_extension(name.removeprefix(_BUILT_IN))
     return bool(names)
 
 

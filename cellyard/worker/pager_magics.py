@@ -1,4 +1,6 @@
-"""Magics that a kernel has beside those of IPython: files and manuals, shown beside the notebook."""
+"""Magics that a kernel has beside those of IPython: files and manuals, shown beside the notebook; and those that only
+the notebook's own kernel can carry out, which say so.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +36,17 @@ class PagerMagics(_magic.Magics):  # type: ignore[misc]
     def man(self, line: str) -> None:
         """Show the manual of a command."""
         IPython.core.page.page(self.shell.getoutput(f"man {line} | col -b", split=False))
+
+    @_line_magic
+    def steps(self, line: str, cell: str | None = None) -> None:
+        """Not here."""
+        raise UsageError("this is for the notebook's own kernel: say it in a cell without %%step")
+
+    autosave = _magic.line_magic("autosave")(steps)
+    connect_info = _magic.line_magic("connect_info")(steps)
+    qtconsole = _magic.line_magic("qtconsole")(steps)
+    subshell = _magic.line_magic("subshell")(steps)
+    step = _magic.cell_magic("step")(steps)
 
     @_line_magic
     def clear(self, line: str) -> None:

@@ -41,6 +41,8 @@ _Shell: Any = IPython.core.interactiveshell.InteractiveShell
 
 
 _UNDERS = ("_", "__", "___")
+#: Magics that tell what is loaded, or change that.
+_OF_EXTENSIONS = {"load_ext", "reload_ext", "unload_ext", "lsmagic", "magic", "quickref"}
 
 
 class StepDisplayHook(_DisplayHook):  # type: ignore[misc]
@@ -213,7 +215,7 @@ class StepShell(_Shell):  # type: ignore[misc]
     def _find_with_lazy_load(self, type_: str, magic_name: str) -> Any:
         """Also in the extensions that the notebook has loaded."""
         found = self.magics_manager.find(type_, magic_name)
-        if found is None and load_waiting_extensions():
+        if (found is None or magic_name in _OF_EXTENSIONS) and load_waiting_extensions():
             found = self.magics_manager.find(type_, magic_name)
         return found
 

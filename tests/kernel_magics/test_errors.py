@@ -194,6 +194,15 @@ def test_a_name_that_nobody_made_is_refused_with_the_nearest(kernel: Kernel, run
     assert runs() == before
 
 
+def test_a_function_that_reads_a_deleted_name_fails_where_it_does(kernel: Kernel):
+    kernel.run("%%step\nbase = 1\ndef above(): return base + 1")
+    kernel.run("%%step\ndel base")
+    failed = kernel.fail("%%step\nprint('before')\nabove()")
+    assert failed.error["ename"] == "NameError"
+    assert failed.stdout == "before\n"
+    assert kernel.run("base = 2\nabove()").result == "3"
+
+
 @pytest.mark.parametrize(
     ("making", "kind", "reason"),
     [
