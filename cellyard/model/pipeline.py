@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from cellyard.model.plain import Plain
 from cellyard.model.resources import Resources
 from cellyard.model.step_line import StepLine
 
@@ -29,7 +30,7 @@ def base_name(versioned_name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineStep:
+class PipelineStep(Plain):
     """One step. ``cell`` is its index among all cells, ``line`` its %%step line with ``{x}`` expanded, ``source`` the
     code below that. ``marked`` False: a plain cell that runs as a step of default size, because steps need what it
     makes. ``reads`` and ``writes`` are names of other cells and of the code that comes before all steps, without
@@ -57,14 +58,13 @@ class PipelineStep:
 
     def to_dict(self) -> dict[str, Any]:
         """The step as JSON, with ``resources``."""
-        plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
         lists = {key: list(getattr(self, key)) for key in _LISTS}
-        return plain | lists | {"options": self.options.to_dict(), "resources": self.resources.to_dict()}
+        return self._fields() | lists | {"options": self.options.to_dict(), "resources": self.resources.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PipelineStep:
         """The step that :meth:`to_dict` wrote; what is missing has its default."""
-        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
+        known = cls._known(data)
         known |= {key: tuple(data.get(key) or ()) for key in _LISTS}
         known["options"] = StepLine.from_dict(data.get("options") or {})
         return cls(**{"cell_id": None, **known})
@@ -94,7 +94,7 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Plain):
     """A parameter of the notebook: ``type`` is int, float, bool, str, list, dict, None or "expression" (a default that
     is no literal), ``default`` the default as Python writes it."""
 
@@ -103,18 +103,9 @@ class Parameter:
     default: str
     cell: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """The parameter as JSON."""
-        return {"name": self.name, "type": self.type, "default": self.default, "cell": self.cell}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Parameter:
-        """The parameter that :meth:`to_dict` wrote."""
-        return cls(data["name"], data["type"], data["default"], int(data["cell"]))
-
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Plain):
     """What is wrong, with the cell's index and the line in it (from 1). An "error" keeps the pipeline from running."""
 
     cell: int
@@ -125,16 +116,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"cell {self.cell + 1}, line {self.line}: {self.message}" + (f" {self.hint}" if self.hint else "")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The problem as JSON."""
-        keys = ("cell", "line", "message", "hint", "level")
-        return {key: getattr(self, key) for key in keys}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Problem:
-        """The problem that :meth:`to_dict` wrote."""
-        return cls(data["cell"], data["line"], data["message"], data.get("hint", ""), data.get("level", "error"))
 
 
 @dataclass(frozen=True, slots=True)

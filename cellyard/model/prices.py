@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from cellyard.model.plain import Plain
 from cellyard.model.resources import Resources
 
 __all__ = ["Prices"]
@@ -15,7 +14,7 @@ _GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Plain):
     """A price table; with nothing in it, nothing has a price."""
 
     cpu: float = 0.0
@@ -35,12 +34,3 @@ class Prices:
         """An amount as it is shown: "0.042 EUR"."""
         digits = 2 if amount >= 1 else 4
         return f"{amount:.{digits}f} {self.currency}".strip()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The table as JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Prices:
-        """The table that :meth:`to_dict` wrote."""
-        return cls(**{key: data[key] for key in cls.__dataclass_fields__ if key in data})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from cellyard.model.plain import Plain
 from cellyard.model.resources import Resources, format_duration, format_memory
 
 __all__ = ["Evidence", "Proposal", "propose"]
@@ -20,7 +21,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Plain):
     """What one attempt used: ``peak`` bytes, ``cpu`` and ``seconds``, of the ``resources`` that it had; ``input``: the
     bytes of what it was given; ``failure``: the type of its error."""
 
@@ -35,7 +36,7 @@ class Evidence:
 
     def to_dict(self) -> dict[str, Any]:
         """The evidence as JSON."""
-        return {**{key: getattr(self, key) for key in self.__dataclass_fields__}, "resources": self.resources.to_dict()}
+        return {**self._fields(), "resources": self.resources.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Evidence:
@@ -49,16 +50,12 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Plain):
     """A size to ask for; None where nothing is known. ``because``: the evidence, in words."""
 
     memory: int | None
     cpu: float | None
     because: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """The proposal as JSON."""
-        return asdict(self)
 
 
 def propose(evidence: Sequence[Evidence]) -> Proposal:

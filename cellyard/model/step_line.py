@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from cellyard.errors import InvalidStepLine
+from cellyard.model.plain import Plain
 from cellyard.model.resources import Resources
 from cellyard.model.step_options import OPTIONS, StepOption
 
@@ -25,7 +26,7 @@ _PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
 @dataclass(frozen=True, slots=True)
-class StepLine:
+class StepLine(Plain):
     """A %%step line, understood.
 
     ``cpu_given`` and ``memory_given`` tell a size that was written from a default, ``memory_auto`` one that is
@@ -107,7 +108,7 @@ class StepLine:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StepLine:
         """The line that :meth:`to_dict` wrote; what is missing has its default, unknown keys are ignored."""
-        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
+        known = cls._known(data)
         known["resources"] = Resources.from_dict(data.get("resources") or {})
         for key in ("inputs", "outputs"):
             known[key] = None if data.get(key) is None else tuple(data[key])

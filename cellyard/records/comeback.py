@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from cellyard.model import StepState
-from cellyard.records.reading import step_from_row
+from cellyard.records.reading import LATEST_IDS, step_from_row
 from cellyard.records.rows import StepRecord
 from cellyard.records.schema import attempts, runs, steps
 
@@ -18,16 +18,10 @@ _OF_TOKENS = select(attempts.c.step_id).where(attempts.c.token.in_(bindparam("to
 _TAKE = update(steps).where(steps.c.id.in_(_OF_TOKENS), steps.c.taken.is_(None))
 _TAKE_ENDED = update(steps).where(steps.c.finished.is_not(None))
 _WORTH_TAKING = [str(state) for state in (StepState.QUEUED, StepState.RUNNING, StepState.SUCCEEDED, StepState.FAILED)]
-_LATEST = (
-    select(func.max(steps.c.id))
-    .join(runs, runs.c.id == steps.c.run_id)
-    .where(runs.c.notebook == bindparam("notebook"))
-    .group_by(steps.c.name)
-)
 _UNTAKEN = (
     select(steps)
     .join(runs, runs.c.id == steps.c.run_id)
-    .where(steps.c.id.in_(_LATEST), runs.c.kind == "cell", steps.c.taken.is_(None), steps.c.state.in_(_WORTH_TAKING))
+    .where(steps.c.id.in_(LATEST_IDS), runs.c.kind == "cell", steps.c.taken.is_(None), steps.c.state.in_(_WORTH_TAKING))
     .order_by(steps.c.id)
 )
 

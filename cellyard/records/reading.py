@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     _Row: TypeAlias = Row[*tuple[Any, ...]]
 
 __all__ = [
+    "LATEST_IDS",
     "attempts_of",
     "events_since",
     "figures_of",
@@ -60,13 +61,14 @@ _LAST_STEP = (
     .order_by(steps.c.id.desc())
     .limit(1)
 )
-_LATEST_IDS = (
+LATEST_IDS = (
     select(func.max(steps.c.id))
     .join(runs, runs.c.id == steps.c.run_id)
     .where(runs.c.notebook == bindparam("notebook"))
     .group_by(steps.c.name)
 )
-_LATEST_STEPS = select(steps).where(steps.c.id.in_(_LATEST_IDS)).order_by(steps.c.id)
+"""Of each name that a notebook has run, the newest step's."""
+_LATEST_STEPS = select(steps).where(steps.c.id.in_(LATEST_IDS)).order_by(steps.c.id)
 
 
 def run_by_id(connection: Connection, run_id: int) -> RunRecord:

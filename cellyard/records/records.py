@@ -337,11 +337,6 @@ class Records(CachingRecords, RememberingRecords):
         with self._database.read() as connection:
             return reading.latest_steps(connection, notebook)
 
-    def in_flight(self) -> list[StepRecord]:
-        """The steps that have not ended, the oldest first."""
-        with self._database.read() as connection:
-            return reading.open_steps(connection)
-
     def events_since(
         self, seq: int, *, run_id: int | None = None, step_id: int | None = None, limit: int = 1000
     ) -> list[Event]:

@@ -7,10 +7,11 @@ what writing takes. Times are seconds since 1970, memory is bytes. Every ``to_di
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from cellyard.model import Resources, RunState, StepLine, StepState, is_terminal
+from cellyard.model.plain import Plain
 
 __all__ = [
     "AttemptEnd",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-class _Lasting:
+class _Lasting(Plain):
     """What has a state, begins and ends."""
 
     __slots__ = ()
@@ -63,7 +64,7 @@ class RunOrigin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricPoint:
+class MetricPoint(Plain):
     """One value of a metric, as it was logged. ``at`` is where on its curve, if that was said."""
 
     name: str
@@ -71,10 +72,6 @@ class MetricPoint:
     at: float | None
     time: float
     step_id: int | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The point as JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +107,7 @@ class RunRecord(_Lasting):
 
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON, with ``seconds``."""
-        return asdict(self) | {
+        return self._fields() | {
             "state": str(self.state),
             "history": list(self.history),
             "tags": list(self.tags),
@@ -120,7 +117,7 @@ class RunRecord(_Lasting):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The run that :meth:`to_dict` wrote."""
-        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
+        known = cls._known(data)
         known["state"] = RunState(data["state"])
         known["history"] = tuple(data["history"])
         known["tags"] = tuple(data.get("tags") or ())
@@ -168,8 +165,7 @@ class StepRecord(_Lasting):
 
     def to_dict(self) -> dict[str, Any]:
         """The step as JSON, with ``seconds``."""
-        plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
-        return plain | {
+        return self._fields() | {
             "state": str(self.state),
             "history": list(self.history),
             "options": self.options.to_dict(),
@@ -182,7 +178,7 @@ class StepRecord(_Lasting):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The step that :meth:`to_dict` wrote."""
-        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
+        known = cls._known(data)
         known |= {key: tuple(data[key]) for key in ("history", "inputs", "outputs")}
         known["state"] = StepState(data["state"])
         known["options"] = StepLine.from_dict(data["options"])
@@ -210,13 +206,12 @@ class AttemptRecord(_Lasting):
 
     def to_dict(self) -> dict[str, Any]:
         """The attempt as JSON, with ``seconds``."""
-        return asdict(self) | {"state": str(self.state), "seconds": self.seconds}
+        return self._fields() | {"state": str(self.state), "seconds": self.seconds}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The attempt that :meth:`to_dict` wrote."""
-        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
-        return cls(**{**known, "state": StepState(data["state"])})
+        return cls(**{**cls._known(data), "state": StepState(data["state"])})
 
 
 class EventLike(Protocol):
@@ -259,8 +254,9 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened. ``seq`` grows by the order of recording and is never used twice."""
+class Event(Plain):
+    """Something that happened. ``seq`` grows by the order of recording and is never used twice. Its ``to_dict`` is the
+    shape that every face receives."""
 
     seq: int
     run: int
@@ -270,15 +266,6 @@ class Event:
     time: float
     kind: str
     content: dict[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The event as JSON: the shape that every face receives."""
-        return {key: getattr(self, key) for key in self.__dataclass_fields__}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The event that :meth:`to_dict` wrote."""
-        return cls(**{key: data[key] for key in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +294,7 @@ class AttemptEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CachedResult:
+class CachedResult(Plain):
     """A result that may be taken again under ``key``. ``parts`` is what the key was made of, ``content`` what a step
     left (outputs, deleted, result, process state) or what a cell has shown."""
 
@@ -320,15 +307,6 @@ class CachedResult:
     parts: dict[str, Any]
     content: dict[str, Any]
     id: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The result that :meth:`to_dict` wrote."""
-        return cls(**{key: data[key] for key in cls.__dataclass_fields__ if key in data})
 
 
 @dataclass(frozen=True, slots=True)

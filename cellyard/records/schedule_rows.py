@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from cellyard.model.plain import Plain
 
 __all__ = ["FIRING_ENDS", "FiringRecord", "ScheduleRecord"]
 
@@ -13,7 +15,7 @@ FIRING_ENDS = frozenset({"succeeded", "failed", "cancelled", "skipped", "lost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleRecord:
+class ScheduleRecord(Plain):
     """When a bundle runs. ``expression`` are cron fields in ``timezone`` (None: only on change or by hand),
     ``on_change`` what is watched. ``missed`` is skip, once or all; ``overlap`` skip, queue, replace or allow.
     ``command`` and ``webhook`` are told of failures; of the webhook only where it leads is known here."""
@@ -38,17 +40,16 @@ class ScheduleRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """The schedule as JSON."""
-        return asdict(self) | {"on_change": list(self.on_change)}
+        return self._fields() | {"on_change": list(self.on_change)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The schedule that :meth:`to_dict` wrote."""
-        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
-        return cls(**{**known, "on_change": tuple(data.get("on_change") or ())})
+        return cls(**{**cls._known(data), "on_change": tuple(data.get("on_change") or ())})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FiringRecord:
+class FiringRecord(Plain):
     """One time that a schedule came. ``cause`` is time, missed, change or hand; ``note`` says why, where there is more
     to say. ``run_id`` is known once its process has opened the run."""
 
@@ -63,7 +64,3 @@ class FiringRecord:
     finished: float | None = None
     pid: int | None = None
     run_id: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The firing as JSON."""
-        return asdict(self)

@@ -13,29 +13,13 @@ from pydantic import BaseModel, Field
 from cellyard.errors import CellyardError
 from cellyard.schedules.cron import parse_schedule
 from cellyard.schedules.lifetime import lifetime_here
+from cellyard.schedules.wanted import WantedSchedule
 from cellyard.service.asked import Json, Ready, Serving
 
 __all__ = ["router"]
 
 router = APIRouter()
 _NEXT = 5
-
-
-class ScheduleRequest(BaseModel):
-    """A notebook (exported as it is now) or a bundle, and when it is to run. All paths are whole ones."""
-
-    path: str
-    name: str | None = None
-    expression: str | None = None
-    timezone: str | None = None
-    on_change: list[str] = Field(default_factory=list)
-    parameters: Json = Field(default_factory=dict)
-    missed: str = "once"
-    overlap: str = "skip"
-    command: str | None = None
-    webhook: str | None = Field(default=None, repr=False)
-    include: list[str] = Field(default_factory=list)
-    owner: str | None = None
 
 
 class ScheduleChange(BaseModel):
@@ -62,13 +46,12 @@ async def schedules(engine: Ready) -> JSONResponse:
 
 
 @router.post("/v1/schedules")
-async def add(engine: Ready, wanted: ScheduleRequest) -> JSONResponse:
+async def add(engine: Ready, wanted: WantedSchedule) -> JSONResponse:
     """Make a schedule."""
     from cellyard.schedules.launching import write_private
-    from cellyard.service.scheduling import WantedSchedule, forget_bundle, prepare_schedule
+    from cellyard.service.scheduling import forget_bundle, prepare_schedule
 
-    asked = wanted.model_dump() | {"on_change": tuple(wanted.on_change), "include": tuple(wanted.include)}
-    facts, notes = await asyncio.to_thread(prepare_schedule, WantedSchedule(**asked), engine.settings)
+    facts, notes = await asyncio.to_thread(prepare_schedule, wanted, engine.settings)
     try:
         found = await engine.journal.write(lambda records: records.schedules.add(facts))
     except CellyardError:

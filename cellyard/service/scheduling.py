@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,32 +17,14 @@ from cellyard.notebook.parameters import parameter_values
 from cellyard.records import ScheduleRecord
 from cellyard.schedules.cron import Schedule, parse_schedule
 from cellyard.schedules.deciding import MISSED, OVERLAPS
+from cellyard.schedules.wanted import WantedSchedule
 from cellyard.schedules.watching import parse_watched
 from cellyard.settings import Settings
 
-__all__ = ["WantedSchedule", "coming", "forget_bundle", "prepare_schedule"]
+__all__ = ["coming", "forget_bundle", "prepare_schedule"]
 
 _NEXT = 3
 _NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedSchedule:
-    """What was asked for. ``path``: a notebook, which is exported now, or a bundle, which is copied; ``include``: files
-    that go along with a notebook."""
-
-    path: str
-    name: str | None = None
-    expression: str | None = None
-    timezone: str | None = None
-    on_change: tuple[str, ...] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    missed: str = "once"
-    overlap: str = "skip"
-    command: str | None = None
-    webhook: str | None = None
-    include: tuple[str, ...] = ()
-    owner: str | None = None
 
 
 def prepare_schedule(wanted: WantedSchedule, settings: Settings) -> tuple[dict[str, Any], list[str]]:

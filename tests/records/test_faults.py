@@ -145,7 +145,7 @@ def test_a_writer_killed_in_the_middle_leaves_every_committed_row_whole(url, pat
             assert (step.state, step.outputs) == ("succeeded", ({"id": "o" * 500},))
             assert [event.content["n"] for event in told] == list(range(EVENTS_PER_STEP))
         # At most the one step that it was at is open, with none of its end.
-        for step in records.in_flight():
+        for step in records.open_steps():
             assert (step.outputs, records.events_since(0, run_id=step.run_id)) == ((), [])
         assert len(records.mark_lost("the writer was killed").steps) <= 1
         records.open_step(request(), token="after")

@@ -354,12 +354,12 @@ def test_work_in_flight_becomes_lost_and_what_had_ended_stays(records):
     running = records.open_step(request("running"), token="t2")
     records.mark_running("t2")
     run = notebook_run(records)
-    assert [step.name for step in records.in_flight()] == ["queued", "running"]
+    assert [step.name for step in records.open_steps()] == ["queued", "running"]
 
     lost = records.mark_lost("engine ended")
     assert lost.steps == (queued.step_id, running.step_id)
     assert lost.runs == (queued.run_id, running.run_id, run)
-    assert records.in_flight() == []
+    assert records.open_steps() == []
     assert records.open_runs() == []
     assert records.step(done.step_id).state == "succeeded"
     assert records.step(running.step_id).error["message"].endswith("was lost. Engine ended.")
