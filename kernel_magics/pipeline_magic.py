@@ -116,13 +116,15 @@ def _parsed(verb: str, words: list[str]) -> argparse.Namespace:
 
 
 def _wanted(given: argparse.Namespace) -> dict[str, Any]:
-    parameters: dict[str, str] = {}
-    for first, *rest in given.parameter:
-        name, equals, value = first.partition("=")
-        if (len(rest), bool(equals)) not in {(1, False), (0, True)}:
-            raise UsageError("write -p NAME VALUE or -p NAME=VALUE")
-        parameters[name] = rest[0] if rest else value
-    return {"parameters": parameters, "only": given.only, "start": given.start, "force": given.force}
+    # Imported here: every kernel loads this module, and few ask for a plan.
+    from cellyard.notebook.parameters import parse_assignments
+
+    return {
+        "parameters": parse_assignments(given.parameter),
+        "only": given.only,
+        "start": given.start,
+        "force": given.force,
+    }
 
 
 def _number(word: str) -> int:

@@ -87,10 +87,10 @@ def make_plan(
     lookup: Lookup,
     *,
     latest: Mapping[str, CachedResult],
-    of_run: Lookup = lambda key: None,
+    of_run: Mapping[str, CachedResult],
 ) -> list[PlanStep]:
     """A decision for each task, which come in an order in which they can run. ``lookup`` finds a result by its key,
-    ``latest`` has the newest of each step, ``of_run`` finds what the resumed run has made."""
+    ``latest`` has the newest of each step, ``of_run`` what the resumed run has made, by key."""
     planner = _Planner(wanted, lookup, latest, of_run)
     chosen = _chosen(tasks, wanted)
     return [planner.decide(task) for task in tasks if task.name in chosen or (not task.is_step and not wanted.only)]
@@ -112,7 +112,9 @@ def _chosen(tasks: Sequence[Task], wanted: Wanted) -> set[str]:
 
 
 class _Planner:
-    def __init__(self, wanted: Wanted, lookup: Lookup, latest: Mapping[str, CachedResult], of_run: Lookup) -> None:
+    def __init__(
+        self, wanted: Wanted, lookup: Lookup, latest: Mapping[str, CachedResult], of_run: Mapping[str, CachedResult]
+    ) -> None:
         self._wanted = wanted
         self._lookup = lookup
         self._latest = latest
@@ -138,13 +140,15 @@ class _Planner:
         key = key_of(parts)
         if forced:
             return self._run(task, forced, key, parts)
-        resumed = self._of_run(key)
+        resumed = self._of_run.get(key)
         if resumed is not None:
             because = f"it had succeeded in run {resumed.run_id}"
             return PlanStep(task.name, "reuse", because, (), "", key, parts, resumed, task.is_step)
         if task.outside:
             return self._run(task, task.outside, key, parts)
-        result = self._lookup(key)
+        # Mostly it is the step's newest result, which is at hand.
+        last = self._latest.get(task.name)
+        result = last if last is not None and last.key == key else self._lookup(key)
         if result is not None:
             because = f"nothing has changed since run {result.run_id}"
             return PlanStep(task.name, "reuse", because, (), "", key, parts, result, task.is_step)

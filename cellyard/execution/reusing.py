@@ -36,9 +36,9 @@ class Reuser:
         if not request.key or not request.reuse:
             return None
         while True:
-            found = await self._tell.journal.read(lambda records: records.cached([request.key]))
-            if found:
-                return found[request.key]
+            found = await self._tell.journal.read(lambda records: records.cached(request.key))
+            if found is not None:
+                return found
             twin = next((live for live in self._steps if live.request.key == request.key), None)
             if twin is None:
                 return None

@@ -17,8 +17,14 @@ from cellyard.records.writing import end_attempt, open_step
 __all__ = ["CachingRecords"]
 
 _INSERT = insert(cached_results)
-_BY_KEY = select(cached_results).where(cached_results.c.key == bindparam("key"))
-_NEWEST = _BY_KEY.order_by(cached_results.c.id.desc()).limit(1)
+_NEWEST = (
+    select(cached_results).where(cached_results.c.key == bindparam("key")).order_by(cached_results.c.id.desc()).limit(1)
+)
+_BY_RUNS = (
+    select(cached_results)
+    .where(cached_results.c.run_id.in_(bindparam("runs", expanding=True)))
+    .order_by(cached_results.c.id)
+)
 _NEWEST_IDS = (
     select(func.max(cached_results.c.id))
     .where(cached_results.c.notebook == bindparam("notebook"))
@@ -32,16 +38,6 @@ def _keep_result(connection: Connection, result: CachedResult) -> None:
     """The result may be taken from now on."""
     values = {key: getattr(result, key) for key in result.__dataclass_fields__ if key != "id"}
     connection.execute(_INSERT, values)
-
-
-def _cached_by_key(connection: Connection, key: str, *, of_runs: Sequence[int] = ()) -> CachedResult | None:
-    """The newest result of that key; ``of_runs``: one that these runs have made, if there is one."""
-    if of_runs:
-        query = _NEWEST.where(cached_results.c.run_id.in_(of_runs))
-        row = connection.execute(query, {"key": key}).one_or_none()
-    else:
-        row = connection.execute(_NEWEST, {"key": key}).one_or_none()
-    return None if row is None else CachedResult(**row._mapping)
 
 
 def _cached_by_id(connection: Connection, id: int) -> CachedResult | None:
@@ -100,13 +96,17 @@ class CachingRecords:
         with self._database.write() as connection:
             return _reuse_step(connection, request, result, token)
 
-    def cached(self, keys: Iterable[str], *, resumes: int | None = None) -> dict[str, CachedResult]:
-        """The newest result of each of these keys; with ``resumes`` those that that run, or one that it went on from,
-        has made, and no others."""
+    def cached(self, key: str) -> CachedResult | None:
+        """The newest result of that key."""
         with self._database.read() as connection:
-            chain = _run_chain(connection, resumes) if resumes else ()
-            found = {key: _cached_by_key(connection, key, of_runs=chain) for key in keys}
-        return {key: result for key, result in found.items() if result is not None}
+            row = connection.execute(_NEWEST, {"key": key}).one_or_none()
+        return None if row is None else CachedResult(**row._mapping)
+
+    def cached_by_run(self, run_id: int) -> dict[str, CachedResult]:
+        """What that run, and those that it went on from, have made, by key."""
+        with self._database.read() as connection:
+            rows = connection.execute(_BY_RUNS, {"runs": _run_chain(connection, run_id)})
+            return {row.key: CachedResult(**row._mapping) for row in rows}
 
     def cached_result(self, id: int) -> CachedResult | None:
         """The result of that number, if it is still there."""

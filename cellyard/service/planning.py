@@ -75,13 +75,12 @@ def prepare_plan(
     tasks = _tasks(graph, meanings(graph, values), Surroundings(path.parent, kernel))
 
     def plan(records: Records) -> Planned:
-        latest = records.cached_by_name(str(path))
         decided = make_plan(
             tasks,
             wanted,
-            lambda key: records.cached([key]).get(key),
-            latest=latest,
-            of_run=lambda key: records.cached([key], resumes=wanted.resumes).get(key) if wanted.resumes else None,
+            records.cached,
+            latest=records.cached_by_name(str(path)),
+            of_run=records.cached_by_run(wanted.resumes) if wanted.resumes else {},
         )
         return Planned(graph, tuple(tasks), tuple(decided))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,8 @@ class Results:
     def __init__(self) -> None:
         self._found: list[CachedResult] = []
 
-    def cached(self, keys: Sequence[str], *, resumes: int | None = None) -> dict[str, CachedResult]:
-        return {each.key: each for each in self._found if each.key in keys}
+    def cached(self, key: str) -> CachedResult | None:
+        return next((each for each in reversed(self._found) if each.key == key), None)
 
     def cached_by_name(self, notebook: str) -> dict[str, CachedResult]:
         return {each.name: each for each in self._found}
