@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cellyard.backends.base import Backend, StepTask
 from cellyard.errors import StepAlreadyRunning
@@ -43,6 +43,7 @@ class LiveStep:
     peak_memory: int = 0
     seen: Seen = field(default_factory=Seen)
     done: Intervention = field(default_factory=Intervention)
+    kept: Sequence[Mapping[str, Any]] = ()  # what items of earlier tries have made
     concluding: bool = False
     broken: bool = False  # the engine has failed at it once
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
@@ -161,11 +162,12 @@ class LiveSteps:
 
 def task_of(live: LiveStep, log_limit: int | None) -> StepTask:
     """The step's current attempt, for its backend."""
+    kept = {"kept": list(live.kept)} if live.kept else {}
     return StepTask(
         token=live.token,
         run=live.run,
         step=live.step_id,
         name=live.name,
-        request={**live.request.to_dict(), "log_limit": log_limit},
+        request={**live.request.to_dict(), "log_limit": log_limit, **kept},
         resources=live.resources,
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cellyard.backends.base import Backend
-from cellyard.errors import StepCancelled
+from cellyard.errors import RecordsError, StepCancelled
 from cellyard.execution.hub import EventFilter, Subscription
 from cellyard.execution.live import LiveStep, LiveSteps
 from cellyard.execution.telling import Teller
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Reuser"]
 
 _PAGE = 1000
+_log = logging.getLogger(__name__)
 
 
 class Reuser:
@@ -85,6 +88,30 @@ class Reuser:
         subscription.close()
         shown = [content for kind, content in await self._told(result) if kind == "output"]
         return {"finished": _finished(result), "shown": shown, "step_id": live.step_id}
+
+    async def kept_items(self, request: StepRequest) -> list[dict[str, Any]]:
+        """What items of a step that runs once per item have made in earlier tries, which did not come to their end: in
+        any run, or, where results are not taken again, in those that its run goes on from."""
+        if request.options.map is None or not request.key:
+            return []
+        of_run = None if request.reuse else request.run
+        if of_run is None and not request.reuse:
+            return []
+        try:
+            return await self._tell.journal.read(lambda records: records.kept_items(request.key, of_run=of_run))
+        except RecordsError as error:
+            _log.warning("the items of step %s run again: %s", request.name, error)
+            return []
+
+    def keep_items(self, live: LiveStep, message: Mapping[str, Any]) -> None:
+        """Items have ended well: should the step fail, another try need not run them."""
+        batch = {key: message[key] for key in ("of", "items", "id")}
+        self._tell.journal.post(lambda records: records.keep_items(live.request.key, live.run, batch))
+
+    def forget_items(self, request: StepRequest) -> None:
+        """The step has ended well: its result has all that its items made."""
+        if request.options.map is not None and request.key:
+            self._tell.journal.post(lambda records: records.forget_items(request.key))
 
     async def keep_cells(self, run: RunRecord, cells: list[dict[str, Any]]) -> None:
         """Keep what cells of the run have shown. Raises RecordsLocked."""

@@ -185,12 +185,15 @@ class Runner:
 
     async def _open(self, request: StepRequest, admission: Admission, handle: str, backend: Backend) -> LiveStep:
         packages = self._packages.known(request)
+        kept = await self.reuser.kept_items(request)
         opened = await self.journal.write(
             lambda records: records.open_step(request, resources=admission.resources, token=handle, packages=packages)
         )
         if packages is None:
             self._background.spawn(self._packages.note(self.journal, opened.step_id, request.packages))
-        return LiveStep.of(opened, request, handle, backend, admission.resources)
+        live = LiveStep.of(opened, request, handle, backend, admission.resources)
+        live.kept = kept
+        return live
 
     async def _begin(self, live: LiveStep, admission: Admission) -> None:
         """Tell that the step was accepted, and hand it on."""
@@ -233,6 +236,8 @@ class Runner:
             self._tell.step(live, "logged", {"entries": message["entries"], **number})
         elif kind == "note":
             self._tell.note(live, str(message["text"]))
+        elif kind == "items":
+            self.reuser.keep_items(live, message)
         elif kind == "memory":
             live.peak_memory = max(live.peak_memory, int(message["peak"]))
             cpu = float(message.get("cpu") or 0.0)
@@ -320,6 +325,8 @@ class Runner:
         if not written:
             _log.error("the records did not take the end of step %s of run %d", live.name, live.run)
             self.journal.give_back(earlier)
+        if verdict.state == "succeeded":
+            self.reuser.forget_items(live.request)
         # Its name is free before anyone hears of its end.
         self.steps.remove(live)
         self._background.spawn(live.backend.settled(live.token))
@@ -335,6 +342,7 @@ class Runner:
         end, following = end_of_attempt(live, content, ()), live.next_token
         self.journal.post(lambda records: records.retry_step(end, token=following))
         self._background.spawn(live.backend.settled(live.token))
+        live.kept = await self.reuser.kept_items(live.request)
         options = live.request.options
         self._tell.note(live, why_again(live, verdict, size))
         if size != live.resources:

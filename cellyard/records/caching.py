@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from cellyard.model import StepRequest, StepState
 from cellyard.records.database import Database
 from cellyard.records.rows import AttemptEnd, CachedResult, OpenedStep
-from cellyard.records.schema import cached_results, runs, steps
+from cellyard.records.schema import cached_results, kept_items, runs, steps
 from cellyard.records.writing import end_attempt, open_step
 
 __all__ = ["CachingRecords"]
@@ -31,6 +31,9 @@ _NEWEST_IDS = (
     .group_by(cached_results.c.name)
 )
 _BY_NAME = select(cached_results).where(cached_results.c.id.in_(_NEWEST_IDS))
+_INSERT_ITEMS = insert(kept_items)
+_ITEMS = select(kept_items.c.content).where(kept_items.c.key == bindparam("key")).order_by(kept_items.c.id)
+_FORGET_ITEMS = delete(kept_items).where(kept_items.c.key == bindparam("key"))
 _REUSED = update(steps).where(steps.c.id == bindparam("key")).values(reused=bindparam("run"))
 
 
@@ -112,6 +115,24 @@ class CachingRecords:
         """The result of that number, if it is still there."""
         with self._database.read() as connection:
             return _cached_by_id(connection, id)
+
+    def keep_items(self, key: str, run_id: int, batch: Mapping[str, Any]) -> None:
+        """Items of a step have made something that another try need not make again."""
+        with self._database.write() as connection:
+            connection.execute(_INSERT_ITEMS, {"key": key, "run_id": run_id, "content": dict(batch)})
+
+    def kept_items(self, key: str, *, of_run: int | None = None) -> list[dict[str, Any]]:
+        """What was kept under that key; with ``of_run`` by that run, or by those that it goes on from."""
+        query = _ITEMS
+        with self._database.read() as connection:
+            if of_run is not None:
+                query = _ITEMS.where(kept_items.c.run_id.in_(_run_chain(connection, of_run)))
+            return list(connection.execute(query, {"key": key}).scalars())
+
+    def forget_items(self, key: str) -> None:
+        """Nobody needs them any more."""
+        with self._database.write() as connection:
+            connection.execute(_FORGET_ITEMS, {"key": key})
 
     def cached_by_name(self, notebook: str) -> dict[str, CachedResult]:
         """The newest result of each step and cell of a notebook."""

@@ -7,11 +7,11 @@ import re
 import time
 from collections.abc import Collection, Iterator
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Table, delete, select
 
 from cellyard.model import TERMINAL
 from cellyard.records.database import Database
-from cellyard.records.schema import cached_results, events, runs, steps
+from cellyard.records.schema import cached_results, events, kept_items, runs, steps
 
 __all__ = ["RememberingRecords"]
 
@@ -38,12 +38,17 @@ class RememberingRecords:
         """Results that need one of these objects may not be taken any more; returns how many those were."""
         gone = set(ids)
         with self._database.write() as connection:
-            rows = connection.execute(select(cached_results.c.id, cached_results.c.content))
-            wanted = [row.id for row in rows if not gone.isdisjoint(_ID.findall(json.dumps(row.content)))]
-            for start in range(0, len(wanted), _AT_ONCE):
-                part = wanted[start : start + _AT_ONCE]
-                connection.execute(delete(cached_results).where(cached_results.c.id.in_(part)))
-        return len(wanted)
+            _forget(connection, kept_items, gone)
+            return _forget(connection, cached_results, gone)
+
+
+def _forget(connection: Connection, table: Table, gone: set[str]) -> int:
+    """Delete the rows whose content names one of these objects; how many those were."""
+    rows = connection.execute(select(table.c.id, table.c.content))
+    wanted = [row.id for row in rows if not gone.isdisjoint(_ID.findall(json.dumps(row.content)))]
+    for start in range(0, len(wanted), _AT_ONCE):
+        connection.execute(delete(table).where(table.c.id.in_(wanted[start : start + _AT_ONCE])))
+    return len(wanted)
 
 
 def _texts(connection: Connection) -> Iterator[tuple[str, float]]:
@@ -57,6 +62,7 @@ def _texts(connection: Connection) -> Iterator[tuple[str, float]]:
     for step in connection.execute(select(*columns)):
         yield json.dumps([step.inputs, step.outputs, step.error]), times.get(step.run_id, now)
     told = select(events.c.run_id, events.c.content).where(events.c.kind != "memory")
-    for query in (told, select(cached_results.c.run_id, cached_results.c.content)):
+    kept = [select(table.c.run_id, table.c.content) for table in (cached_results, kept_items)]
+    for query in (told, *kept):
         for run_id, content in connection.execute(query):
             yield json.dumps(content), times.get(run_id, now)

@@ -25,6 +25,7 @@ __all__ = [
     "cached_results",
     "events",
     "firings",
+    "kept_items",
     "metadata",
     "metric_points",
     "run_metrics",
@@ -36,7 +37,7 @@ __all__ = [
     "steps",
 ]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Changes with every table, column or index that is added here; ``preparing`` adds them to older records."""
 
 metadata = MetaData()
@@ -219,6 +220,19 @@ cached_results = Table(
     Index("cached_results_by_key", "key", "id"),
     Index("cached_results_by_name", "notebook", "name", "id"),
     Index("cached_results_by_run", "run_id"),
+    sqlite_autoincrement=True,
+)
+
+# What items of a step under ``key`` have made that did not come to its end; ``content`` says which items those are.
+kept_items = Table(
+    "kept_items",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("content", _JSON, nullable=False),
+    Index("kept_items_by_key", "key", "id"),
+    Index("kept_items_by_run", "run_id"),
     sqlite_autoincrement=True,
 )
 

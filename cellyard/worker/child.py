@@ -230,12 +230,21 @@ class _Step:
 
     def _run_items(self) -> BaseException | None:
         """Run the cell once per item."""
+        from cellyard.worker.item_values import ItemValues
         from cellyard.worker.items import MapSpec, run_items
 
-        spec = MapSpec.of(self.request["options"], float(self.request["options"]["resources"]["cpu"] or 1))
+        options = self.request["options"]
+        spec = MapSpec.of(options, float(options["resources"]["cpu"] or 1))
+        values = ItemValues(
+            self._store,
+            self._shell.user_ns,
+            wanted=options.get("outputs") or (),
+            earlier=self.request.get("kept") or (),
+            tell=self._channel.send if self.request.get("key") else None,
+        )
         try:
             with interruptible():
-                return run_items(self._shell, self.request["source"], spec, self._store, self._channel.show)
+                return run_items(self._shell, self.request["source"], spec, values, self._channel.show)
         except KeyboardInterrupt as stopped:
             self._shell.step_traceback = ["KeyboardInterrupt: while items were running"]
             return stopped

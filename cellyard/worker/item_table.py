@@ -31,13 +31,14 @@ class ItemRow:
 
 
 class ItemTable:
-    """All items of one step; keeps a few rows of them, whatever their number."""
+    """All items of one step, of which ``kept`` were done before; keeps a few rows of them, whatever their number."""
 
     MOST_SHOWN: ClassVar[int] = 20
     _COLUMNS: ClassVar[tuple[str, ...]] = ("item", "state", "time", "peak memory", "log")
 
-    def __init__(self, total: int, variable: str) -> None:
+    def __init__(self, total: int, variable: str, *, kept: int = 0) -> None:
         self._total = total
+        self._kept = kept
         self._variable = variable
         self._failed: list[ItemRow] = []
         self._slowest: list[ItemRow] = []
@@ -55,12 +56,13 @@ class ItemTable:
         """The table as plain text and as HTML that needs nothing else."""
         head = f"{self._variable}: {done} of {self._total} done, {len(running)} running, {waiting} waiting"
         head += f", {failed} failed" if failed else ""
+        head += f" ({self._kept} by an earlier try)" if self._kept else ""
         rows = [*self._failed, *running]
         rows += self._slowest[: max(0, self.MOST_SHOWN - len(rows))]
         shown = [row.cells() for row in rows[: self.MOST_SHOWN]]
         if self._total <= self.MOST_SHOWN:
             shown.sort(key=lambda cells: int(cells[0]))
-        elif len(shown) < done + failed:
+        elif len(shown) < done - self._kept + failed:
             head += f"; the {len(shown)} that failed, run or took longest:"
         return {"text/plain": self._text(head, shown), "text/html": self._html(head, shown)}
 

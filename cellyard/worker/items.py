@@ -23,10 +23,9 @@ from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
 from cellyard.analysis import analyze
-from cellyard.artifacts.artifact import load, pack_group, store_packed, writing
-from cellyard.artifacts.store import Store
 from cellyard.errors import CellyardError, StepError
 from cellyard.worker.item_table import ItemRow, ItemTable
+from cellyard.worker.item_values import ItemValues
 from cellyard.worker.processes import die_with_parent
 
 __all__ = ["MapSpec", "run_items"]
@@ -95,21 +94,21 @@ class _Progress:
     waiting: deque[int]
     total: int
     tries: dict[int, int] = field(default_factory=dict)
-    batches: list[tuple[tuple[int, ...], dict[str, Any]]] = field(default_factory=list)
     failed: dict[int, _Failure] = field(default_factory=dict)
     seconds: float = 0.001
     done: int = 0
 
 
 def run_items(
-    shell: Any, source: str, spec: MapSpec, store: Store, show: Callable[[Mapping[str, Any]], None]
+    shell: Any, source: str, spec: MapSpec, values: ItemValues, show: Callable[[Mapping[str, Any]], None]
 ) -> BaseException | None:
-    """Run the cell for each item. Afterwards each name that it writes is the list of its values, in the items' order
-    (None where an item has failed, or has not bound it). Returns the error of the step, if too many items failed.
+    """Run the cell for each item, except those of which ``values`` has what they made. Afterwards each name that it
+    writes is the list of its values, in the items' order (None where an item has failed, or has not bound it). Returns
+    the error of the step, if too many items failed.
 
     ``show`` is given the messages that show a table of the items. KeyboardInterrupt ends all lanes and goes on.
     """
-    runner = _Items(shell, source, spec, store, show)
+    runner = _Items(shell, source, spec, values, show)
     try:
         return runner.run()
     finally:
@@ -118,11 +117,11 @@ def run_items(
 
 class _Items:
     def __init__(
-        self, shell: Any, source: str, spec: MapSpec, store: Store, show: Callable[[Mapping[str, Any]], None]
+        self, shell: Any, source: str, spec: MapSpec, values: ItemValues, show: Callable[[Mapping[str, Any]], None]
     ) -> None:
         self._shell = shell
         self._spec = spec
-        self._store = store
+        self._values = values
         self._show = show
         python = shell.transform_cell(source)
         facts = analyze(python)
@@ -141,15 +140,20 @@ class _Items:
         except Exception as error:  # noqa: BLE001 - whatever the user's expression raises is the step's error
             self._shell.step_traceback = traceback.format_exception(error)
             return error
-        self._table = ItemTable(len(self._items), self._spec.variable)
-        progress = _Progress(deque(range(len(self._items))), len(self._items))
+        self._values.begin(self._items)
+        before, total = self._values.done_before, len(self._items)
+        self._table = ItemTable(total, self._spec.variable, kept=len(before))
+        progress = _Progress(deque(n for n in range(total) if n not in before), total, done=len(before))
         self._draw(progress, first=True)
         self._go(progress)
         self._draw(progress)
         names.pop(self._spec.variable, None)
         if len(progress.failed) > self._spec.most_failures:
             return self._error(progress)
-        names.update(self._gathered(progress))
+        for name, reason in self._values.left_out.items():
+            names.pop(name, None)
+            sys.stderr.write(f"note: {name} is no list: {reason}\n")
+        names.update(self._values.gathered(self._names, progress.total))
         return None
 
     def end_lanes(self) -> None:
@@ -188,12 +192,12 @@ class _Items:
 
     def _hear(self, lane: _Lane, progress: _Progress) -> None:
         try:
-            reference, records = lane.link.recv()
+            stored, records = lane.link.recv()
         except (EOFError, ConnectionResetError):
             self._mourn(lane, progress)
             return
-        if isinstance(reference, CellyardError):
-            raise reference
+        if isinstance(stored, CellyardError):
+            raise stored
         made = []
         for row, failure in records:
             progress.seconds += (row.seconds - progress.seconds) / 8
@@ -203,7 +207,7 @@ class _Items:
             else:
                 self._fail(row, failure, progress)
         if made:
-            progress.batches.append((tuple(made), reference))
+            self._values.made(made, stored)
         lane.batch = ()
         if self._spec.isolate:
             self._end(lane)
@@ -291,7 +295,7 @@ class _Items:
                 for name in self._names:
                     values[name].append(made.get(name))
         try:
-            return self._stored(values), records
+            return self._values.stored(values), records
         except CellyardError as error:
             return error, records
 
@@ -316,26 +320,13 @@ class _Items:
         log = text.getvalue()[-_MOST_LOG:] if failure is None else f"{failure.kind}: {failure.message}"
         return ItemRow(index, "failed" if failure else "done", seconds, _peak(), log), failure, made
 
-    def _stored(self, values: dict[str, list[Any]]) -> dict[str, Any]:
-        names = self._shell.user_ns
-        with writing(self._store, names) as (batch, definitions):
-            return store_packed(pack_group(values, names), values, batch, definitions).to_dict()
-
     # -- what comes of it
-
-    def _gathered(self, progress: _Progress) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {name: [None] * progress.total for name in self._names}
-        for indexes, reference in progress.batches:
-            values = load(self._store, reference, self._shell.user_ns)
-            for name in self._names:
-                for index, value in zip(indexes, values[name], strict=True):
-                    found[name][index] = value
-        return found
 
     def _error(self, progress: _Progress) -> BaseException:
         """The first failed item's own exception, where it can travel, with a note of how many failed."""
         first = progress.failed[min(progress.failed)]
         note = f"in item {first.index} of {progress.total}; {len(progress.failed)} failed, {progress.done} were done"
+        note += " and need not run again" if progress.done and self._values.are_kept else ""
         self._shell.step_traceback = [*first.trace, note]
         found: Any = None
         with contextlib.suppress(Exception):  # its class may be one of this cell alone

@@ -213,7 +213,7 @@ class _Running:
         kind, content = frame
         if kind == "output":
             self._emit(self._flow.take(content["message"]))
-        elif kind == "logged":
+        elif kind in ("logged", "items"):
             self._emit([{"kind": kind, **content}])
         elif kind == "objects" and self._watch is not None:
             self._watch.answered()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.notebooks.kernels import Kernel
 
 
@@ -23,3 +25,16 @@ def test_a_failed_item_raises_here(kernel: Kernel):
     assert ran.error is not None
     assert ran.error["ename"] == "ZeroDivisionError"
     assert "in item 1 of 2" in ran.words
+
+
+def test_the_cell_again_runs_the_failed_items_alone(kernel: Kernel, tmp_path: Path):
+    source = f"from pathlib import Path\nhere = Path({str(tmp_path)!r})\nwith (here / 'log').open('a') as log:\n"
+    source += "    print(n, file=log)\nassert n != 2 or (here / 'well').exists()\ndone = n * 10"
+    cell = f"%%step some --cache --isolate --map n=range(4)\n{source}"
+    assert "2 were done and need not run again" in kernel.fail(cell).words
+    (tmp_path / "well").touch()
+    kernel.run(cell)
+    assert (tmp_path / "log").read_text().split() == ["0", "1", "2", "2", "3"]
+    assert kernel.run("done").result == "[0, 10, 20, 30]"
+    kernel.run(cell.replace("* 10", "* 11"))
+    assert len((tmp_path / "log").read_text().split()) == 9, "other code makes other values"

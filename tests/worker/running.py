@@ -89,8 +89,9 @@ class Stepper:
         packages: tuple[str, ...] = (),
         private: Mapping[str, Any] | None = None,
         environment: Mapping[str, Any] | None = None,
+        asked: Mapping[str, Any] | None = None,
     ) -> Ran:
-        """Begin a step of this source."""
+        """Begin a step of this source; ``asked`` is what its request has beside that."""
         request = StepRequest(
             notebook="n.ipynb",
             session="k",
@@ -108,7 +109,7 @@ class Stepper:
             "run": 1,
             "step": 1,
             "name": "step",
-            "request": request.to_dict(),
+            "request": request.to_dict() | dict(asked or {}),
             "resources": Resources(cpu=cpu, memory=memory).to_dict(),
         }
         ran = Ran(task["token"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from cellyard.artifacts import pack
-from tests.worker.running import Stepper
+from tests.worker.running import Ran, Stepper
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -96,3 +100,38 @@ async def test_an_interrupt_ends_all_of_it(steps: Stepper) -> None:
 async def test_what_is_no_list_is_the_steps_error(steps: Stepper) -> None:
     ran = await steps.run("y = n", line="s --map n=missing")
     assert ran.finished["error"]["type"] == "NameError"
+
+
+async def test_what_cannot_travel_is_left_out_and_said(steps: Stepper) -> None:
+    ran = await steps.run("with open('/dev/null') as file:\n    y = n", line="s --map n=range(3)")
+    assert steps.values(ran) == {"y": [0, 1, 2]}
+    assert "file is no list" in ran.text("stderr")
+    wanted = await steps.run("with open('/dev/null') as file:\n    y = n", line="s --map n=range(3) --out file")
+    assert wanted.finished["error"]["type"] == "CannotTravel"
+
+
+async def test_another_try_runs_those_items_alone_that_had_not_ended_well(steps: Stepper, tmp_path: Path) -> None:
+    log, bad = tmp_path / "log", tmp_path / "bad"
+    source = f"from pathlib import Path\nwith open({str(log)!r}, 'a') as file:\n    print(n, file=file)\n"
+    source += f"assert n != 2 or not Path({str(bad)!r}).exists()\ny = n * n"
+
+    async def tried(items: str, *, key: str = "k", kept: Sequence[dict[str, Any]] = ()) -> tuple[Ran, list[int]]:
+        log.write_text("")
+        ran = await steps.run(source, line=f"s --map n={items} --isolate", asked={"key": key, "kept": kept})
+        return ran, sorted(map(int, log.read_text().split()))
+
+    bad.touch()
+    first, _ = await tried("range(4)")
+    assert "2 were done and need not run again" in "".join(first.finished["error"]["traceback"])
+    kept = [each for each in first.messages if each["kind"] == "items"]
+    assert [each["items"] for each in kept] == [[0], [1]]
+    without_key, _ = await tried("range(4)", key="")
+    assert not [each for each in without_key.messages if each["kind"] == "items"]
+
+    bad.unlink()
+    again, ran = await tried("range(4)", kept=kept)
+    assert ran == [2, 3]
+    assert steps.values(again)["y"] == [0, 1, 4, 9]
+    assert "4 of 4 done, 0 running, 0 waiting (2 by an earlier try)" in str(again.shown())
+    _, ran = await tried("[0,1,2,4]", kept=kept)
+    assert ran == [0, 1, 2, 4], "these are other items"
