@@ -11,6 +11,7 @@ from cellyard.artifacts.store import OBJECTS
 from cellyard.environment.elsewhere import returned
 from cellyard.model.step import StepRequest
 from cellyard.worker import process_state
+from cellyard.worker.reloads import RELOADED, reload_all
 from kernel_magics.displayed import is_shown_name
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ def bind_rest(
 
 
 def _accepted(namespace: Namespace, finished: Mapping[str, Any]) -> dict[str, Any]:
-    """What came beside the events, for this kernel alone: small objects go to the store, the process state is left."""
+    """What came beside the events, for this kernel alone: small objects go to the store, modules that the step has
+    reloaded are so here, before values of their classes come; the process state is left."""
     private = finished.get("private")
     found: dict[str, Any] = pickle.loads(base64.b64decode(private)) if private else {}
     namespace.accept(found.pop(OBJECTS, {}))
+    reload_all(found.pop(RELOADED, ()))
     return found

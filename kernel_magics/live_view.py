@@ -61,6 +61,8 @@ class LiveView:
             self._state, self._attempt = content["state"], event["attempt"] or 1
             self._began = event["time"] if self._state == "running" else 0.0
             self._waits = "" if self._state == "running" else self._waits
+        elif kind == "waiting":
+            self._waits = content["waits_for"]
         elif kind == "memory":
             self._now, self._peak = content["bytes"], content["peak"]
         elif kind == "glance":

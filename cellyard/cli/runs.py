@@ -12,6 +12,7 @@ from rich.console import Console
 from cellyard.cli.tables import runs_table, state_text, steps_table
 from cellyard.errors import NotFound
 from cellyard.model import format_duration
+from cellyard.model.prices import Prices
 from cellyard.service.client import EngineClient
 
 __all__ = ["cancel", "label", "logs", "runs", "show"]
@@ -45,7 +46,12 @@ def show(arguments: argparse.Namespace) -> int:
     console.print(state_text(run["state"]), _lasted(run))
     for line in _told(run):
         print(line)
-    console.print(steps_table(steps))
+    cost = client.cost(run["id"])
+    prices = Prices.from_dict(cost["prices"])
+    amounts = {each["step_id"]: prices.words(each["amount"]) for each in cost["steps"]} if prices else {}
+    console.print(steps_table(steps, amounts))
+    if amounts:
+        print(f"\nthis run has cost {prices.words(cost['amount'])}, all attempts counted")
     for step in steps:
         if step["error"]:
             print(f"\n{step['name']}: {step['error'].get('type')}: {step['error'].get('message')}")

@@ -53,9 +53,9 @@ def _called(run: Json) -> str:
     return f"{run['name']} ({run['notebook']})" if run.get("name") else str(run["notebook"])
 
 
-def steps_table(steps: Iterable[Json]) -> Table:
-    """One line per step: state, worker size, seconds, peak memory, outputs."""
-    table = _table("step", "state", "size", "seconds", "peak memory", "outputs")
+def steps_table(steps: Iterable[Json], costs: Mapping[int, str] | None = None) -> Table:
+    """One line per step: state, worker size, seconds, peak memory, what it has cost where that is known, outputs."""
+    table = _table("step", "state", "size", "seconds", "peak memory", *(["cost"] if costs else []), "outputs")
     for step in steps:
         table.add_row(
             step["name"],
@@ -63,6 +63,7 @@ def steps_table(steps: Iterable[Json]) -> Table:
             str(Resources.from_dict(step["resources"])),
             _seconds(step.get("seconds")),
             format_memory(step["peak_memory"]) if step.get("peak_memory") else "",
+            *([costs[step["id"]]] if costs else []),
             ", ".join(name for each in step.get("outputs") or () for name in each["names"] if not is_held(name)),
         )
     return table
@@ -71,7 +72,7 @@ def steps_table(steps: Iterable[Json]) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        right = name in {"run", "seconds", "peak memory"}
+        right = name in {"run", "seconds", "peak memory", "cost"}
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     return table
 

@@ -38,6 +38,7 @@ class LiveStep:
     taken: int = 0  # attempts whose worker the cluster took away
     survived: bool = False  # its engine; it cannot be tried again
     began: float = 0.0
+    waits_for: str = ""  # in the words that were told last
     pid: int | None = None
     worker: str | None = None
     peak_memory: int = 0
@@ -148,13 +149,21 @@ class LiveSteps:
         """The live step whose current attempt has this token."""
         return self._by_token.get(token)
 
-    def waited_for(self, live: LiveStep) -> str:
-        """What the step waits for, in words; empty when there is room for it now."""
-        others = [each for each in self if each.backend is live.backend and each is not live]
-        if not others:
-            return ""
-        occupants = [Occupant(each.name, each.run, each.resources) for each in others]
-        return waits_for(live.resources, occupants, live.backend.offer.capacity)
+    def wait_anew(self) -> list[LiveStep]:
+        """The steps that wait for something else than was told last; what that is they have from now on."""
+        found, ahead = [], [each for each in self if each.began]
+        for live in self:
+            if live.began:
+                continue
+            occupants = [
+                Occupant(each.name, each.run, each.resources) for each in ahead if each.backend is live.backend
+            ]
+            words = waits_for(live.resources, occupants, live.backend.offer.capacity) if occupants else ""
+            if words != live.waits_for:
+                live.waits_for = words
+                found.append(live)
+            ahead.append(live)
+        return found
 
     def of_run(self, run: int) -> list[LiveStep]:
         return [live for live in self if live.run == run]

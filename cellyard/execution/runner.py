@@ -197,13 +197,14 @@ class Runner:
 
     async def _begin(self, live: LiveStep, admission: Admission) -> None:
         """Tell that the step was accepted, and hand it on."""
+        self._tell_waiting(but=live)
         content = {
             "token": live.handle,
             "state": "queued",
             "resources": live.resources.to_dict(),
             "notebook": live.request.notebook,
             "cell_id": live.request.cell_id,
-            "waits_for": self.steps.waited_for(live),
+            "waits_for": live.waits_for,
         }
         self._tell.step(live, "accepted", content)
         for note in admission.notes:
@@ -270,6 +271,12 @@ class Runner:
         if timeout is not None:
             live.timers.append(loop.call_later(timeout, self._time_out, live))
 
+    def _tell_waiting(self, *, but: LiveStep | None = None) -> None:
+        """What those that are queued wait for now, where that is something else."""
+        for live in self.steps.wait_anew():
+            if live is not but:
+                self._tell.passing(live, "waiting", {"waits_for": live.waits_for})
+
     def _mark_running(self, live: LiveStep) -> None:
         token, pid, worker, began = live.token, live.pid, live.worker, live.began
         self.journal.post(lambda records: records.mark_running(token, pid=pid, worker=worker, started=began))
@@ -329,6 +336,7 @@ class Runner:
             self.reuser.forget_items(live.request)
         # Its name is free before anyone hears of its end.
         self.steps.remove(live)
+        self._tell_waiting()
         self._background.spawn(live.backend.settled(live.token))
         private = str(message.get("private") or "")
         for slot, event in told:

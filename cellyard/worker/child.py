@@ -40,6 +40,7 @@ from cellyard.worker.measuring import largest_objects
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.rehearsal import rehearse
+from cellyard.worker.reloads import RELOADED, Reloads
 from cellyard.worker.shell import StepShell, make_shell
 from cellyard.worker.sizing import use_processors
 
@@ -115,6 +116,7 @@ class _Step:
         self._shell: StepShell = make_shell()
         self._groups: list[LoadedGroup] = []
         self._error: dict[str, Any] | None = None
+        self._reloads = Reloads()
         registry.origin = f"@{task['token'][:12]}"
 
     def prepare(self) -> None:
@@ -142,6 +144,7 @@ class _Step:
         tokens = {token for reference in self.request["inputs"] for token in reference.get("tokens") or ()}
         self._held = HeldState(tokens, self._shell.user_ns)
         self._magics = own_magics()
+        self._reloads.watch()
 
     def _measure(self) -> None:
         """The worker asks what takes so much memory."""
@@ -291,10 +294,10 @@ class _Step:
         return given if given is None or not catch else [*given, catch]
 
     def _handed_on(self, made: Mapping[str, Any]) -> dict[str, Any]:
-        """Small objects that the kernel would otherwise have to fetch from a store elsewhere."""
+        """Small objects that the kernel would otherwise have to fetch from a store elsewhere; what it is to reload."""
         told = [*made["outputs"], made["result"], (self._error or {}).get("exception")]
-        chosen = self._store.recent(each["id"] for each in told if each)
-        return {OBJECTS: chosen} if chosen else {}
+        found = {OBJECTS: self._store.recent(each["id"] for each in told if each), RELOADED: self._reloads.names}
+        return {name: value for name, value in found.items() if value}
 
 
 #: Sections that may hold secrets, or mean nothing elsewhere.

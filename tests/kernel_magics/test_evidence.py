@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -85,6 +87,10 @@ def test_a_run_has_its_cost_by_the_price_table(kernel: Kernel, home: Home):
     receipt = kernel.run("%steps cost priced").stdout.splitlines()
     assert receipt[0].split() == ["priced", f"{cost['amount']:.4f}", "EUR"]
     assert receipt[1].startswith("together")
+    command = [sys.executable, "-m", "cellyard", "show", str(step["run_id"])]
+    shown = subprocess.run(command, env=home.process_env, capture_output=True, text=True, timeout=100, check=True)
+    assert f"{cost['amount']:.4f} EUR" in next(line for line in shown.stdout.splitlines() if "priced" in line)
+    assert f"this run has cost {cost['amount']:.4f} EUR" in shown.stdout
 
 
 def test_more_output_than_is_kept_loses_its_middle_and_neither_time_nor_memory(kernel: Kernel, home: Home):

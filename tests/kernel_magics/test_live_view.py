@@ -57,9 +57,10 @@ def test_a_short_step_shows_nothing_of_it(kernel: Kernel):
     assert not views(kernel.run("%%step short\n1").outputs)
 
 
-def test_a_queued_step_says_what_it_waits_for(kernel: Kernel, tmp_path: Path):
-    gate = tmp_path / "go"
-    kernel.run(f"%%step occupant --cpu 2 --async\n{WAITS.format(path=str(gate))}")
+def test_a_queued_step_says_what_it_waits_for_as_that_changes(kernel: Kernel, tmp_path: Path):
+    gates = {name: tmp_path / name for name in ("occupant", "second")}
+    for name, gate in gates.items():
+        kernel.run(f"%%step {name} --cpu 2 --async\n{WAITS.format(path=str(gate))}")
     cell = Begun(kernel, "%%step waiting --cpu 1 --async\ngot = 1")
 
     def texts() -> str:
@@ -67,7 +68,9 @@ def test_a_queued_step_says_what_it_waits_for(kernel: Kernel, tmp_path: Path):
         return "\n".join(each["data"]["text/plain"] for each in found)
 
     cell.until(lambda: "queued, waits for 1 CPU; step 'occupant' (run" in texts())
-    gate.touch()
+    gates["occupant"].touch()
+    cell.until(lambda: "queued, waits for 1 CPU; step 'second' (run" in texts())
+    gates["second"].touch()
     cell.until(lambda: "succeeded" in texts())
     assert kernel.run("got").result == "1"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 
@@ -113,3 +114,15 @@ def test_nothing_else_passes_from_step_to_step(kernel: Kernel):
         ).result
         == "False"
     )
+
+
+def test_a_module_that_a_step_loads_anew_is_anew_here(kernel: Kernel, tmp_path: Path):
+    module = tmp_path / "edited_here.py"
+    module.write_text("def answer():\n    return 1\n")
+    kernel.run(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport edited_here")
+    module.write_text("print('loaded')\ndef answer():\n    return 'another'\nclass Late: ...\n")
+    ran = kernel.run("%%step\nimport importlib\nimportlib.reload(edited_here)\nlate = edited_here.Late()")
+    assert "loaded" in ran.stdout
+    ran = kernel.run("edited_here.answer(), isinstance(late, edited_here.Late)")
+    assert ran.result == "('another', True)"
+    assert ran.stdout == ""
