@@ -26,7 +26,17 @@ from cellyard.artifacts.sharing import find_sharing, shared_bases
 from cellyard.artifacts.store import Store, Writer
 from cellyard.errors import CellyardError
 
-__all__ = ["Packed", "load", "pack", "pack_group", "prefetch", "read_previews", "store_packed", "writing"]
+__all__ = [
+    "DefinitionStore",
+    "Packed",
+    "load",
+    "pack",
+    "pack_group",
+    "prefetch",
+    "read_previews",
+    "store_packed",
+    "writing",
+]
 
 VERSION = 1
 

@@ -12,10 +12,10 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from blake3 import blake3
 
@@ -26,6 +26,7 @@ from cellyard.model.store_address import is_bucket, parse_bucket
 __all__ = ["OBJECTS", "LocalStore", "Store", "Writer", "open_store", "prepare_fork"]
 
 Buffer = bytes | bytearray | memoryview
+_T = TypeVar("_T")
 
 #: The key under which a request, and its answer, hand on small objects together with their ids.
 OBJECTS = "objects"
@@ -33,6 +34,8 @@ OBJECTS = "objects"
 OVERLAP_BYTES = 4 << 20
 _CHUNK = 8 << 20
 _OTHER_CONTENT = "its content does not have the hash that names it"
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_FOLDERS = 256
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -115,7 +118,6 @@ class LocalStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._root = str(folder)
-        self._ready: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -130,7 +132,15 @@ class LocalStore:
         """Nothing: a folder is always open."""
 
     def rehearse(self) -> None:
-        """Nothing: the first file is as fast as the second."""
+        """Have the folders there, and the way of a small object gone: a process's first file takes longest."""
+        self._folder_of("tmp")
+        objects = self._folder_of("objects")
+        if len(os.listdir(objects)) < _FOLDERS:  # noqa: PTH208
+            for number in range(_FOLDERS):
+                self._folder_of(f"objects/{number:02x}")
+        content = memoryview(b"a rehearsal")
+        _has(self.path(blake3(content).hexdigest()), content.nbytes)
+        os.unlink(self._write(content))  # noqa: PTH108
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -183,11 +193,8 @@ class LocalStore:
         return id
 
     def _write(self, view: memoryview) -> str:
-        temporary = f"{self._folder_of('tmp')}/{uuid.uuid4().hex}"
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise self._translate(error, view.nbytes) from error
+        temporary = f"{self._root}/tmp/{uuid.uuid4().hex}"
+        descriptor = self._within("tmp", lambda: os.open(temporary, _NEW_FILE, 0o600), view.nbytes)
         try:
             _write_all(descriptor, view)
         except OSError as error:
@@ -202,21 +209,30 @@ class LocalStore:
 
     def _commit(self, temporary: str, path: str) -> None:
         try:
-            self._folder_of(path[len(self._root) + 1 : path.rindex("/")])
-            os.rename(temporary, path)  # noqa: PTH104
-        except OSError as error:
+            folder = path[len(self._root) + 1 : path.rindex("/")]
+            self._within(folder, lambda: os.rename(temporary, path))  # noqa: PTH104
+        except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)  # noqa: PTH108
-            raise self._translate(error, 0) from error
+            raise
+
+    def _within(self, folder: str, act: Callable[[], _T], needed: int = 0) -> _T:
+        """Do something in a folder of the store, which is made where it is missing."""
+        try:
+            try:
+                return act()
+            except FileNotFoundError:
+                self._folder_of(folder)
+                return act()
+        except OSError as error:
+            raise self._translate(error, needed) from error
 
     def _folder_of(self, name: str) -> str:
         folder = f"{self._root}/{name}"
-        if name not in self._ready:
-            try:
-                os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
-            except OSError as error:
-                raise self._translate(error, 0) from error
-            self._ready.add(name)
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+        except OSError as error:
+            raise self._translate(error, 0) from error
         return folder
 
     def _translate(self, error: OSError, needed: int) -> Exception:

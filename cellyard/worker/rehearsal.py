@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import pickle
 
-from cellyard.artifacts.artifact import pack_group
-from cellyard.artifacts.previews import preview_of
+from cellyard.artifacts.artifact import DefinitionStore, pack_group, store_packed
 from cellyard.artifacts.sharing import find_sharing
 from cellyard.worker import process_state
 from cellyard.worker.link import pack
 from cellyard.worker.shell import StepShell
 
 __all__ = ["rehearse"]
+
+
+class _Nowhere:
+    """A writer that keeps nothing."""
+
+    url = ""
+
+    def put(self, data: bytes | bytearray | memoryview) -> str:
+        return ""
+
+
+_NOWHERE = _Nowhere()
 
 
 def rehearse(shell: StepShell, times: int = 1) -> None:
@@ -28,5 +39,5 @@ def rehearse(shell: StepShell, times: int = 1) -> None:
         values = {"number": number, "items": [number], "module": pickle}
         find_sharing(values, holders=2)
         packed = pack_group(values, shell.user_ns)
-        previews = {name: preview_of(value).to_dict() for name, value in values.items()}
-        pack(["finished", {"pickle": packed.pickle.tobytes(), "previews": previews}])
+        reference = store_packed(packed, values, _NOWHERE, DefinitionStore(shell.user_ns, _NOWHERE))
+        pack(["finished", reference.to_dict()])
