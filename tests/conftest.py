@@ -22,6 +22,7 @@ AT_SERVERS = (
     "tests/cluster/",
     "tests/artifacts/test_s3_faults.py",
     "tests/contracts/test_store_contract.py",
+    "tests/faults/test_other_machine.py",
     "tests/faults/test_store_away.py",
     "tests/kernel_magics/test_store_in_bucket.py",
 )

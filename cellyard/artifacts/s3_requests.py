@@ -36,10 +36,11 @@ _PLAIN_BODY = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the server says of an object: its size there, and its metadata."""
+    """What the server says of an object: its size there, its metadata, and how old it is in seconds."""
 
     size: int
     metadata: Mapping[str, str]
+    age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Listed:
 
     key: str
     size: int
+    changed: float
 
 
 class Body:
@@ -188,10 +190,32 @@ class Requests:
         async def ask() -> tuple[list[Listed], str | None]:
             more = {"ContinuationToken": after} if after else {}
             answer = await self._call("list_objects_v2", Prefix=prefix, **more)
-            found = [Listed(each["Key"], int(each["Size"])) for each in answer.get("Contents", ())]
+            found = [
+                Listed(each["Key"], int(each["Size"]), each["LastModified"].timestamp())
+                for each in answer.get("Contents", ())
+            ]
             return found, answer.get("NextContinuationToken")
 
         return await self.persist(ask)
+
+    async def touch(self, key: str, metadata: Mapping[str, str]) -> None:
+        """The object counts as written now. What it is and what is noted beside it stay as they are."""
+
+        async def ask() -> None:
+            source = {"Bucket": self._bucket, "Key": key}
+            await self._call(
+                "copy_object", Key=key, CopySource=source, Metadata=dict(metadata), MetadataDirective="REPLACE"
+            )
+
+        await self.persist(ask)
+
+    async def delete(self, key: str) -> None:
+        """The object is there no more; one that was not there is fine."""
+
+        async def ask() -> None:
+            await self._call("delete_object", Key=key)
+
+        await self.persist(ask)
 
     async def uploads(self, prefix: str) -> list[tuple[str, str, float]]:
         """Uploads below ``prefix`` that were begun and not ended: key, id, and when (seconds since 1970)."""
@@ -266,7 +290,9 @@ class Requests:
 def _stored(answer: Mapping[str, Any]) -> Stored:
     total = str(answer.get("ContentRange") or "").rpartition("/")[2]
     size = int(total) if total.isdigit() else int(answer["ContentLength"])
-    return Stored(size, answer.get("Metadata") or {})
+    changed = answer.get("LastModified")
+    age = 0.0 if changed is None else time.time() - changed.timestamp()
+    return Stored(size, answer.get("Metadata") or {}, age)
 
 
 def _body(data: bytes | memoryview) -> bytes | Body:

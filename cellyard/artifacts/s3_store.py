@@ -23,6 +23,7 @@ from cellyard.artifacts.s3_connection import Connection, connection
 from cellyard.artifacts.s3_failures import Failed, Kind
 from cellyard.artifacts.s3_requests import Requests
 from cellyard.artifacts.s3_transfer import Damaged, Target, Transfer
+from cellyard.artifacts.store import StoredObject
 from cellyard.errors import ArtifactCorrupt, ArtifactMissing, CellyardError, StoreFull, StoreRefused, StoreUnreachable
 from cellyard.model.store_address import BucketAddress
 
@@ -39,6 +40,7 @@ _HANDED_ON = 256 << 10
 _KNOWN_FOR = 600.0
 _MANY_THREADS_BYTES = 4 << 20
 _CHECKED_AT_ONCE = 8
+_REMOVED_AT_ONCE = 32
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{62})$")
 
 
@@ -229,17 +231,39 @@ class S3Store:
 
     def verify(self) -> Iterator[tuple[str, CellyardError | None]]:
         line = self._lined()
-        prefix = self._address.key("objects/")
+        for page in self._pages():
+            for start in range(0, len(page), _CHECKED_AT_ONCE):
+                yield from self._check(line, [each.id for each in page[start : start + _CHECKED_AT_ONCE]])
+
+    def objects(self) -> Iterator[StoredObject]:
+        for page in self._pages():
+            yield from page
+
+    def _pages(self) -> Iterator[list[StoredObject]]:
+        line = self._lined()
         after: str | None = None
         while True:
             with self._translated(None):
-                found, after = line.connection.run(line.requests.page(prefix, after))
-            keys = [_OBJECT.search(each.key) for each in found]
-            ids = [match[1] + match[2] for match in keys if match is not None]
-            for start in range(0, len(ids), _CHECKED_AT_ONCE):
-                yield from self._check(line, ids[start : start + _CHECKED_AT_ONCE])
+                found, after = line.connection.run(line.requests.page(self._address.key("objects/"), after))
+            keys = [(_OBJECT.search(each.key), each) for each in found]
+            yield [StoredObject(match[1] + match[2], each.size, each.changed) for match, each in keys if match]
             if after is None:
                 return
+
+    def remove(self, ids: Iterable[str]) -> None:
+        line = self._lined()
+        pending = list(ids)
+
+        async def delete(some: list[str]) -> None:
+            await asyncio.gather(*(line.requests.delete(self._address.key(_name(id))) for id in some))
+
+        for start in range(0, len(pending), _REMOVED_AT_ONCE):
+            some = pending[start : start + _REMOVED_AT_ONCE]
+            for id in some:
+                self._known.pop(id, None)
+                self._cache.remove(id)
+            with self._translated(None):
+                line.connection.run(delete(some))
 
     def _check(self, line: _Line, ids: list[str]) -> Iterator[tuple[str, CellyardError | None]]:
         async def check() -> list[BaseException | None]:

@@ -29,6 +29,9 @@ _PARTS_AT_ONCE = 6
 RANGE_BYTES = 16 << 20
 _RANGES_AT_ONCE = 4
 _TRIES = 2
+#: Seconds after which an object is renewed when it is put again: garbage is told by its age.
+OLD = 1200.0
+_MOST_COPIED = 5 << 30
 """How often an object that came damaged is read: once more, it may have been the way."""
 
 
@@ -52,7 +55,10 @@ class Nowhere:
 class Transfer:
     """Objects of one store over one connection. Raises Failed and Damaged."""
 
-    def __init__(self, connection: Connection, requests: Requests, key: Callable[[str], str]) -> None:
+    def __init__(
+        self, connection: Connection, requests: Requests, key: Callable[[str], str], *, old: float = OLD
+    ) -> None:
+        self._old = old
         self._connection = connection
         self._requests = requests
         self._key = key
@@ -62,22 +68,29 @@ class Transfer:
 
     # -- there
 
-    async def has(self, id: str, size: int) -> bool:
-        """True when the object is there with this size."""
+    async def _renewed(self, id: str, size: int) -> bool | None:
+        """True when the object is there with this size, and counts as new to whoever asks what has not been used for
+        long; None when it is there and has to be sent once more for that."""
         stored = await self._requests.head(self._key(id))
-        return stored is not None and _content_size(stored) == size
+        if stored is None or _content_size(stored) != size:
+            return False
+        if stored.age > self._old and stored.size <= _MOST_COPIED:
+            await self._requests.touch(self._key(id), stored.metadata)
+            stored = await self._requests.head(self._key(id)) or stored  # some servers leave its time as it was
+        return True if stored.age <= self._old else None
 
     async def send(self, id: str, view: memoryview) -> None:
         """The object is there after the call; it is not sent when it was there before."""
-        if view.nbytes >= ASK_FIRST_BYTES and await self.has(id, view.nbytes):
+        there = await self._renewed(id, view.nbytes) if view.nbytes >= ASK_FIRST_BYTES else False
+        if there:
             return
         pack = await self._connection.in_thread(shrinks, view) if view.nbytes >= ASK_FIRST_BYTES else shrinks(view)
         try:
-            await self._send(id, view, pack=pack, replace=not self._conditional)
+            await self._send(id, view, pack=pack, replace=not self._conditional or there is None)
         except Failed as error:
             if error.failure.kind is Kind.UNSUPPORTED and self._conditional:
                 self._conditional = False  # whoever writes this key writes the same bytes
-            elif error.failure.kind is not Kind.EXISTS or await self.has(id, view.nbytes):
+            elif error.failure.kind is not Kind.EXISTS or await self._renewed(id, view.nbytes):
                 if error.failure.kind is Kind.EXISTS:
                     return
                 raise
@@ -100,7 +113,7 @@ class Transfer:
             sent = await self._send_parts(key, upload, self._parts(view, pack=bool(metadata)))
             await self._requests.complete(key, upload, sent, replace=replace)
         except Failed as error:
-            if error.failure.kind is Kind.NO_UPLOAD and await self.has(id, view.nbytes):
+            if error.failure.kind is Kind.NO_UPLOAD and await self._renewed(id, view.nbytes):
                 return  # it was completed, and only the answer was lost
             await self._requests.abort(key, upload)
             raise

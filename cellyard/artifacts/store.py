@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -23,7 +24,7 @@ from cellyard.artifacts.mapping import BlobMap, map_private, unchanged_blob
 from cellyard.errors import ArtifactCorrupt, ArtifactMissing, CellyardError, StoreFull
 from cellyard.model.store_address import is_bucket, parse_bucket
 
-__all__ = ["OBJECTS", "LocalStore", "Store", "Writer", "open_store", "prepare_fork"]
+__all__ = ["OBJECTS", "LocalStore", "Store", "StoredObject", "Writer", "open_store", "prepare_fork"]
 
 Buffer = bytes | bytearray | memoryview
 _T = TypeVar("_T")
@@ -37,6 +38,15 @@ _OTHER_CONTENT = "its content does not have the hash that names it"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _FOLDERS = 256
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object: its bytes in the store, and when it was last put there (seconds since 1970)."""
+
+    id: str
+    size: int
+    changed: float
 
 
 class Writer(Protocol):
@@ -65,6 +75,7 @@ class Store(Writer, Protocol):
     a first request has to do; the server may be down.
 
     ``sweep`` removes what writers that died left unfinished for so many seconds, and returns how much that was.
+    ``objects`` are all that there are; one that is put again counts as changed then. ``remove`` takes some away.
     """
 
     @property
@@ -89,6 +100,10 @@ class Store(Writer, Protocol):
     def verify(self) -> Iterator[tuple[str, CellyardError | None]]: ...
 
     def sweep(self, older_than: float) -> int: ...
+
+    def objects(self) -> Iterator[StoredObject]: ...
+
+    def remove(self, ids: Iterable[str]) -> None: ...
 
 
 def open_store(url: str, *, patience: float | None = None) -> Store:
@@ -260,13 +275,13 @@ class LocalStore:
             raise ArtifactCorrupt(id=id, path=path, reason=str(error)) from error
         return found
 
-    def objects(self) -> Iterator[tuple[str, Path]]:
-        """Every object's id, with its file."""
+    def objects(self) -> Iterator[StoredObject]:
         for file in (self._folder / "objects").glob("??/*"):
-            yield file.parent.name + file.name, file
+            with contextlib.suppress(FileNotFoundError):  # somebody else removes, too
+                found = file.stat()
+                yield StoredObject(file.parent.name + file.name, found.st_size, found.st_mtime)
 
     def remove(self, ids: Iterable[str]) -> None:
-        """These objects are there no more."""
         for id in ids:
             Path(self.path(id)).unlink(missing_ok=True)
 

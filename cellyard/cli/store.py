@@ -8,8 +8,6 @@ import time
 
 from cellyard.artifacts import open_store
 from cellyard.artifacts.garbage import find_garbage
-from cellyard.artifacts.store import LocalStore
-from cellyard.errors import UsageError
 from cellyard.model import format_memory, parse_duration, parse_memory
 from cellyard.service.client import EngineClient
 from cellyard.settings import load_settings
@@ -43,10 +41,6 @@ def gc(arguments: argparse.Namespace) -> int:
     client = EngineClient(notify=lambda text: print(text, file=sys.stderr))
     try:
         store = open_store(client.settings.store_address)
-        if not isinstance(store, LocalStore):
-            raise UsageError(
-                f"{client.settings.store}: of a store in a bucket, its own rules say how long objects stay"
-            )
         found = find_garbage(store, client.references(), since=time.time() - keep, most=most)
         if not arguments.dry_run:
             # First nobody may take them any more, then they may go.

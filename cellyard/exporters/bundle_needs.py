@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cellyard.analysis import modules_imported_in
 from cellyard.environment.installer import Installer, Progress, Site
 from cellyard.environment.inventory import Inventory, inventory_here
 from cellyard.environment.sources import Sources, is_from_registry
@@ -55,19 +54,19 @@ class BundleNeeds:
         return without_credentials(text)
 
 
-def find_needs(folder: Path, sources: Iterable[str]) -> BundleNeeds:
-    """What these texts need, as a notebook in that folder would find it. Raises ModulesTooLarge."""
-    names = {name for text in sources for name in modules_imported_in(text)} - {_OURS, "kernel_magics"}
+def find_needs(folder: Path, modules: Iterable[str]) -> BundleNeeds:
+    """What these modules are and need, as a notebook in that folder would find them. Raises ModulesTooLarge."""
+    names = set(modules) - {_OURS, "kernel_magics"}
     with _first_on_path(str(folder)):
         inventory = inventory_here()
         local, others = Sources().find(names, inventory)
         inside = [each for each in local if not each.is_installed]
-        modules = {name: path.read_bytes() for each in inside for name, path in each.files.items()}
+        files = {name: path.read_bytes() for each in inside for name, path in each.files.items()}
     loaded, notes = _loaded(sorted(others), folder)
     requirements, left_out = _requirements(inventory, others, loaded)
     if left_out:
         notes.append(f"not from a registry, and not in the lock: {', '.join(left_out)}.")
-    return BundleNeeds(modules, requirements, platform.python_version(), tuple(notes))
+    return BundleNeeds(files, requirements, platform.python_version(), tuple(notes))
 
 
 def without_credentials(lock: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,20 +12,22 @@ from cellyard.errors import UsageError
 from cellyard.exporters.base import Export, ExportRequest
 from cellyard.exporters.bundle import MANIFEST, BundleExporter
 from cellyard.exporters.bundle_needs import find_needs
-from cellyard.notebook import read_notebook
+from cellyard.notebook import Notebook, read_notebook
 from cellyard.notebook.building import pipeline_of
+from cellyard.notebook.roles import read_cells
 from cellyard.settings import load_settings
 
 __all__ = ["bundle_for_job", "content_of", "make_bundle", "write_export"]
 
 _README = "README.md"
+_FIGURES = re.compile(r"^\s*%matplotlib\b", re.MULTILINE)
 
 
 def make_bundle(notebook: Path, included: Mapping[str, bytes], *, name: str | None = None, lock: bool = True) -> Export:
     """The bundle of a notebook with what it needs. Raises UsageError, ModulesTooLarge and PackagesUnavailable."""
     content = content_of(notebook)
     read = read_notebook(notebook)
-    needs = find_needs(notebook.absolute().parent, [cell.source for cell in read.code])
+    needs = find_needs(notebook.absolute().parent, _modules(read))
     options: dict[str, Any] = {"notebook": read, "modules": needs.modules, "python": needs.python}
     options |= {"name": name} if name else {}
     request = ExportRequest(
@@ -36,6 +39,13 @@ def make_bundle(notebook: Path, included: Mapping[str, bytes], *, name: str | No
         options["lock"] = needs.lock()
         made = BundleExporter().export(request)
     return Export(files=made.files, data=made.data, notes=(*made.notes, *needs.notes))
+
+
+def _modules(notebook: Notebook) -> set[str]:
+    """The modules that its cells import when they run, read as Python: a line of a magic hides none."""
+    readings, _ = read_cells(notebook)
+    found = {name for each in readings for name in each.facts.imported_modules}
+    return found | {"matplotlib" for each in readings if _FIGURES.search(each.cell.source)}
 
 
 def bundle_for_job(notebook: Path, included: Mapping[str, bytes]) -> tuple[dict[str, bytes] | None, list[str]]:

@@ -160,7 +160,9 @@ def _run(python: str, words: list[str], settings: Settings) -> str:
         timeout=_DEADLINE,
         check=False,
     )
-    return "" if done.returncode == 0 else (done.stderr.strip() or done.stdout.strip())[-2000:] or "without a word"
+    # The traceback of a failed step is among what it printed.
+    said = "\n".join(filter(None, (done.stdout.strip()[-2000:], done.stderr.strip()[-2000:])))
+    return "" if done.returncode == 0 else said or "without a word"
 
 
 def _compared(ours: Settings, theirs: Settings) -> Iterator[Comparison]:

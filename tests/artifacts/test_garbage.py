@@ -24,11 +24,11 @@ def store(tmp_path: Path) -> LocalStore:
 
 def kept(store: LocalStore, name: str, size: int, *, days: float) -> str:
     """The id of an artifact of a value, all of whose objects are that old."""
-    before = {id for id, _ in store.objects()}
+    before = {each.id for each in store.objects()}
     [reference] = pack({name: bytearray(os.urandom(size))}, {}, store)
-    for id, path in store.objects():
-        if id not in before:
-            os.utime(path, (NOW - days * DAY,) * 2)
+    for each in store.objects():
+        if each.id not in before:
+            os.utime(store.path(each.id), (NOW - days * DAY,) * 2)
     return reference.id
 
 

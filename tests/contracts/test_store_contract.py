@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -12,9 +13,13 @@ import pytest
 from blake3 import blake3
 
 from cellyard.artifacts.mapping import is_unchanged, mapping_of
+from cellyard.artifacts.s3_store import S3Store
+from cellyard.artifacts.s3_transfer import Transfer
 from cellyard.artifacts.store import LocalStore, Store, open_store, prepare_fork
 from cellyard.errors import ArtifactCorrupt, ArtifactMissing, CannotTravel
+from cellyard.model.store_address import parse_bucket
 from tests.buckets import Bucket, bucket, s3
+from tests.service.engines import until
 
 __all__ = ["TestLocalStore", "TestS3Store", "bucket", "s3"]
 
@@ -290,6 +295,19 @@ class StoreContract:
             assert isinstance(found[id], ArtifactCorrupt), found[id]
             assert found[id].id == id
 
+    def test_all_objects_are_listed_and_some_removed(self, store: Store, other: Store, place: Place) -> None:
+        began = time.time()
+        ids = [store.put(content(size, "repetitive")) for size in (0, 10, 100_000)]
+        assert [other.read(id)[:1] for id in ids] == [b"", b"a", b"a"]
+        found = {each.id: each for each in store.objects()}
+        assert sorted(found) == sorted(ids)
+        assert all(0 <= each.size <= 100_000 for each in found.values())
+        assert all(began - 5 < each.changed < time.time() + 5 for each in found.values())
+        store.remove([ids[1], "0" * 64])
+        assert place.objects() == sorted([ids[0], ids[2]])
+        assert store.put(content(10, "repetitive")) == ids[1]
+        assert place.objects() == sorted(ids)
+
     def test_many_processes_write_the_same_objects_at_once(self, store: Store, place: Place) -> None:
         command = [sys.executable, "-c", WRITER, place.address]
         writers = [
@@ -368,3 +386,19 @@ class TestS3Store(StoreContract):
             else:
                 assert len(stored) < size // 10
                 assert place.bucket.metadata(key) == {"cellyard-zstd": str(size)}
+
+    @pytest.mark.parametrize("size", [1000, 2 * MIB])
+    def test_an_old_object_that_is_put_again_counts_as_new(self, place: InBucket, size: int) -> None:
+        store = S3Store(parse_bucket(place.address))
+        data = content(size, "repetitive")
+        id = store.put(data)
+        [key], [before] = place.bucket.listed(), list(store.objects())
+        metadata = place.bucket.metadata(key)
+        until(lambda: time.time() > before.changed + 1.1, "the server's clock shows another second")
+        line = store._lined()
+        transfer = Transfer(line.connection, line.requests, lambda id: key, old=0.05)
+        line.connection.run(transfer.send(id, memoryview(data)))
+        [after] = store.objects()
+        assert after.changed > before.changed
+        assert (place.bucket.listed(), place.bucket.metadata(key)) == ([key], metadata)
+        assert open_store(place.elsewhere).read(id) == data

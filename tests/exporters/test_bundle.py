@@ -16,6 +16,7 @@ from cellyard.cli import main
 from cellyard.errors import UsageError
 from cellyard.exporters.bundle_needs import without_credentials
 from cellyard.exporters.bundle_reading import is_bundle, read_bundle
+from cellyard.exporters.bundling import make_bundle
 from cellyard.history import History
 from tests.exporters.notebooks import PLAIN, write_notebook
 from tests.service.engines import Home, engine_home
@@ -220,3 +221,11 @@ def test_the_engine_of_a_run_is_gone_when_that_was_asked_for(home: Home, bundle:
     assert done.returncode == 0, done.stderr
     time.sleep(1.0)  # something that was still to be told would have started the next one by now
     assert home.client().info() is None
+
+
+def test_modules_are_found_beside_magics_and_in_steps(tmp_path: Path):
+    for name in ("first", "second", "third"):
+        (tmp_path / f"{name}.py").write_text("x = 1")
+    cells = ("import first\n%precision 3", "%%step one\nfrom second import x", "!true\ndef late():\n    import third")
+    made = make_bundle(write_notebook(tmp_path, *cells), {}, lock=False)
+    assert {"files/first.py", "files/second.py", "files/third.py"} <= made.data.keys()

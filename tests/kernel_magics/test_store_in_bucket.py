@@ -60,6 +60,7 @@ def test_every_object_can_be_checked(kernel: Kernel, home: Home, bucket: Bucket)
     checked = check(home)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert ", 0 damaged" in checked.stdout
+    assert "0 objects would be removed" in command(home, "gc", "--dry-run").stdout
     bucket.replace(bucket.listed()[0], b"something else")
     checked = check(home)
     assert checked.returncode == 1
@@ -67,8 +68,12 @@ def test_every_object_can_be_checked(kernel: Kernel, home: Home, bucket: Bucket)
 
 
 def check(home: Home) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cellyard", "check"]
-    return subprocess.run(command, env=home.process_env, capture_output=True, text=True, timeout=60, check=False)
+    return command(home, "check")
+
+
+def command(home: Home, *words: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "cellyard", *words]
+    return subprocess.run(program, env=home.process_env, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_store_that_does_not_exist_is_told_before_anything_runs(s3: object):
