@@ -9,7 +9,6 @@ and the longest task of the page's main thread while 10,000 runs are scrolled fr
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import subprocess
 import sys
@@ -26,8 +25,8 @@ from cellyard.model import StepRequest, StepState  # noqa: E402
 from cellyard.records import AttemptEnd, open_records  # noqa: E402
 from tests.jupyter_ext.browsers import OPTIONS, Lab, chromium  # noqa: E402
 from tests.jupyter_ext.servers import LabServer, lab_server  # noqa: E402
+from tests.jupyter_ext.test_labextension import MOST_BYTES, weight  # noqa: E402
 
-SIZE_BOUND = 150 * 1024
 GRAPH_BOUND_MS = 1000.0
 TASK_BOUND_MS = 50.0
 
@@ -61,12 +60,6 @@ SCROLL = """async () => {
   await new Promise(resolve => setTimeout(resolve, 300));
   return window.longest;
 }"""
-
-
-def weight() -> int:
-    """Bytes of all scripts, gzipped as servers send them."""
-    built = ROOT / "jupyter_ext" / "labextension" / "static"
-    return sum(len(gzip.compress(each.read_bytes(), 9)) for each in built.glob("*.js"))
 
 
 def past(server: LabServer, runs: int) -> None:
@@ -121,7 +114,7 @@ def main() -> int:
         browser.close()
     print(json.dumps(found, indent=2))
     held = (
-        found["gzipped_bytes"] <= SIZE_BOUND
+        found["gzipped_bytes"] <= MOST_BYTES
         and found["graph_ms"] <= GRAPH_BOUND_MS
         and found["scroll_longest_task_ms"] <= TASK_BOUND_MS
     )
@@ -137,9 +130,7 @@ def _listed(lab: Lab) -> int:
 def _longest_of(lab: Lab, runs: int) -> Iterator[float]:
     """The longest task of each page that is read."""
     while (before := _listed(lab)) < runs:
-        lab.page.evaluate(
-            "() => { const list = document.querySelector('.cy-list'); list.scrollTop = list.scrollHeight; }"
-        )
+        lab.page.evaluate(TO_THE_END)
         lab.page.wait_for_function(f"document.querySelector('.cy-list-all').clientHeight / 46 > {before}")
         yield lab.page.evaluate("window.longest")
     yield 0.0

@@ -83,25 +83,8 @@ class EngineHandler(_CellyardHandler):
     async def get(self, path: str) -> None:
         await self.answering(self._forward(path))
 
-    @web.authenticated
-    @authorized
-    async def post(self, path: str) -> None:
-        await self.answering(self._forward(path))
-
-    @web.authenticated
-    @authorized
-    async def put(self, path: str) -> None:
-        await self.answering(self._forward(path))
-
-    @web.authenticated
-    @authorized
-    async def patch(self, path: str) -> None:
-        await self.answering(self._forward(path))
-
-    @web.authenticated
-    @authorized
-    async def delete(self, path: str) -> None:
-        await self.answering(self._forward(path))
+    # The decorators look at the request's own method.
+    post = put = patch = delete = get
 
     async def _forward(self, path: str) -> None:
         method = self.request.method or "GET"
@@ -110,13 +93,13 @@ class EngineHandler(_CellyardHandler):
             self.set_status(answer.status_code)
             kind = answer.headers.get("content-type", "application/json")
             self.set_header("Content-Type", kind)
-            if kind.startswith("text/event-stream"):
-                await self._stream(answer)
-            else:
+            if "content-length" in answer.headers:
                 self.finish(await answer.aread())
+            else:
+                await self._stream(answer)
 
     async def _stream(self, answer: httpx.Response) -> None:
-        """Pass events on as they come, until one of the two ends."""
+        """Pass on what comes as it comes, until one of the two ends."""
         self.set_header("Cache-Control", "no-store")
         # Of proxies before this server: not to collect what is meant to be live.
         self.set_header("X-Accel-Buffering", "no")

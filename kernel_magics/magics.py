@@ -39,7 +39,7 @@ class CellyardMagics(Magics):
         %steps cancel NAME       stop the step
         %steps attach [NAMES]    take over steps that an earlier kernel began: what they showed, what they made
         %steps preflight [NAMES] what would keep steps from running, looked at without running any
-        %steps reproduce NAME    the inputs of a step into this kernel, its source into a new cell
+        %steps reproduce NAME [RUN]  the inputs of a step into this kernel, its source into a new cell
         %steps cost [NAMES]      what the latest run of each step has cost, by the price table of the settings
         %steps sizes [NAMES]     which sizes to ask for, by what earlier runs used
         %steps wait [NAMES]      wait for steps that were begun with --async (all), and raise what failed

@@ -90,6 +90,12 @@ class StepsCommand:
             raise NotFound(what=f"step {name!r}", hint=hint)
         return known[name]
 
+    def _of_run(self, name: str, run: str) -> Mapping[str, Any]:
+        known = {step["name"]: step for step in self._session.client.steps(int(run))} if run.isdigit() else {}
+        if name not in known:
+            raise NotFound(what=f"step {name!r} in run {run}", hint=f"It has: {', '.join(known) or 'none'}.")
+        return known[name]
+
     def _logs(self, words: list[str]) -> None:
         """What the step's attempts have shown: all of them, each under a line of its own, or the one of that number."""
         step = self._find(words)
@@ -137,7 +143,7 @@ class StepsCommand:
 
     def _reproduce(self, words: list[str]) -> None:
         """Bind what the step was given, and offer its source as the next cell, to be run here."""
-        step = self._find(words)
+        step = self._of_run(*words) if len(words) == 2 else self._find(words)
         namespace = self._session.namespace
         bound: list[str] = []
         for each in step["inputs"]:

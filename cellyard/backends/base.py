@@ -16,6 +16,7 @@ __all__ = [
     "Message",
     "Offer",
     "StepTask",
+    "WorkerSeen",
     "cancelled",
     "check_fits",
     "cost",
@@ -70,6 +71,8 @@ class Offer:
     ``capacity`` is the most that steps may have together. ``memory``: what a step gets that names none (None: what is
     free). ``caps_cpu``: a step that wants more CPUs than there are gets those that there are. ``honours``: which of
     the options "disk", "image", "node", "spot" and "priority" mean anything here; ``place`` is how notes call it.
+    ``workers``: the most workers that there are at once; ``idle``: seconds after which one without work is let go
+    (None: there is no such limit).
     """
 
     capacity: Resources
@@ -77,6 +80,33 @@ class Offer:
     caps_cpu: bool = True
     honours: frozenset[str] = frozenset()
     place: str = "this machine"
+    workers: int | None = None
+    idle: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSeen:
+    """A worker that there is now. ``state``: "starting", "idle" (warm: a step begins at once) or "busy"; ``note`` says
+    what keeps one from starting."""
+
+    name: str
+    state: str
+    resources: Resources
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The worker as JSON."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "resources": self.resources.to_dict(),
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> WorkerSeen:
+        """The worker that :meth:`to_dict` wrote."""
+        return cls(**{**data, "resources": Resources.from_dict(data["resources"])})
 
 
 class Backend(Protocol):
@@ -102,6 +132,14 @@ class Backend(Protocol):
     @property
     def offer(self) -> Offer:
         """What there is for steps."""
+
+    @property
+    def workers(self) -> tuple[WorkerSeen, ...]:
+        """The workers that there are now, as far as is known."""
+
+    @property
+    def dashboard(self) -> str:
+        """How a person reaches Dask's dashboard; empty where it has none."""
 
     async def start(self, listener: Listener) -> None:
         """Be ready to take steps; returns without waiting for a worker."""

@@ -15,9 +15,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from cellyard.backends.base import Listener, Message, StepTask, cancelled, lost
+from cellyard.backends.base import Listener, Message, StepTask, WorkerSeen, cancelled, lost
 from cellyard.backends.host_process import HostProcess
 from cellyard.errors import EngineError
+from cellyard.model.resources import Resources
 from cellyard.worker.link import Frame, Link
 
 __all__ = ["HostedBackend", "LiveTask"]
@@ -53,6 +54,8 @@ class HostedBackend:
     """Where it runs steps: "local"."""
     closed_within: ClassVar[float] = 12.0
     """Seconds that the process may take to close in order."""
+    capacity: Resources
+    """What steps may have together."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
@@ -70,6 +73,20 @@ class HostedBackend:
     def pid(self) -> int | None:
         """The process, while there is one."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def workers(self) -> tuple[WorkerSeen, ...]:
+        """One, in the process."""
+        if self._process is None:
+            return ()
+        runs = any(live.begun for live in self._live.values())
+        state = "starting" if not self._ready.is_set() else "busy" if runs else "idle"
+        return (WorkerSeen(name=self.place, state=state, resources=self.capacity),)
+
+    @property
+    def dashboard(self) -> str:
+        """None: this Dask listens at no port."""
+        return ""
 
     def start_process(self) -> None:
         """Start the process ahead of :meth:`start`, without a loop: it imports while the caller does.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cellyard.backends.base import Listener, Message, Offer, StepTask, cancelled, check_fits, cost, lost
+from cellyard.backends.base import Listener, Message, Offer, StepTask, WorkerSeen, cancelled, check_fits, cost, lost
 from cellyard.errors import EngineError
 from cellyard.machine import machine_capacity
 from cellyard.model.resources import Resources
@@ -57,6 +57,18 @@ class InProcessBackend:
     def offer(self) -> Offer:
         """This machine."""
         return Offer(capacity=self.capacity)
+
+    @property
+    def workers(self) -> tuple[WorkerSeen, ...]:
+        """This process."""
+        if self._pool is None:
+            return ()
+        return (WorkerSeen(name="local", state="busy" if self._running else "idle", resources=self.capacity),)
+
+    @property
+    def dashboard(self) -> str:
+        """None: there is no Dask."""
+        return ""
 
     def start_process(self) -> None:
         """Nothing: there is no other process to start ahead."""

@@ -136,8 +136,13 @@ def _add_notebook(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "notebook", type=Path, help="the .ipynb file, or a .py file of jupytext (run: or the folder of a bundle)"
     )
+    _add_parameters(parser)
+
+
+def _add_parameters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p",
+        "--parameter",
         dest="parameters",
         action="append",
         nargs="+",
@@ -174,6 +179,7 @@ def _add_export(commands: _Commands) -> None:
         action="store_true",
         help="on Kubernetes: run the notebook itself, all its cells, not its bundle",
     )
+    _add_parameters(export)
     export.add_argument("--no-lock", action="store_true", help="a bundle without the lock of its packages")
     export.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder for what is written")
     export.add_argument("--schedule", metavar="CRON", help="when, as five cron fields (default: when somebody asks)")

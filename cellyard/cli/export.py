@@ -15,6 +15,7 @@ from cellyard.exporters import Export, ExportRequest, Schedule, create_exporter
 from cellyard.exporters.bundling import bundle_for_job, content_of, write_export
 from cellyard.kubernetes.kubeconfig import namespace_of
 from cellyard.model.resources import Resources, parse_cpu, parse_duration, parse_memory
+from cellyard.notebook.parameters import parse_assignments
 from cellyard.schedules.cron import parse_schedule
 from cellyard.settings import Settings, load_settings
 
@@ -29,9 +30,12 @@ def export(arguments: argparse.Namespace) -> int:
         return export_bundle(arguments)
     exporter = create_exporter(arguments.to)
     request = _request(arguments)
+    if arguments.parameters and (arguments.as_notebook or arguments.to != "kubernetes"):
+        raise UsageError("-p is for bundles: the parameters of a notebook that runs itself are those it has.")
     notes: list[str] = []
     if arguments.to == "kubernetes" and not arguments.as_notebook:
-        bundle, notes = bundle_for_job(arguments.notebook, request.files)
+        given = parse_assignments(arguments.parameters)
+        bundle, notes = bundle_for_job(arguments.notebook, request.files, given)
         request = replace(request, options={**request.options, "bundle": bundle})
     made = exporter.export(request)
     write_export(made, arguments.output)

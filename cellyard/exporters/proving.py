@@ -6,12 +6,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,8 @@ from cellyard.settings import Settings, load_settings
 __all__ = ["Comparison", "Proof", "prove", "write_proof"]
 
 _DEADLINE = 24 * 3600.0
+_ENDS_WITHIN = 60.0
+_OF_STEPS = re.compile(r"step .+: ")
 _KEPT = ("HOME", "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "XDG_RUNTIME_DIR")
 
 
@@ -78,24 +83,40 @@ class Proof:
         }
 
 
-def prove(bundle: Bundle, notebook: Path, *, environment: str = "new") -> Proof:
-    """Run both and compare. Raises UsageError when it cannot be tried; a bundle that fails is told by the proof."""
+def prove(
+    bundle: Bundle,
+    notebook: Path,
+    *,
+    environment: str = "new",
+    parameters: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Proof:
+    """Run both and compare. ``parameters`` are the notebook's where the bundle was given others; ``tell`` hears how far
+    it has come. Raises UsageError when it cannot be tried; a bundle that fails is told by the proof."""
     if environment == "new" and not bundle.lock.is_file():
         raise UsageError("without a lock there is no environment to be made: leave --no-lock out.")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cy-prove-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        python = _make_environment(bundle, folder / "venv") if environment == "new" else sys.executable
+        python = sys.executable
+        if environment == "new":
+            tell("proving: an environment is made from the lock")
+            python = _make_environment(bundle, folder / "venv")
         ours, theirs = _settings(folder / "n"), _settings(folder / "b")
         facts: dict[str, Any] = {"python": _version(python)}
-        problem = _run(sys.executable, [str(notebook), "--output", str(folder / "executed.ipynb")], ours)
+        tell("proving: the notebook runs, from empty")
+        given = [f"--parameter={name}={value}" for name, value in (parameters or {}).items()]
+        words = [str(notebook), "--output", str(folder / "executed.ipynb"), *given]
+        problem = _run(sys.executable, words, ours, _Telling(tell, "stdout"))
         if problem:
             return Proof(environment, problem=f"the notebook's own run failed: {problem}", facts=facts)
         copy = folder / "bundle"
         shutil.copytree(bundle.folder, copy)
-        problem = _run(python, [str(copy)], theirs)
+        tell("proving: the bundle runs, from empty")
+        problem = _run(python, [str(copy)], theirs, _Telling(tell, "stderr"))
         if problem:
             return Proof(environment, problem=f"the bundle's run failed: {problem}", facts=facts)
+        tell("proving: every value is compared")
         with _importable(copy / "files"):
             found = tuple(_compared(ours, theirs))
     return Proof(environment, found, took=time.monotonic() - began, facts=facts)
@@ -147,22 +168,62 @@ def _settings(home: Path) -> Settings:
     return load_settings({**kept, "CELLYARD_HOME": str(home)})
 
 
-def _run(python: str, words: list[str], settings: Settings) -> str:
+class _Telling:
+    """What a run says: all of it passes by, the end is kept, and the lines about steps on one stream are told."""
+
+    def __init__(self, tell: Callable[[str], None], told: str) -> None:
+        self._tell = tell
+        self._told = told
+        self._kept = {name: deque[str](maxlen=100) for name in ("stdout", "stderr")}
+
+    def read(self, name: str, stream: Iterable[str]) -> None:
+        for line in stream:
+            self._kept[name].append(line)
+            if name == self._told and _OF_STEPS.match(line):
+                self._tell(f"  {line.rstrip()}")
+
+    def end(self) -> str:
+        """The end of what it said. The traceback of a failed step is among what it printed."""
+        said = ["".join(self._kept[name]).strip()[-2000:] for name in ("stdout", "stderr")]
+        return "\n".join(filter(None, said)) or "without a word"
+
+
+def _run(python: str, words: list[str], settings: Settings, telling: _Telling) -> str:
     """Run it in a process that has little from this one; the end of what it said, when it failed."""
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    command = [python, "-P", "-m", "cellyard", "run", *words, "--stop-engine"]
-    done = subprocess.run(
-        command,
+    process = subprocess.Popen(
+        [python, "-P", "-m", "cellyard", "run", *words, "--stop-engine"],
         env=env | settings.to_env(),
         cwd=settings.runtime.parent if settings.runtime.parent.is_dir() else None,
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=_DEADLINE,
-        check=False,
     )
-    # The traceback of a failed step is among what it printed.
-    said = "\n".join(filter(None, (done.stdout.strip()[-2000:], done.stderr.strip()[-2000:])))
-    return "" if done.returncode == 0 else said or "without a word"
+    with process:
+        streams = {"stdout": process.stdout, "stderr": process.stderr}
+        readers = [threading.Thread(target=telling.read, args=item, daemon=True) for item in streams.items()]
+        for each in readers:
+            each.start()
+        try:
+            process.wait(timeout=_DEADLINE)
+        finally:
+            _end(process)
+        for each in readers:
+            each.join(timeout=_ENDS_WITHIN)
+    return "" if process.returncode == 0 else telling.end()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """It runs no more after the call; the engine that it started has had its time to end with it."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(timeout=_ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _compared(ours: Settings, theirs: Settings) -> Iterator[Comparison]:

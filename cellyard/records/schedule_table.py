@@ -20,7 +20,7 @@ _ALL = select(schedules).order_by(schedules.c.name)
 _OPEN = select(firings).where(firings.c.state.not_in(sorted(FIRING_ENDS))).order_by(firings.c.id)
 _FIRING = select(firings).where(firings.c.id == bindparam("key"))
 _RUN_OF = select(func.max(run_tags.c.run_id)).where(run_tags.c.tag == bindparam("tag"))
-_CHANGEABLE = frozenset({"state", "considered", "seen"})
+_CHANGEABLE = frozenset({"state", "considered", "seen", "expression", "timezone", "parameters", "missed", "overlap"})
 
 
 class ScheduleTable:
@@ -51,7 +51,8 @@ class ScheduleTable:
             return _by_name(connection, name)
 
     def change(self, name: str, **values: Any) -> ScheduleRecord:
-        """The schedule with another state, or another moment up to which it was considered, or other things seen."""
+        """The schedule with another state, another moment up to which it was considered, other things seen, or with
+        what else of it can be changed."""
         assert _CHANGEABLE.issuperset(values), values
         with self._database.write() as connection:
             _by_name(connection, name)

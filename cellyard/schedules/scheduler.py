@@ -90,9 +90,11 @@ class Scheduler:
         if self._schedules and self._loop is None:
             self._loop = asyncio.ensure_future(self._run())
 
-    async def change(self, name: str, state: str) -> ScheduleRecord:
-        """Active or paused; what came while it was paused was not missed. Raises NotFound."""
-        values = {"state": state} | ({"considered": time.time()} if state == "active" else {})
+    async def change(self, name: str, facts: Mapping[str, Any]) -> ScheduleRecord:
+        """Another state, other times; what came while it was paused, or by the times from now on, was not missed.
+        Raises NotFound."""
+        begins = facts.get("state") == "active" or "expression" in facts
+        values = {**facts, **({"considered": time.time()} if begins else {})}
         found = await self._journal.write(lambda records: records.schedules.change(name, **values))
         await self.reload()
         return found

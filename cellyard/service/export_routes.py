@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ __all__ = ["router"]
 
 router = APIRouter()
 _SIGN_OF_LIFE = 10.0
+_ENDS_WITHIN = 90.0
+_LONGEST_LINE = 1 << 24
 _OPTION = re.compile(r"[a-z][a-z-]*")
 
 
@@ -50,12 +53,12 @@ async def exporters(engine: Serving) -> JSONResponse:
 
 @router.post("/v1/export-jobs")
 async def export(engine: Ready, wanted: ExportRequest) -> StreamingResponse:
-    """Export a notebook. The answer is JSON, after blanks that say that it is still being made: ``code`` (as of the
-    command), ``said`` and ``problem`` (what it printed), ``files`` (names in the folder), ``proof`` if it was
-    proven."""
+    """Export a notebook. The answer is lines of JSON: ``said``, a line that the command has printed, as it comes; at
+    last ``result``: ``code`` (as of the command), ``said`` and ``problem`` (all that it printed), ``files`` (names in
+    the folder), ``proof`` if it was proven. Empty lines are signs of life. Whoever leaves stops it."""
     command = [sys.executable, "-P", "-m", "cellyard", "export", *_words(wanted)]
     env = os.environ | engine.settings.to_env()
-    return StreamingResponse(_carried_out(command, env, Path(wanted.output)), media_type="application/json")
+    return StreamingResponse(_carried_out(command, env, Path(wanted.output)), media_type="application/x-ndjson")
 
 
 def _words(wanted: ExportRequest) -> Iterator[str]:
@@ -82,19 +85,51 @@ async def _carried_out(command: list[str], env: dict[str, str], output: Path) ->
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        limit=_LONGEST_LINE,
     )
-    working = asyncio.ensure_future(process.communicate())
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said: list[bytes] = []
+    problem = asyncio.ensure_future(process.stderr.read())
     try:
-        while not (await asyncio.wait([working], timeout=_SIGN_OF_LIFE))[0]:
-            yield b" "
-        said, problem = working.result()
+        async for line in _lines(process.stdout):
+            said.append(line)
+            yield (json.dumps({"said": line.decode(errors="replace").rstrip()}) if line else "").encode() + b"\n"
+        answer = _answer(await process.wait(), b"".join(said), await problem, output)
     finally:
-        working.cancel()
+        problem.cancel()
         if process.returncode is None:
-            # Whoever asked is gone.
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-    yield json.dumps(_answer(process.returncode, said, problem, output)).encode()
+            _interrupt(process.pid)
+            # What it has begun itself is given the time to end.
+            asyncio.get_running_loop().call_later(_ENDS_WITHIN, _kill, process)
+    yield json.dumps({"result": answer}).encode() + b"\n"
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Its lines as they come; an empty one where none has come for a while."""
+    coming = asyncio.ensure_future(stream.readline())
+    try:
+        while True:
+            if not (await asyncio.wait([coming], timeout=_SIGN_OF_LIFE))[0]:
+                yield b""
+            elif line := coming.result():
+                yield line
+                coming = asyncio.ensure_future(stream.readline())
+            else:
+                return
+    finally:
+        coming.cancel()
+
+
+def _interrupt(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGINT)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _answer(code: int | None, said: bytes, problem: bytes, output: Path) -> dict[str, Any]:

@@ -45,15 +45,20 @@ class EventStream(Iterator[dict[str, Any]]):
     def poll(self, seconds: float | None) -> dict[str, Any] | None:
         """The next event. None at the end of the stream (``ended``), or when nothing came for that many seconds; with
         None there is no such limit. Connecting, at the beginning and after a break, takes the time that it takes."""
-        while not self._ended:
-            event = self._take()
-            if event is not None:
-                self._breaks = 0
-                self.seq = event["seq"]
-                return event
-            if self._ended or not self._has_more(seconds):
-                return None
-            self._read()
+        try:
+            while not self._ended:
+                event = self._take()
+                if event is not None:
+                    self._breaks = 0
+                    # Between this and the caller nothing is called, so no Ctrl-C comes in between.
+                    self.seq = event["seq"]
+                    return event
+                if self._ended or not self._has_more(seconds):
+                    return None
+                self._read()
+        except KeyboardInterrupt:
+            self._forget()
+            raise
         return None
 
     @property
@@ -91,6 +96,13 @@ class EventStream(Iterator[dict[str, Any]]):
         except Broken as error:
             self._start_over(error)
             return True
+
+    def _forget(self) -> None:
+        """Nobody knows at which point of reading it was interrupted: what comes after the last event that was given is
+        asked for anew."""
+        opened, self._opened, self._buffer = self._opened, None, bytearray()
+        if opened is not None:
+            opened[0].close()
 
     def _connected(self) -> Opened:
         self._opened = self._opened or self._open_at(self.seq)

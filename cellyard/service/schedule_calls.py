@@ -30,6 +30,12 @@ class ScheduleCalls(EngineCaller):
         found: Json = self._call("PATCH", f"/v1/schedules/{quote(name, safe='')}", {"state": state})
         return found
 
+    def edit_schedule(self, name: str, changes: Mapping[str, Any]) -> Json:
+        """Change when and with what it runs (expression, timezone, parameters, missed, overlap). Raises NotFound, and
+        UsageError for what cannot be meant."""
+        found: Json = self._call("PATCH", f"/v1/schedules/{quote(name, safe='')}", dict(changes))
+        return found
+
     def remove_schedule(self, name: str) -> Json:
         """Take it away; its runs stay on record. Raises NotFound."""
         found: Json = self._call("DELETE", f"/v1/schedules/{quote(name, safe='')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -23,9 +24,14 @@ _NEXT = 5
 
 
 class ScheduleChange(BaseModel):
-    """Active or paused. What comes while it is paused is neither run nor missed."""
+    """What is given is changed. While it is paused, what comes is neither run nor missed."""
 
-    state: str = Field(pattern="^(active|paused)$")
+    state: str | None = Field(default=None, pattern="^(active|paused)$")
+    expression: str | None = None
+    timezone: str | None = None
+    parameters: Json | None = None
+    missed: str | None = None
+    overlap: str | None = None
 
 
 class CronRequest(BaseModel):
@@ -66,15 +72,27 @@ async def add(engine: Ready, wanted: WantedSchedule) -> JSONResponse:
 
 @router.get("/v1/schedules/{name}")
 async def schedule(engine: Ready, name: str) -> JSONResponse:
-    """One schedule, with its next times."""
-    return JSONResponse(_shown(await engine.journal.read(lambda records: records.schedules.named(name))))
+    """One schedule, with its next times, and the parameters that its bundle ``takes``."""
+    from cellyard.exporters.bundle_reading import read_bundle
+
+    found = await engine.journal.read(lambda records: records.schedules.named(name))
+    bundle = await asyncio.to_thread(read_bundle, Path(found.bundle))
+    takes = [{"name": each.name, "type": each.type, "default": each.default} for each in bundle.parameters]
+    return JSONResponse({**_shown(found), "takes": takes})
 
 
 @router.patch("/v1/schedules/{name}")
 async def change(engine: Ready, name: str, wanted: ScheduleChange) -> JSONResponse:
-    """Pause a schedule, or let it go on."""
-    found = await engine.scheduler.change(name, wanted.state)
-    return JSONResponse(_shown(found))
+    """Pause a schedule, let it go on, or change when and with what it runs."""
+    from cellyard.service.scheduling import change_schedule
+
+    given = wanted.model_dump(exclude_unset=True)
+    state = given.pop("state", None)
+    facts: Json = {"state": state} if state else {}
+    if given:
+        schedule = await engine.journal.read(lambda records: records.schedules.named(name))
+        facts |= await asyncio.to_thread(change_schedule, schedule, given)
+    return JSONResponse(_shown(await engine.scheduler.change(name, facts)))
 
 
 @router.delete("/v1/schedules/{name}")

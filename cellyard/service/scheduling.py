@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,10 @@ from cellyard.schedules.wanted import WantedSchedule
 from cellyard.schedules.watching import parse_watched
 from cellyard.settings import Settings
 
-__all__ = ["coming", "forget_bundle", "prepare_schedule"]
+__all__ = ["CHANGEABLE", "change_schedule", "coming", "forget_bundle", "prepare_schedule"]
 
+CHANGEABLE = ("expression", "timezone", "parameters", "missed", "overlap")
+"""What of a schedule can be changed later, beside its being paused."""
 _NEXT = 3
 _NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
 
@@ -46,6 +50,17 @@ def prepare_schedule(wanted: WantedSchedule, settings: Settings) -> tuple[dict[s
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return {**facts, "bundle": str(folder / "bundle")}, notes
+
+
+def change_schedule(schedule: ScheduleRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the record that change; ``changes`` are of those in CHANGEABLE. Raises UsageError."""
+    before = {key: getattr(schedule, key) for key in ("name", "on_change", *CHANGEABLE)}
+    wanted = WantedSchedule(path=schedule.notebook, **{**before, **changes})
+    if wanted.expression is None:
+        wanted = replace(wanted, timezone=None)
+    facts = _checked(wanted, Path(schedule.notebook))
+    parameter_values(read_bundle(Path(schedule.bundle)).parameters, wanted.parameters)
+    return {key: facts[key] for key in CHANGEABLE}
 
 
 def forget_bundle(schedule: ScheduleRecord, settings: Settings) -> None:

@@ -19,8 +19,8 @@ router = APIRouter()
 
 @router.get("/v1/workers")
 async def workers(engine: Ready) -> JSONResponse:
-    """The places where steps run, what they have, and the steps that are there now; ``began`` is None for one that
-    waits."""
+    """The places where steps run, what they have, their workers, and the steps that are there now; ``began`` is None
+    for one that waits. ``dashboard`` is the command that leads to Dask's own, where it has one."""
     live = list(engine.runner.steps)
     places = [
         {
@@ -28,6 +28,10 @@ async def workers(engine: Ready) -> JSONResponse:
             "place": backend.offer.place,
             "capacity": backend.offer.capacity.to_dict(),
             "default": name == engine.routes.default,
+            "most_workers": backend.offer.workers,
+            "idle": backend.offer.idle,
+            "workers": [each.to_dict() for each in backend.workers],
+            "dashboard": backend.dashboard,
             "steps": [_seen(step) for step in live if step.backend is backend],
         }
         for name, backend in engine.routes.started().items()

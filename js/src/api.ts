@@ -4,6 +4,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { EventParser } from './eventParser';
+import { words } from './format';
 import type {
   Attempt,
   Cost,
@@ -13,6 +14,7 @@ import type {
   EngineFacts,
   Exported,
   Exporter,
+  Firing,
   ExportWanted,
   Pipeline,
   Place,
@@ -20,6 +22,7 @@ import type {
   Run,
   Samples,
   Schedule,
+  ScheduleChange,
   Status,
   Step,
   StepOption
@@ -35,6 +38,9 @@ export class ApiError extends Error {
     super(message);
   }
 }
+
+/** Milliseconds without a byte after which a stream counts as broken; the engine gives signs of life. */
+const SILENCE = 25_000;
 
 type Query = Record<string, string | number | undefined>;
 
@@ -123,8 +129,18 @@ export class Api {
     return this.post('cron', { expression, timezone: timezone || null });
   }
 
-  exportTo(wanted: ExportWanted): Promise<Exported> {
-    return this.post('export-jobs', wanted);
+  /** Export a notebook; `said` hears each line as it is printed. Whoever aborts stops it. */
+  async exportTo(wanted: ExportWanted, said: (line: string) => void, signal: AbortSignal): Promise<Exported> {
+    const init = { method: 'POST', body: JSON.stringify(wanted), signal };
+    const answer = await this.request('api/v1/export-jobs', init);
+    for await (const line of lines(answer)) {
+      const { said: words, result } = JSON.parse(line) as { said?: string; result?: Exported };
+      if (result) {
+        return result;
+      }
+      said(words ?? '');
+    }
+    throw new ApiError(0, 'Unreachable', 'The connection broke before it had ended.');
   }
 
   schedules(): Promise<{ schedules: Schedule[]; notes: string[] }> {
@@ -142,6 +158,21 @@ export class Api {
 
   async pauseSchedule(name: string, isPaused: boolean): Promise<void> {
     await this.patch(`schedules/${encodeURIComponent(name)}`, { state: isPaused ? 'paused' : 'active' });
+  }
+
+  /** One schedule, with what its bundle takes. */
+  wholeSchedule(name: string): Promise<Schedule> {
+    return this.get(`schedules/${encodeURIComponent(name)}`);
+  }
+
+  async changeSchedule(name: string, changes: ScheduleChange): Promise<void> {
+    await this.patch(`schedules/${encodeURIComponent(name)}`, changes);
+  }
+
+  /** The times that a schedule came, the newest first. */
+  async firings(name: string): Promise<Firing[]> {
+    const path = `schedules/${encodeURIComponent(name)}/history`;
+    return (await this.get<{ firings: Firing[] }>(path)).firings;
   }
 
   async removeSchedule(name: string): Promise<void> {
@@ -176,24 +207,17 @@ export class Api {
   async follow(path: string, query: Query, reader: StreamReader): Promise<boolean> {
     const target = `api/v1/${path}${search({ ...query, start: 0 })}`;
     const answer = await this.request(target, { method: 'GET', signal: reader.signal, cache: 'no-store' });
-    if (!answer.ok || !answer.body) {
+    if (!answer.ok) {
       throw await refused(answer);
     }
     reader.opened?.();
     const parser = new EventParser(reader.event);
-    const source = answer.body.getReader();
-    const text = new TextDecoder();
-    for (;;) {
-      const piece = await heard(source, reader.silence);
-      if (piece === null || piece.done) {
-        await source.cancel().catch(() => undefined);
-        return false;
-      }
-      if (parser.feed(text.decode(piece.value, { stream: true }))) {
-        await source.cancel().catch(() => undefined);
+    for await (const text of pieces(answer)) {
+      if (parser.feed(text)) {
         return true;
       }
     }
+    return false;
   }
 
   /** Looking starts no engine: one that somebody has stopped would never stay so. */
@@ -230,7 +254,7 @@ export class Api {
     try {
       return await ServerConnection.makeRequest(url, init, this.settings);
     } catch (error) {
-      throw new ApiError(0, 'Unreachable', error instanceof Error ? error.message : String(error));
+      throw new ApiError(0, 'Unreachable', words(error));
     }
   }
 }
@@ -239,20 +263,45 @@ export interface StreamReader {
   event: (event: EngineEvent) => void;
   opened?: () => void;
   signal?: AbortSignal;
-  /** Milliseconds without a byte after which the stream counts as broken. */
-  silence: number;
 }
 
 type Piece = ReadableStreamReadResult<Uint8Array>;
 
+/** An answer's text as it comes, until it ends, or breaks off, or nothing was heard for too long. */
+async function* pieces(answer: Response): AsyncGenerator<string> {
+  const source = answer.body?.getReader();
+  const text = new TextDecoder();
+  try {
+    for (;;) {
+      const piece = source ? await heard(source) : null;
+      if (piece === null || piece.done) {
+        return;
+      }
+      yield text.decode(piece.value, { stream: true });
+    }
+  } finally {
+    await source?.cancel().catch(() => undefined);
+  }
+}
+
+/** The lines of an answer that are not empty, as they come. Rejects with what was refused. */
+async function* lines(answer: Response): AsyncGenerator<string> {
+  if (!answer.ok) {
+    throw await refused(answer);
+  }
+  let begun = '';
+  for await (const text of pieces(answer)) {
+    const found = (begun + text).split('\n');
+    begun = found.pop() ?? '';
+    yield* found.filter(Boolean);
+  }
+}
+
 /** The next piece; null when the connection broke or nothing was heard for too long. */
-async function heard(
-  source: ReadableStreamDefaultReader<Uint8Array>,
-  silence: number
-): Promise<Piece | null> {
+async function heard(source: ReadableStreamDefaultReader<Uint8Array>): Promise<Piece | null> {
   let timer = 0;
   const silent = new Promise<null>(resolve => {
-    timer = window.setTimeout(() => resolve(null), silence);
+    timer = window.setTimeout(() => resolve(null), SILENCE);
   });
   try {
     return await Promise.race([source.read(), silent]);

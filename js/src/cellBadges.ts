@@ -12,8 +12,6 @@ import type { NotebookModel, NotebookStep } from './notebookModel';
 import { applyTo } from './outputs';
 import { ENDED } from './wire';
 
-const SILENCE = 25_000;
-
 export interface BadgeActions {
   stop: (step: NotebookStep) => void;
   openRun: (run: number) => void;
@@ -166,8 +164,7 @@ export class CellBadges {
                   applyTo(outputs, event.content);
                 }
               },
-              signal: abort.signal,
-              silence: SILENCE
+              signal: abort.signal
             }
           );
         } catch {

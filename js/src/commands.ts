@@ -7,10 +7,11 @@ import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import type { Connection } from './connection';
 import { editLine } from './components/stepForm';
 import { exportPipeline } from './exportPipeline';
+import { words } from './format';
 import { exportIcon, stepIcon } from './icons';
 import type { NotebookModel, NotebookStep } from './notebookModel';
 import { lineOf, proposeName, withLine } from './stepLine';
-import { ENDED } from './wire';
+import { ENDED, Step } from './wire';
 
 export const COMMANDS = {
   makeStep: 'cellyard:make-step',
@@ -93,9 +94,7 @@ export async function stop(connection: Connection, step: NotebookStep): Promise<
   try {
     await connection.api.cancelStep(record.token);
   } catch (error) {
-    Notification.error(
-      `${step.name} could not be stopped: ${error instanceof Error ? error.message : error}`
-    );
+    Notification.error(`${step.name} could not be stopped: ${words(error)}`);
   }
 }
 
@@ -148,4 +147,20 @@ export function insertLoad(tracker: INotebookTracker): void {
   notebook.activeCellIndex = 0;
   NotebookActions.insertAbove(notebook);
   notebook.activeCell?.model.sharedModel.setSource('%load_ext kernel_magics');
+}
+
+/** Run a new cell below that of the step, or at the end of its notebook, which is in front. */
+export async function runBelow(tracker: INotebookTracker, step: Step, source: string): Promise<void> {
+  const panel = tracker.currentWidget;
+  if (!panel) {
+    return;
+  }
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  const { content } = panel;
+  const at = content.widgets.findIndex(cell => cell.model.id === step.cell_id);
+  await goToCell(tracker, at < 0 ? content.widgets.length - 1 : at);
+  NotebookActions.insertBelow(content);
+  content.activeCell?.model.sharedModel.setSource(source);
+  await NotebookActions.run(content, panel.sessionContext);
 }

@@ -3,6 +3,7 @@
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { Api, ApiError } from './api';
+import { words } from './format';
 import type { EngineEvent, Status } from './wire';
 
 /**
@@ -12,7 +13,6 @@ import type { EngineEvent, Status } from './wire';
 export type Liveness = 'connecting' | 'live' | 'stopped' | 'offline' | 'refused';
 
 const KINDS = 'accepted,state,finished';
-const SILENCE = 25_000;
 const PAUSE = 1_000;
 const LONGEST_PAUSE = 5_000;
 /** How long a page that nobody sees goes on following: an engine with a follower does not leave. */
@@ -115,8 +115,7 @@ export class Connection {
           this.move('live');
           this.connections.emit();
         },
-        signal: this.abort.signal,
-        silence: SILENCE
+        signal: this.abort.signal
       }
     );
     this.move('connecting');
@@ -142,7 +141,7 @@ export class Connection {
   }
 
   private fail(error: unknown): void {
-    this.reason = error instanceof Error ? error.message : String(error);
+    this.reason = words(error);
     const status = error instanceof ApiError ? error.status : 0;
     if (status === 503) {
       this.move('stopped');

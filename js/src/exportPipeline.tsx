@@ -8,9 +8,12 @@ import * as React from 'react';
 
 import type { Api } from './api';
 import { ExportAsked, ExportForm } from './components/exportForm';
+import { ExportJob, ExportProgress, verdict } from './components/exportProgress';
+import { changed } from './components/parameterTable';
 import type { Connection } from './connection';
+import { words } from './format';
 import type { NotebookModel } from './notebookModel';
-import type { Exported, Pipeline, Proof } from './wire';
+import type { Exported, ExportWanted, Pipeline } from './wire';
 
 interface Place {
   app: JupyterFrontEnd;
@@ -78,6 +81,7 @@ async function ask(place: Place, panel: NotebookPanel, pipeline: Pipeline): Prom
     output: `${stem}-pipeline`,
     lock: true,
     prove: false,
+    given: {},
     expression: null,
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone
   };
@@ -98,64 +102,66 @@ async function ask(place: Place, panel: NotebookPanel, pipeline: Pipeline): Prom
   return button.accept ? value : null;
 }
 
+/** Carry it out in the sight of a dialog, which may be closed before the end: then a notification tells it. */
 async function carryOut(place: Place, panel: NotebookPanel, asked: ExportAsked): Promise<void> {
   const { app, connection, model } = place;
-  const doing = asked.prove && asked.to === 'bundle' ? 'Exporting and proving' : 'Exporting';
-  const id = Notification.emit(`${doing} ${panel.title.label}…`, 'in-progress', { autoClose: false });
+  const title = `Exporting ${panel.title.label}`;
+  const job = new ExportJob();
+  const dialog = new Dialog({
+    title,
+    body: ReactWidget.create(<ExportProgress job={job} />),
+    buttons: [Dialog.cancelButton({ label: 'Close' })]
+  });
+  dialog.addClass('cy-dialog');
+  let notice = '';
+  void dialog.launch().then(() => {
+    notice = job.hasEnded ? '' : Notification.emit(`${title}…`, 'in-progress', { autoClose: false });
+  });
   const output = asked.output.startsWith('/') ? asked.output : `${model.rootFolder()}/${asked.output}`;
-  const tell = (message: string, type: 'success' | 'error') =>
-    Notification.update({ id, message, type, autoClose: type === 'success' ? 15_000 : false });
+  const path = model.pathOf(panel);
+  const tell = (message: string, type: 'success' | 'error') => {
+    const autoClose = type === 'success' ? 15_000 : false;
+    if (notice) {
+      Notification.update({ id: notice, message, type, autoClose });
+    } else if (dialog.isDisposed) {
+      Notification.emit(message, type, { autoClose });
+    }
+  };
   try {
     const options = optionsOf(asked);
-    const made = await connection.api.exportTo({ path: model.pathOf(panel), output, to: asked.to, options });
+    const say = (line: string) => job.say(line);
+    const made = await connection.api.exportTo({ path, output, to: asked.to, options }, say, job.signal);
     if (made.code && !made.proof) {
-      tell(`The export failed. ${made.problem || made.said}`, 'error');
-      return;
+      throw new Error(made.problem.replace(/^cellyard: /, '') || made.said);
     }
     const { expression, timezone } = asked;
     const isScheduled = asked.to === 'bundle' && expression !== null && !made.code;
     if (isScheduled) {
       const name = PathExt.basename(panel.context.path, '.ipynb');
       await connection.api.schedule({ path: output, name, expression, timezone });
+      job.say('It is scheduled: see the Schedules of the sidebar.');
     }
-    const written =
-      `${made.files.length} files written to ${asked.output}` + (isScheduled ? '; it is scheduled.' : '.');
-    tell(
-      [written, verdict(made.proof)].filter(Boolean).join(' '),
-      made.proof?.holds === false ? 'error' : 'success'
-    );
+    job.end('', made.proof);
+    const written = `${made.files.length} files written to ${asked.output}${isScheduled ? '; it is scheduled' : ''}.`;
+    if (!made.proof) {
+      dialog.dispose();
+    }
+    const said = made.proof ? `${written} ${verdict(made.proof)}` : written;
+    tell(said, made.proof?.holds === false ? 'error' : 'success');
     await show(app, asked.output, made);
   } catch (error) {
-    tell(`The export failed. ${words(error)}`, 'error');
+    job.end(words(error), null);
+    tell(`The export failed. ${job.problem}`, 'error');
   }
 }
 
 /** What is asked for, as `cellyard export` has it. */
-function optionsOf({
-  to,
-  lock,
-  prove,
-  expression,
-  timezone
-}: ExportAsked): Record<string, string | boolean | null> {
+function optionsOf({ to, lock, prove, expression, timezone, given }: ExportAsked): ExportWanted['options'] {
+  const parameter = changed(given).map(([name, value]) => `${name}=${value}`);
   // Without a lock there is no environment to be made: then it is proven in the present one.
   return to === 'bundle'
-    ? { 'no-lock': !lock, prove: prove && lock, 'prove-here': prove && !lock }
-    : { schedule: expression, timezone: expression ? timezone : null };
-}
-
-/** What the proof has shown, in a sentence. */
-function verdict(proof: Proof | null): string {
-  if (!proof) {
-    return '';
-  }
-  if (proof.problem) {
-    return `It could not be proven: ${proof.problem}`;
-  }
-  const other = proof.comparisons.filter(each => !['identical', 'equal', 'close'].includes(each.verdict));
-  return proof.holds
-    ? `Proven: all ${proof.comparisons.length} values are those of the notebook.`
-    : `Not proven: ${other.map(each => `${each.name} of ${each.step} is ${each.verdict}`).join(', ')}.`;
+    ? { parameter, 'no-lock': !lock, prove: prove && lock, 'prove-here': prove && !lock }
+    : { parameter, schedule: expression, timezone: expression ? timezone : null };
 }
 
 /** The folder in the file browser, and its first file to read. */
@@ -170,8 +176,4 @@ async function show(app: JupyterFrontEnd, output: string, made: Exported): Promi
       await app.commands.execute('docmanager:open', { path: `${output}/${first}`, factory });
     }
   }
-}
-
-function words(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

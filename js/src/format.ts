@@ -48,6 +48,19 @@ export function moment(seconds: number, now = new Date()): string {
   });
 }
 
+/** A time as the clocks of a zone show it. */
+export function inZone(time: string, timeZone: string): string {
+  const format: Intl.DateTimeFormatOptions = {
+    weekday: 'short',
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    timeZoneName: 'short'
+  };
+  return new Date(time).toLocaleString([], timeZone ? { ...format, timeZone } : format);
+}
+
 export function size(resources: Resources): string {
   const parts = [`${Number(resources.cpu.toFixed(2))}${GLUE}CPU`];
   if (resources.memory) {
@@ -57,6 +70,22 @@ export function size(resources: Resources): string {
     parts.push(`${resources.gpu} GPU`);
   }
   return parts.join(', ');
+}
+
+/** What went wrong, in words. */
+export function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+interface Timed {
+  state: State;
+  seconds: number | null;
+  started: number | null;
+}
+
+/** Seconds that it took, or has been running; null where nothing is known. */
+export function ranFor(what: Timed, now: number, isLive: boolean): number | null {
+  return what.seconds ?? (what.started && isLive && what.state === 'running' ? now - what.started : null);
 }
 
 export function fileName(path: string): string {

@@ -18,7 +18,7 @@ import * as React from 'react';
 
 import { Api } from './api';
 import { CellBadges } from './cellBadges';
-import { addCommands, COMMANDS, goTo, goToCell, insertLoad, stop } from './commands';
+import { addCommands, COMMANDS, goTo, goToCell, insertLoad, runBelow, stop } from './commands';
 import { NotebookView } from './components/notebookView';
 import { RunsView } from './components/runsView';
 import { SchedulesView } from './components/schedulesView';
@@ -26,6 +26,7 @@ import { Sidebar, SidebarTab } from './components/sidebar';
 import { StatusItem } from './components/statusItem';
 import { WorkersView } from './components/workersView';
 import { Connection } from './connection';
+import { words } from './format';
 import { yardIcon } from './icons';
 import { LineCompleter } from './lineCompleter';
 import { Notices } from './notices';
@@ -35,7 +36,7 @@ import { RunsModel } from './runsModel';
 import { runningSteps } from './runningSteps';
 import { makeRunTab } from './runTabs';
 import { Cellyard, ICellyard } from './tokens';
-import { ENDED } from './wire';
+import { ENDED, Run, Step } from './wire';
 
 /** Seconds from which a step is a long one, where no setting says otherwise. */
 const LONG = 30;
@@ -58,14 +59,26 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
     const notebook = new NotebookModel(connection, tracker, app.serviceManager.contents);
     const places = new PlacesModel(connection);
     const tabs = new WidgetTracker<MainAreaWidget>({ namespace: 'cellyard-runs' });
-    const openNotebook = (path: string) => {
-      const root = connection.root ?? '';
-      const local = root && path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path;
-      void app.commands.execute('docmanager:open', { path: local });
+    const openNotebook = async (path: string) => {
+      const root = `${notebook.rootFolder()}/`;
+      const local = path.startsWith(root) ? path.slice(root.length) : path;
+      await app.commands.execute('docmanager:open', { path: local });
+    };
+    const reproduce = async (step: Step, run: Run) => {
+      await openNotebook(run.notebook);
+      await runBelow(tracker, step, `%load_ext kernel_magics\n%steps reproduce ${step.name} ${run.id}`);
     };
     const openRun = (run: number): MainAreaWidget => {
       const open = tabs.find(tab => tab.id === `cellyard-run-${run}`);
-      const tab = open ?? makeRunTab(run, { connection, rendermime, openNotebook, openRun });
+      const tab =
+        open ??
+        makeRunTab(run, {
+          connection,
+          rendermime,
+          openNotebook: path => void openNotebook(path),
+          openRun,
+          reproduce
+        });
       if (!tab.isAttached) {
         app.shell.add(tab, 'main');
         void tabs.add(tab);
@@ -100,8 +113,7 @@ const sidebar: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null
   ) => {
     const runs = new RunsModel(connection);
-    const tell = (error: unknown) =>
-      Notification.error(error instanceof Error ? error.message : String(error));
+    const tell = (error: unknown) => Notification.error(words(error));
     const runInBackground = async () => {
       const { panel } = notebook;
       if (panel) {

@@ -6,7 +6,7 @@ import type { Contents } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import type { Connection } from './connection';
-import { bodyOf, lineOf, nameOf } from './stepLine';
+import { bodyOf, lineOf, nameOf, switchesOf } from './stepLine';
 import { Later } from './throttle';
 import type { Decision, Pipeline, Resources, Step, StepOption } from './wire';
 
@@ -72,10 +72,6 @@ export class NotebookModel {
   /** The options that a line may have, once the engine has told them. */
   get options(): readonly StepOption[] {
     return this._options;
-  }
-
-  get switches(): ReadonlySet<string> {
-    return new Set(this._options.filter(option => option.metavar === null).map(option => option.flag));
   }
 
   /** The notebook as the engine knows it: its whole path. */
@@ -195,6 +191,7 @@ export class NotebookModel {
   private read(): void {
     const cells = this.watched?.content.model?.cells;
     const planned = new Map((this.pipeline?.steps ?? []).map(step => [step.cell_id, step]));
+    const switches = switchesOf(this._options);
     const found: NotebookStep[] = [];
     for (let index = 0; cells && index < cells.length; index++) {
       const cell = cells.get(index);
@@ -202,7 +199,7 @@ export class NotebookModel {
       const line = cell.type === 'code' ? lineOf(source) : null;
       const plan = planned.get(cell.id);
       if (line !== null) {
-        const name = nameOf(line, this.switches) || (plan?.name ?? '');
+        const name = nameOf(line, switches) || (plan?.name ?? '');
         const about = { cell: cell.id, index, name, line, marked: true, resources: plan?.resources ?? null };
         found.push({
           ...about,
@@ -256,6 +253,24 @@ function planned(steps: readonly NotebookStep[], pipeline: Pipeline): Map<string
     }
   }
   return found;
+}
+
+/** The steps of a run, as those of a notebook whose cells are its records; each after those whose values it took. */
+export function stepsOfRun(records: readonly Step[]): NotebookStep[] {
+  const steps = records.map((record, index) => ({
+    cell: String(record.id),
+    index,
+    name: record.name,
+    line: record.raw_line,
+    marked: true,
+    resources: record.resources,
+    record,
+    stale: '',
+    after: [],
+    decision: undefined
+  }));
+  const before = taken(steps);
+  return steps.map(step => ({ ...step, after: before.get(step.cell) ?? [] }));
 }
 
 /** By cell: those whose values it took when it last ran. */

@@ -3,11 +3,11 @@
 import { ISignal, Signal } from '@lumino/signaling';
 
 import type { Connection } from './connection';
+import { words } from './format';
 import { Later } from './throttle';
 import { ENDED, EngineEvent, Run, Step } from './wire';
 
 const SOON = 100;
-const SILENCE = 25_000;
 
 export class RunModel {
   private readonly changes = new Signal<this, void>(this);
@@ -71,7 +71,7 @@ export class RunModel {
       this.steps = steps;
       this.error = '';
     } catch (error) {
-      this.error = error instanceof Error ? error.message : String(error);
+      this.error = words(error);
     }
     this.changes.emit();
   }
@@ -85,7 +85,7 @@ export class RunModel {
       await this.connection.api.follow(
         `runs/${this.id}/events`,
         { since: this.seq, follow: 1 },
-        { event: event => this.take(event), signal: this.abort.signal, silence: SILENCE }
+        { event: event => this.take(event), signal: this.abort.signal }
       );
     } catch {
       // The page's connection says what is wrong, and connects again.

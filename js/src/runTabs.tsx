@@ -6,8 +6,10 @@ import * as React from 'react';
 
 import { RunPage } from './components/runPage';
 import type { Connection } from './connection';
+import { words } from './format';
 import { yardIcon } from './icons';
 import { RunModel } from './runModel';
+import type { Run, Step } from './wire';
 
 class RunTab extends ReactWidget {
   private readonly model: RunModel;
@@ -17,7 +19,8 @@ class RunTab extends ReactWidget {
     readonly run: number,
     private readonly rendermime: IRenderMimeRegistry,
     private readonly openNotebook: (path: string) => void,
-    private readonly openRun: (run: number) => void
+    private readonly openRun: (run: number) => void,
+    private readonly reproduce: (step: Step, run: Run) => Promise<void>
   ) {
     super();
     this.addClass('cy-run-tab');
@@ -30,11 +33,7 @@ class RunTab extends ReactWidget {
   }
 
   private async resume(run: number): Promise<void> {
-    try {
-      this.openRun((await this.connection.api.resume(run)).id);
-    } catch (error) {
-      Notification.error(error instanceof Error ? error.message : String(error));
-    }
+    this.openRun((await this.connection.api.resume(run)).id);
   }
 
   protected override render(): React.ReactElement {
@@ -43,9 +42,10 @@ class RunTab extends ReactWidget {
         model={this.model}
         connection={this.connection}
         rendermime={this.rendermime}
-        onCancel={run => void this.connection.api.cancelRun(run)}
-        onResume={run => void this.resume(run)}
+        onCancel={run => told(this.connection.api.cancelRun(run))}
+        onResume={run => told(this.resume(run))}
         onOpenNotebook={this.openNotebook}
+        onReproduce={(step, run) => told(this.reproduce(step, run))}
       />
     );
   }
@@ -56,6 +56,12 @@ export interface RunTabOptions {
   rendermime: IRenderMimeRegistry;
   openNotebook: (path: string) => void;
   openRun: (run: number) => void;
+  reproduce: (step: Step, run: Run) => Promise<void>;
+}
+
+/** What cannot be done is said. */
+function told(work: Promise<void>): void {
+  work.catch(error => Notification.error(words(error)));
 }
 
 export function makeRunTab(run: number, options: RunTabOptions): MainAreaWidget {
@@ -64,7 +70,8 @@ export function makeRunTab(run: number, options: RunTabOptions): MainAreaWidget 
     run,
     options.rendermime,
     options.openNotebook,
-    options.openRun
+    options.openRun,
+    options.reproduce
   );
   const tab = new MainAreaWidget({ content });
   tab.id = `cellyard-run-${run}`;

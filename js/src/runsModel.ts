@@ -3,6 +3,7 @@
 import { ISignal, Signal } from '@lumino/signaling';
 
 import type { Connection } from './connection';
+import { words } from './format';
 import { Later } from './throttle';
 import { ENDED, EngineEvent, Run, State } from './wire';
 
@@ -86,7 +87,7 @@ export class RunsModel {
       this.loaded = true;
       this.add(found);
     } catch (error) {
-      this.error = error instanceof Error ? error.message : String(error);
+      this.error = words(error);
       this.changes.emit();
     }
   }

@@ -1,5 +1,7 @@
 /** The `%%step` line of a cell as text: found, taken apart, changed. The grammar itself is Python's. Pure. */
 
+import type { StepOption } from './wire';
+
 const MARK = /^%%step(?:[ \t]+(.*))?$/;
 
 export interface Word {
@@ -21,6 +23,11 @@ export function words(line: string): Word[] {
     found.push({ text: unquoted(match[0]), start: match.index, end: match.index + match[0].length });
   }
   return found;
+}
+
+/** The flags that take no value. */
+export function switchesOf(options: readonly StepOption[]): ReadonlySet<string> {
+  return new Set(options.filter(option => option.metavar === null).map(option => option.flag));
 }
 
 /** The step's name in a line; empty when it has none. `switches` are the flags that take no value. */

@@ -139,7 +139,22 @@ export interface Place {
   place: string;
   capacity: Resources;
   default: boolean;
+  /** Null where there is no such limit. */
+  most_workers: number | null;
+  /** Seconds after which a worker without work is let go. */
+  idle: number | null;
+  workers: WorkerSeen[];
+  /** The command that leads to Dask's dashboard; empty where it has none. */
+  dashboard: string;
   steps: LiveStep[];
+}
+
+export interface WorkerSeen {
+  name: string;
+  state: 'starting' | 'idle' | 'busy';
+  resources: Resources;
+  /** What keeps it from starting. */
+  note: string;
 }
 
 export interface StepOption {
@@ -242,7 +257,7 @@ export interface ExportWanted {
   output: string;
   to: string;
   /** Those of `cellyard export`, without their dashes. */
-  options: Record<string, string | boolean | null>;
+  options: Record<string, string | boolean | null | string[]>;
 }
 
 /** What the export has said; `code` 0: it went well. */
@@ -258,7 +273,7 @@ export interface Exported {
 export interface Proof {
   holds: boolean;
   problem: string;
-  comparisons: { step: string; name: string; verdict: string }[];
+  comparisons: { step: string; role: string; name: string; verdict: string; detail: string }[];
 }
 
 export interface Schedule {
@@ -269,7 +284,27 @@ export interface Schedule {
   on_change: string[];
   state: string;
   next: string[];
-  last: { state: string; cause: string; note: string; due: number; run_id: number | null } | null;
+  last: Firing | null;
+  parameters: Record<string, unknown>;
+  /** Of one that was asked for by its name: what its bundle takes. */
+  takes?: Omit<Parameter, 'cell'>[];
+}
+
+/** One time that a schedule came. */
+export interface Firing {
+  id: number;
+  state: string;
+  cause: string;
+  note: string;
+  due: number;
+  run_id: number | null;
+}
+
+/** What of a schedule can be changed. */
+export interface ScheduleChange {
+  expression: string | null;
+  timezone: string | null;
+  parameters: Record<string, unknown>;
 }
 
 /** States that nothing leaves. */

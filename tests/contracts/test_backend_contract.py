@@ -51,6 +51,12 @@ async def settled_processes() -> set[psutil.Process]:
         found = now
 
 
+async def seen(backend: Backend, state: str) -> None:
+    """Wait until one of its workers is in this state."""
+    while state not in {each.state for each in backend.workers}:
+        await asyncio.sleep(0.05)
+
+
 class BackendContract:
     """Inherit it, name the backend, and all that a backend promises is tested."""
 
@@ -122,9 +128,13 @@ class BackendContract:
         task = make_task("import time\nprint('begun', flush=True)\ntime.sleep(60)")
         await backend.submit(task)
         await inbox.saw(task, "output")
+        async with asyncio.timeout(20):
+            await seen(backend, "busy")
         await backend.interrupt(task.token)
         last = await inbox.finished(task)
         assert (last["state"], last["error"]["type"]) == ("cancelled", "KeyboardInterrupt")
+        async with asyncio.timeout(20):
+            await seen(backend, "idle")
 
     async def test_a_running_step_is_cancelled_even_if_it_refuses(self, running: tuple[Backend, Inbox]) -> None:
         backend, inbox = running
@@ -264,6 +274,7 @@ class BackendContract:
         processes = set(psutil.Process().children(recursive=True)) - before
         assert processes
         await backend.close()
+        assert backend.workers == ()
         for task in (runs, waits):
             assert inbox.messages[task.token][-1]["kind"] == "finished"
             assert inbox.messages[task.token][-1]["state"] in ("cancelled", "lost")

@@ -8,6 +8,8 @@ import nbformat
 import pytest
 
 from cellyard.cli import main
+from cellyard.exporters.bundle_reading import read_bundle
+from tests.exporters.notebooks import write_notebook
 
 
 @pytest.fixture
@@ -66,3 +68,27 @@ def test_a_store_that_pods_cannot_reach_is_refused(notebook, tmp_path, capsys, m
     monkeypatch.setenv("CELLYARD_STORE", str(tmp_path / "store"))
     assert main(["export", str(notebook), "--output", str(tmp_path / "out")]) == 2
     assert "set CELLYARD_STORE=s3://BUCKET/PREFIX" in capsys.readouterr().err
+
+
+def test_a_bundle_gets_other_defaults_where_they_are_given(tmp_path):
+    source = "# parameters\ncount = 2\nlabel = 'a'\nrate = 0.5"
+    path = write_notebook(tmp_path, source, "%%step one\nx = [count, label, rate]")
+    given = ["-p", "count=5", "--parameter=label=it's", "-p", "rate", "inf"]
+    assert main(["export", str(path), "--to", "bundle", "--no-lock", "--output", str(tmp_path / "b"), *given]) == 0
+    defaults = {each.name: each.default for each in read_bundle(tmp_path / "b").parameters}
+    assert defaults == {"count": "5", "label": '"it\'s"', "rate": "float('inf')"}
+    names: dict[str, object] = {}
+    exec((tmp_path / "b" / "parameters.py").read_text(), names)
+    assert (names["count"], names["label"], names["rate"]) == (5, "it's", float("inf"))
+
+
+@pytest.mark.parametrize(("given", "said"), [("count=many", "not of type int"), ("other=1", "no parameter 'other'")])
+def test_a_parameter_that_cannot_be_meant_is_refused(tmp_path, capsys, given, said):
+    path = write_notebook(tmp_path, "# parameters\ncount = 2", "%%step one\nx = count")
+    assert main(["export", str(path), "--to", "bundle", "--no-lock", "--output", str(tmp_path / "b"), "-p", given]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_notebook_that_is_no_pipeline_takes_no_parameters(notebook, tmp_path, capsys):
+    assert main(["export", str(notebook), "--output", str(tmp_path / "out"), "-p", "x=1"]) == 2
+    assert "is no pipeline" in capsys.readouterr().err

@@ -50,13 +50,24 @@ def test_notebooks_with_randomness_classes_and_models_prove_themselves_here(tmp_
 @pytest.mark.timeout(600)
 def test_a_bundle_that_was_changed_does_not_hold_and_the_values_are_named(tmp_path: Path):
     notebook = write_notebook(
-        tmp_path, "%%step one --memory 300MiB\na = [1, 2]\nb = 0.5", "%%step two --memory 300MiB\nc = a + [b]"
+        tmp_path,
+        "# parameters\nfirst = 0",
+        "%%step one --memory 300MiB\na = [first, 2]\nb = 0.5",
+        "%%step two --memory 300MiB\nc = a + [b]",
     )
-    assert main(["export", str(notebook), "--to", "bundle", "--output", str(tmp_path / "b"), "--no-lock"]) == 0
+    words = ["--to", "bundle", "--output", str(tmp_path / "b"), "--no-lock", "-p", "first", "1"]
+    assert main(["export", str(notebook), *words]) == 0
     step = tmp_path / "b" / "steps/01-one.py"
-    step.write_text(step.read_text().replace("a = [1, 2]", "a = [1, 3]"))
-    proof = prove(read_bundle(tmp_path / "b"), notebook, environment="present")
+    step.write_text(step.read_text().replace("a = [first, 2]", "a = [first, 3]"))
+    told: list[str] = []
+    bundle = read_bundle(tmp_path / "b")
+    proof = prove(bundle, notebook, environment="present", parameters={"first": "1"}, tell=told.append)
     write_proof(proof, tmp_path / "b")
+    phases = [line for line in told if line.startswith("proving: ")]
+    assert [line.split()[2] for line in phases] == ["notebook", "bundle", "value"]
+    steps = told[1 : told.index(phases[1])]
+    assert any(line.startswith("  step two: succeeded") for line in steps), told
+    assert told[told.index(phases[1]) + 1 : -1] == ["  step 1 of 2: one", "  step 2 of 2: two"]
     assert not proof.holds
     wrong = {(each.step, each.role, each.name): each.detail for each in proof.comparisons if not each.holds}
     assert wrong.keys() == {("one", "makes", "a"), ("two", "reads", "a"), ("two", "makes", "c")}

@@ -104,6 +104,11 @@ class Lab:
         call = "([at, text]) => jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel.setSource(text)"
         self.page.evaluate(call, [number, source])
 
+    def tag(self, number: int, tag: str) -> None:
+        """Give a cell a tag."""
+        call = "([at, tag]) => jupyterapp.shell.currentWidget.content.widgets[at].model.setMetadata('tags', [tag])"
+        self.page.evaluate(call, [number, tag])
+
     def command(self, command: str, **arguments: Any) -> None:
         """Carry out a command of JupyterLab, by its name."""
         call = "([name, args]) => window.jupyterapp.commands.execute(name, args)"

@@ -54,10 +54,12 @@ def test_from_a_plain_cell_to_a_step_that_runs_and_is_stopped(page):
     lab.picture("running")
     lab.tab("Workers")
     expect(lab.sidebar).to_contain_text("1 of 2")
+    expect(lab.sidebar.get_by_role("list", name="Workers of local")).to_contain_text("busy, 2 CPU")
     lab.picture("workers")
     lab.button("Stop count", within=lab.badge(2)).click()
     expect(lab.badge(2)).to_contain_text("cancelled", timeout=SLOW)
     expect(lab.sidebar).to_contain_text("Idle: no step runs here.")
+    expect(lab.sidebar.get_by_role("list", name="Workers of local")).to_contain_text("idle, warm")
     expect(lab.page.locator(".cy-status")).to_have_count(0)
 
 
@@ -154,11 +156,12 @@ def test_what_is_shown_is_never_called_live_when_it_is_not(page, lab):
     shown.liveness("live")
 
 
-def test_a_notebook_becomes_a_pipeline_with_a_schedule(page, lab):
+def test_a_notebook_becomes_a_pipeline_that_is_proven_and_scheduled(page, lab):
     shown = page()
     shown.open(
-        "report.ipynb", LOAD, ROWS, "%%step total\nprint(sum(rows))", "%%step size --after nowhere\nprint(len(rows))"
+        "report.ipynb", "count = 3", "%%step total\ntotal = count * 2", "%%step size --after nowhere\nsize = total + 1"
     )
+    shown.tag(0, "parameters")
     shown.button("Export to pipeline…").click()
     dialog = shown.page.locator(".cy-dialog")
     # What keeps it from being one: the way to the cell, and no way around it.
@@ -167,11 +170,15 @@ def test_a_notebook_becomes_a_pipeline_with_a_schedule(page, lab):
     shown.picture("export-problem")
     dialog.locator(".cy-problems .cy-link").first.click()
     expect(dialog).to_have_count(0)
-    shown.write(3, "%%step size\nprint(len(rows))")
-    expect(shown.sidebar.locator(".cy-node")).to_have_count(3)
+    shown.write(2, "%%step size\nsize = total + 1")
+    expect(shown.sidebar.locator(".cy-node")).to_have_count(2)
     shown.button("Export to pipeline…").click()
-    expect(dialog).to_contain_text("3 steps")
+    expect(dialog).to_contain_text("2 steps")
     dialog.get_by_label("Lock the packages").uncheck()
+    dialog.get_by_label("Prove it").check()
+    dialog.get_by_label("Value of count").fill("many")
+    expect(dialog.get_by_role("alert")).to_contain_text("of type int, as 3 is")
+    dialog.get_by_label("Value of count").fill("5")
     dialog.get_by_label("Schedule").fill("0 6 * * 7")
     expect(dialog.get_by_role("alert")).to_contain_text("Sunday is 0")
     dialog.get_by_label("Schedule").fill("0 6 * * 1-5")
@@ -179,13 +186,33 @@ def test_a_notebook_becomes_a_pipeline_with_a_schedule(page, lab):
     expect(dialog.locator(".cy-next")).to_contain_text("Monday through Friday")
     expect(dialog.locator(".cy-next li")).to_have_count(5)
     shown.picture("export")
+    assert shown.faults(".cy-dialog") == []
     shown.button("Export", within=dialog).click()
-    expect(shown.page.locator(".jp-MarkdownViewer")).to_contain_text("cellyard run", timeout=SLOW)
-    assert (lab.root / "report-pipeline" / "pipeline.yaml").is_file()
+    # Live: the notebook's run is told while the bundle's has not begun.
+    said = dialog.get_by_role("log")
+    expect(said).to_contain_text("proving: the notebook runs", timeout=SLOW)
+    expect(said).not_to_contain_text("proving: every value is compared", timeout=1)
+    shown.picture("proving")
+    expect(said).to_contain_text("step 2 of 2: size", timeout=SLOW)
+    expect(dialog.locator(".cy-verdict")).to_contain_text("Proven: all 4 values are those", timeout=SLOW)
+    shown.picture("proven")
+    assert shown.faults(".cy-dialog") == []
+    shown.button("Close", within=dialog).click()
+    expect(shown.page.locator(".jp-MarkdownViewer")).to_contain_text("The bundle gives the notebook's values")
+    assert "name: count" in (lab.root / "report-pipeline" / "pipeline.yaml").read_text()
     shown.tab("Schedules")
     card = shown.sidebar.get_by_role("region", name="report")
     expect(card).to_contain_text("Monday through Friday")
     expect(card).to_contain_text("It has not run yet.")
+    shown.button("Edit…", within=card).click()
+    expect(dialog.get_by_label("Value of count")).to_have_attribute("placeholder", "5")
+    dialog.get_by_label("Schedule").fill("30 7 * * 1")
+    dialog.get_by_label("Value of count").fill("7")
+    expect(dialog.locator(".cy-next")).to_contain_text("Monday")
+    shown.picture("schedule-form")
+    assert shown.faults(".cy-dialog") == []
+    shown.button("Apply", within=dialog).click()
+    expect(card).to_contain_text("07:30")
     shown.button("Pause", within=card).click()
     expect(card).to_contain_text("paused")
     shown.picture("schedules")

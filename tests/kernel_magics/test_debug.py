@@ -61,6 +61,9 @@ def test_frames_in_libraries_are_shown_with_their_source(kernel: Kernel):
     assert "json.loads('{broken')" in said
 
 
+NEWEST = "cellyard.History().runs(limit=1)[0].id"
+
+
 def test_reproduce_binds_the_inputs_and_offers_the_source(kernel: Kernel):
     kernel.run("given = {'a': [1, 2]}\nhidden = 5")
     source = "given['a'].append(3)\nbroken = given['b'] + hidden"
@@ -72,6 +75,13 @@ def test_reproduce_binds_the_inputs_and_offers_the_source(kernel: Kernel):
     assert payload["text"].strip() == source
     assert kernel.run("given, hidden").result == "({'a': [1, 2]}, 5)"
     assert kernel.fail(payload["text"]).error["ename"] == "KeyError"
+    # An earlier run, by its number.
+    earlier = int(kernel.run(f"import cellyard\n{NEWEST}").result)
+    kernel.run("given = 'other'\nhidden = 0")
+    kernel.fail(f"%%step reproducible\n{source}")
+    assert f"of run {earlier}" in kernel.run(f"%steps reproduce reproducible {earlier}").stdout
+    assert kernel.run("given, hidden").result == "({'a': [1, 2]}, 5)"
+    assert "It has: reproducible" in kernel.fail(f"%steps reproduce other {earlier}").error["evalue"]
 
 
 def test_preflight_finds_what_would_go_wrong_and_runs_nothing(kernel: Kernel, tmp_path: Path):

@@ -246,3 +246,22 @@ def test_an_engine_stays_for_a_schedule_makes_up_for_what_was_missed_and_leaves_
         client.change_schedule("hourly", "paused")
         client.close()
         until(lambda: home.client().info() is None, "an engine without schedules leaves")
+
+
+def test_when_and_with_what_it_runs_can_be_changed(home: Home, tmp_path: Path):
+    client = home.client()
+    client.add_schedule({"path": str(bundle(tmp_path / "b", "made = n")), "name": "to change", "expression": "@daily"})
+    changes = {"expression": "30 7 * * 1", "timezone": "Asia/Tokyo", "parameters": {"n": "3"}, "overlap": "queue"}
+    changed = client.edit_schedule("to change", changes)
+    assert (changed["timezone"], changed["parameters"], changed["overlap"]) == ("Asia/Tokyo", {"n": "3"}, "queue")
+    assert [each[10:] for each in changed["next"]] == ["T07:30:00+09:00"] * 3
+    assert changed["missed"] == "once", "what was not named stays"
+    whole = client._call("GET", "/v1/schedules/to%20change")
+    assert whole["takes"] == [{"name": "n", "type": "int", "default": "1"}]
+    for wrong in ({"expression": "often"}, {"expression": None}, {"parameters": {"m": 1}}, {"missed": "never"}):
+        with pytest.raises(UsageError):
+            client.edit_schedule("to change", wrong)
+    assert client._call("GET", "/v1/schedules/to%20change")["next"] == changed["next"]
+    with pytest.raises(NotFound):
+        client.edit_schedule("nobody", {"expression": "@daily"})
+    client.remove_schedule("to change")

@@ -17,6 +17,9 @@ def test_a_place_tells_what_it_has_and_what_runs_there(client):
     (place,) = client._call("GET", "/v1/workers")["places"]
     assert (place["name"], place["default"], place["steps"]) == ("local", True, [])
     assert place["capacity"]["cpu"] == 2
+    (worker,) = place["workers"]
+    assert (worker["name"], worker["resources"]) == ("local", place["capacity"])
+    assert (place["most_workers"], place["idle"], place["dashboard"]) == (None, None, "")
     with client.submit_step(step("import time\ntime.sleep(60)", name="long", line="--memory 1GiB")) as stream:
         next(stream)
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cellyard.backends.base import cancelled
+from cellyard.backends.base import WorkerSeen, cancelled
 from cellyard.backends.dask_on_kubernetes.connection import Connection
 from cellyard.backends.dask_on_kubernetes.failures import Waiting
 from cellyard.backends.dask_on_kubernetes.shapes import Shape
@@ -62,6 +62,30 @@ class Attendance:
         Raises ClusterError. ``flushed`` returns once the engine has been told what was said before.
         """
         raise NotImplementedError
+
+    @property
+    def workers(self) -> list[WorkerSeen]:
+        """The workers that there are now."""
+        return [
+            WorkerSeen(
+                name=each.pod or each.name,
+                state=self.state_of(each),
+                resources=each.shape.resources,
+                note=each.trouble.text if each.trouble is not None else "",
+            )
+            for each in self._workers.values()
+        ]
+
+    @property
+    def dashboard(self) -> str:
+        """How a person reaches Dask's dashboard; empty where that is not known."""
+        return ""
+
+    def state_of(self, worker: Worker) -> str:
+        """Whether it is starting, idle or busy."""
+        if self._tasks.on(worker.name) is not None:
+            return "busy"
+        return "idle" if worker.address is not None else "starting"
 
     async def dismiss(self) -> None:
         """Let everything go. Raises ClusterError."""

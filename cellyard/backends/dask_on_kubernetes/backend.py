@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from cellyard.backends.base import Message, Offer, StepTask, cancelled, check_fits
+from cellyard.backends.base import Message, Offer, StepTask, WorkerSeen, cancelled, check_fits
 from cellyard.backends.dask_on_kubernetes.roster import Limits
 from cellyard.backends.dask_on_kubernetes.shapes import shape_of
 from cellyard.backends.hosted import HostedBackend, LiveTask
 from cellyard.errors import InvalidSettings
 from cellyard.model.kubernetes import KubernetesSettings
 from cellyard.settings import Settings
-from cellyard.worker.link import pack
+from cellyard.worker.link import Frame, pack
 
 __all__ = ["DaskOnKubernetesBackend", "engine_name"]
 
@@ -60,6 +60,8 @@ class DaskOnKubernetesBackend(HostedBackend):
         self._settings = settings
         self._limits = limits_of(settings)
         self.capacity = self._limits.capacity()
+        self._workers: tuple[WorkerSeen, ...] = ()
+        self._dashboard = ""
         given = os.environ if env is None else env
         needs = store.startswith("s3://") and settings.passes_credentials
         super().__init__(
@@ -86,7 +88,19 @@ class DaskOnKubernetesBackend(HostedBackend):
             caps_cpu=False,
             honours=frozenset({"disk", "image", "node", "spot", "priority"}),
             place="kubernetes",
+            workers=self._settings.max_workers,
+            idle=self._settings.idle,
         )
+
+    @property
+    def workers(self) -> tuple[WorkerSeen, ...]:
+        """Those that the process has told of."""
+        return self._workers if self._ready.is_set() else ()
+
+    @property
+    def dashboard(self) -> str:
+        """The command that leads to it, while there is a scheduler."""
+        return self._dashboard if self._ready.is_set() else ""
 
     async def submit(self, task: StepTask) -> None:
         """Queue a step; see the contract. Raises InvalidSettings when its pod could not reach the store."""
@@ -117,6 +131,14 @@ class DaskOnKubernetesBackend(HostedBackend):
         task = live.task
         how = "attach" if live.begun else "submit"
         self._link.send(how, task.token, task.name, pack(task.to_dict()), live.number)
+
+    def _on_frame(self, frame: Frame) -> None:
+        match frame:
+            case ["crew", workers, dashboard]:
+                self._workers = tuple(WorkerSeen.from_dict(each) for each in workers)
+                self._dashboard = dashboard
+            case _:
+                super()._on_frame(frame)
 
     def _deliver(self, token: str, messages: list[Message]) -> None:
         """Each message says its number, by which an engine that comes later knows where to go on."""

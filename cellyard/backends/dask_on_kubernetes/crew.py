@@ -10,7 +10,7 @@ from typing import Any
 from cellyard.backends.dask_on_kubernetes.api import KubernetesApi, inside_cluster
 from cellyard.backends.dask_on_kubernetes.attendance import NOT_THERE, Attendance, Worker
 from cellyard.backends.dask_on_kubernetes.cluster import RENEW_EVERY, Cluster
-from cellyard.backends.dask_on_kubernetes.pod_specs import PORT, Names
+from cellyard.backends.dask_on_kubernetes.pod_specs import HTTP_PORT, PORT, Names
 from cellyard.backends.dask_on_kubernetes.roster import Limits, WorkerFacts, decide
 from cellyard.backends.dask_on_kubernetes.tasks import Task, Tasks
 from cellyard.backends.dask_on_kubernetes.troubles import Troubles, last_message
@@ -40,6 +40,15 @@ class Crew(Attendance):
         most = {"cpu": settings.max_cpu, "memory": settings.max_memory, "gpu": settings.max_gpu}
         given = {key: float(value) for key, value in most.items() if value is not None}
         self._limits = Limits(**given, workers=settings.max_workers, idle=settings.idle)
+
+    @property
+    def dashboard(self) -> str:
+        """The command that leads to it; its port is the pod's."""
+        pod = self._troubles.scheduler_pod() if self._cluster is not None and self._cluster.exists else None
+        if pod is None:
+            return ""
+        metadata = pod["metadata"]
+        return f"kubectl port-forward -n {metadata['namespace']} pod/{metadata['name']} {HTTP_PORT}"
 
     # Rounds.
 
@@ -146,12 +155,8 @@ class Crew(Attendance):
         return min(later, _LOOK_AGAIN) if starts else later
 
     def _facts(self, worker: Worker) -> WorkerFacts:
-        if self._tasks.on(worker.name) is not None:
-            state = "busy"
-        else:
-            state = "idle" if worker.address is not None else "starting"
         short = worker.trouble is not None and worker.trouble.short
-        return WorkerFacts(worker.name, worker.shape, state, worker.idle_since, short)
+        return WorkerFacts(worker.name, worker.shape, self.state_of(worker), worker.idle_since, short)
 
     async def _let_go(self, cluster: Cluster, name: str) -> None:
         if self._workers.pop(name, None) is not None:

@@ -3,6 +3,7 @@
     from the engine   ["submit" | "attach", token, name, packed task, number]
                       ["interrupt", token]  ["cancel", token]  ["settled", token]  ["close"]
     to the engine     ["ready", pid]  ["begun", token]  ["messages", token, [message, ...], number]
+                      ["crew", [worker, ...], dashboard]
 
 "attach" is a step that a K before this one has sent; ``number`` that of its last messages that the engine has.
 """
@@ -55,6 +56,7 @@ class ClusterHost:
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._closing = False
+        self._reported: tuple[list[dict[str, Any]], str] = ([], "")
 
     async def serve(self, sock: socket.socket) -> int:
         """Serve until the engine says "close", and then delete everything; or until it is gone, and then leave all as
@@ -132,7 +134,16 @@ class ClusterHost:
             self._tasks.trouble(error)
         except CellyardError as error:
             self._tasks.refuse(error)
+        finally:
+            self._report()
         return _ROUND_AGAIN
+
+    def _report(self) -> None:
+        """Tell the engine of the workers, when something about them has changed."""
+        seen = [each.to_dict() for each in self._crew.workers], self._crew.dashboard
+        if seen != self._reported:
+            self._reported = seen
+            self._link.send("crew", *seen)
 
     async def _acknowledge(self) -> None:
         """Tell the scheduler what it need not keep: what the engine has had for some time."""

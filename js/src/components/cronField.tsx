@@ -3,7 +3,8 @@
 import * as React from 'react';
 
 import type { Api } from '../api';
-import type { CronWords } from '../wire';
+import { inZone } from '../format';
+import { useAnswer } from './hooks';
 
 const OFTEN: [string, string][] = [
   ['', 'No schedule'],
@@ -23,37 +24,9 @@ export interface CronFieldProps {
 }
 
 export function CronField({ api, expression, timezone, onChange }: CronFieldProps): React.ReactElement {
-  const [words, setWords] = React.useState<CronWords | null>(null);
-  const [wrong, setWrong] = React.useState('');
   const id = React.useId();
-  React.useEffect(() => {
-    if (!expression) {
-      setWords(null);
-      setWrong('');
-      return;
-    }
-    let gone = false;
-    const timer = window.setTimeout(() => {
-      api.cron(expression, timezone).then(
-        found => {
-          if (!gone) {
-            setWords(found);
-            setWrong('');
-          }
-        },
-        error => {
-          if (!gone) {
-            setWords(null);
-            setWrong(error instanceof Error ? error.message : String(error));
-          }
-        }
-      );
-    }, PAUSE);
-    return () => {
-      gone = true;
-      window.clearTimeout(timer);
-    };
-  }, [api, expression, timezone]);
+  const ask = expression ? () => api.cron(expression, timezone) : null;
+  const { value: told, error: wrong } = useAnswer(ask, [api, expression, timezone], { pause: PAUSE });
   const zones = React.useMemo(() => Intl.supportedValuesOf('timeZone'), []);
   return (
     <div className="cy-cron">
@@ -95,11 +68,11 @@ export function CronField({ api, expression, timezone, onChange }: CronFieldProp
           {wrong}
         </p>
       ) : null}
-      {words ? (
+      {told ? (
         <div className="cy-next" role="status">
-          <p>{words.words}</p>
+          <p>{told.words}</p>
           <ol>
-            {words.next.map(time => (
+            {told.next.map(time => (
               <li key={time}>{inZone(time, timezone)}</li>
             ))}
           </ol>
@@ -107,17 +80,4 @@ export function CronField({ api, expression, timezone, onChange }: CronFieldProp
       ) : null}
     </div>
   );
-}
-
-function inZone(time: string, timeZone: string): string {
-  const format: Intl.DateTimeFormatOptions = {
-    weekday: 'short',
-    day: 'numeric',
-    month: 'short',
-    year: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-    timeZoneName: 'short'
-  };
-  return new Date(time).toLocaleString([], timeZone ? { ...format, timeZone } : format);
 }

@@ -4,7 +4,8 @@ import * as React from 'react';
 
 import type { Connection } from '../connection';
 import { bytes, duration } from '../format';
-import { ENDED, Proposal, Run, Sample, Samples, Step } from '../wire';
+import { ENDED, Proposal, Run, Sample, Step } from '../wire';
+import { useAnswer } from './hooks';
 
 const [WIDTH, HEIGHT] = [560, 90];
 const AGAIN = 2000;
@@ -18,35 +19,17 @@ interface EvidenceProps {
 }
 
 export function Evidence({ step, run, connection, isLive }: EvidenceProps): React.ReactElement | null {
-  const [samples, setSamples] = React.useState<Samples | null>(null);
-  const [proposal, setProposal] = React.useState<Proposal | null>(null);
-  const runs = isLive && !ENDED.has(step.state);
-  React.useEffect(() => {
-    let gone = false;
-    const look = () =>
-      connection.api.samples(step.run_id, step.name).then(
-        found => !gone && setSamples(found),
-        () => undefined
-      );
-    void look();
-    const timer = runs ? window.setInterval(look, AGAIN) : 0;
-    return () => {
-      gone = true;
-      window.clearInterval(timer);
-    };
-  }, [connection, step.run_id, step.name, step.attempt, runs]);
-  React.useEffect(() => {
-    let gone = false;
-    if (ENDED.has(step.state)) {
-      connection.api.proposals(run.notebook, step.name).then(
-        found => !gone && setProposal(found.get(step.name) ?? null),
-        () => undefined
-      );
-    }
-    return () => {
-      gone = true;
-    };
-  }, [connection, run.notebook, step.name, step.state]);
+  const hasEnded = ENDED.has(step.state);
+  const { value: samples } = useAnswer(
+    () => connection.api.samples(step.run_id, step.name),
+    [connection, step.run_id, step.name, step.attempt, hasEnded],
+    { every: isLive && !hasEnded ? AGAIN : 0 }
+  );
+  const { value: proposals } = useAnswer(
+    hasEnded ? () => connection.api.proposals(run.notebook, step.name) : null,
+    [connection, run.notebook, step.name, hasEnded]
+  );
+  const proposal = proposals?.get(step.name);
   const asked = step.resources.memory;
   const shown = samples && samples.samples.length > 1 ? samples : null;
   if (!shown && !proposal?.because) {

@@ -4,8 +4,10 @@ import * as React from 'react';
 
 import type { Api } from '../api';
 import { size } from '../format';
-import type { Exporter, Pipeline, Problem } from '../wire';
+import type { Pipeline, Problem } from '../wire';
 import { CronField } from './cronField';
+import { useAnswer } from './hooks';
+import { Given, ParameterTable } from './parameterTable';
 
 const TARGETS: Record<string, string> = {
   bundle: 'Bundle: files that run anywhere, one per step',
@@ -20,6 +22,8 @@ export interface ExportAsked {
   prove: boolean;
   expression: string | null;
   timezone: string | null;
+  /** Other defaults for parameters, as text. */
+  given: Given;
 }
 
 export interface ExportFormProps {
@@ -38,10 +42,7 @@ export function ExportForm({
   onProblem
 }: ExportFormProps): React.ReactElement {
   const [asked, setAsked] = React.useState(given);
-  const [targets, setTargets] = React.useState<readonly Exporter[]>([]);
-  React.useEffect(() => {
-    api.exporters().then(setTargets, () => setTargets([{ name: 'bundle', keeps_time: false }]));
-  }, [api]);
+  const targets = useAnswer(() => api.exporters(), [api]).value ?? [{ name: 'bundle', keeps_time: false }];
   const change = (part: Partial<ExportAsked>) => {
     const next = { ...asked, ...part };
     setAsked(next);
@@ -58,29 +59,11 @@ export function ExportForm({
         </p>
       ) : null}
       {pipeline.parameters.length ? (
-        <table className="cy-table">
-          <caption>Parameters</caption>
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">Type</th>
-              <th scope="col">Default</th>
-            </tr>
-          </thead>
-          <tbody>
-            {pipeline.parameters.map(each => (
-              <tr key={each.name}>
-                <td>
-                  <code>{each.name}</code>
-                </td>
-                <td>{each.type}</td>
-                <td>
-                  <code>{each.default}</code>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <ParameterTable
+          parameters={pipeline.parameters}
+          given={asked.given}
+          onChange={given => change({ given })}
+        />
       ) : null}
       <label className="cy-field">
         <span>Target</span>
@@ -146,7 +129,8 @@ function Found({ pipeline }: { pipeline: Pipeline }): React.ReactElement {
   return (
     <details open={steps.length <= 8}>
       <summary>
-        {steps.length === 1 ? 'One step' : `${steps.length} steps`}, {edges.length} connections
+        {steps.length === 1 ? 'One step' : `${steps.length} steps`},{' '}
+        {edges.length === 1 ? 'one connection' : `${edges.length} connections`}
       </summary>
       <ul className="cy-plain cy-found-steps">
         {steps.map(step => (

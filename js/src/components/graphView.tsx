@@ -2,7 +2,7 @@
 
 import * as React from 'react';
 
-import { useWidth } from './hooks';
+import { useAnswer, useWidth } from './hooks';
 import type { NotebookStep } from '../notebookModel';
 import { BOX, Layout, layOut, Point } from '../layout';
 import { sizeOf, StepsProps, timeOf } from './notebookView';
@@ -14,14 +14,9 @@ const SMALLEST = 0.6;
 export function GraphView(props: StepsProps): React.ReactElement {
   const { steps } = props;
   const shape = JSON.stringify(steps.map(step => [step.cell, step.after]));
-  const [layout, setLayout] = React.useState<Layout | null>(null);
-  React.useEffect(() => {
-    let gone = false;
+  const { value: layout } = useAnswer(() => {
     const nodes = (JSON.parse(shape) as [string, string[]][]).map(([id, after]) => ({ id, after }));
-    void layOut(nodes).then(found => !gone && setLayout(found));
-    return () => {
-      gone = true;
-    };
+    return layOut(nodes);
   }, [shape]);
   const place = React.useRef<HTMLDivElement>(null);
   const room = useWidth(place);

@@ -1,7 +1,9 @@
-/** What components share: to look again when a model has changed, and once a second while something runs. */
+/** What components share: to look again when a model has changed, while something runs, and when an answer comes. */
 
 import type { ISignal } from '@lumino/signaling';
 import * as React from 'react';
+
+import { words } from '../format';
 
 /** Draw again whenever the signal is emitted. */
 export function useSignal(...signals: ISignal<unknown, unknown>[]): void {
@@ -38,4 +40,48 @@ export function useWidth(place: React.RefObject<HTMLElement>): number {
     return () => watching.disconnect();
   }, [place]);
   return width;
+}
+
+export interface Answer<T> {
+  /** What was answered last; null before that, and after an error. */
+  value: T | null;
+  /** Why there is no answer. */
+  error: string;
+}
+
+export interface Asking {
+  /** Milliseconds that what it is about must rest before it is asked. */
+  pause?: number;
+  /** Milliseconds after which it is asked again; 0: never. */
+  every?: number;
+}
+
+/** The answer to what is asked, asked anew whenever something in `about` has changed; nothing is asked of null. */
+export function useAnswer<T>(
+  ask: (() => Promise<T>) | null,
+  about: React.DependencyList,
+  { pause = 0, every = 0 }: Asking = {}
+): Answer<T> {
+  const [answer, setAnswer] = React.useState<Answer<T>>({ value: null, error: '' });
+  React.useEffect(() => {
+    if (!ask) {
+      setAnswer({ value: null, error: '' });
+      return;
+    }
+    let gone = false;
+    const look = () =>
+      ask().then(
+        value => !gone && setAnswer({ value, error: '' }),
+        error => !gone && setAnswer({ value: null, error: words(error) })
+      );
+    const first = window.setTimeout(look, pause);
+    const again = every ? window.setInterval(look, every) : 0;
+    return () => {
+      gone = true;
+      window.clearTimeout(first);
+      window.clearInterval(again);
+    };
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [...about, every]);
+  return answer;
 }

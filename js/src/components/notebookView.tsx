@@ -2,7 +2,7 @@
 
 import * as React from 'react';
 
-import { duration, fileName, size } from '../format';
+import { duration, fileName, ranFor, size } from '../format';
 import type { NotebookModel, NotebookStep } from '../notebookModel';
 import { Decision, ENDED } from '../wire';
 import { ProblemList } from './exportForm';
@@ -112,11 +112,7 @@ export interface StepsProps {
 
 /** How long it took, or has been running; empty where nothing is known. */
 export function timeOf({ record }: NotebookStep, now: number, isLive: boolean): string {
-  if (!record) {
-    return '';
-  }
-  const running = record.started && isLive && record.state === 'running' ? now - record.started : null;
-  const seconds = record.seconds ?? running;
+  const seconds = record ? ranFor(record, now, isLive) : null;
   return seconds === null ? '' : duration(seconds);
 }
 

@@ -4,11 +4,13 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
 import type { Connection } from '../connection';
-import { duration, fileName, moment } from '../format';
+import { duration, fileName, moment, ranFor } from '../format';
+import { stepsOfRun } from '../notebookModel';
 import type { RunModel } from '../runModel';
-import { Cost, ENDED, Run } from '../wire';
+import { Cost, ENDED, Run, Step } from '../wire';
 import { Banner } from './banner';
-import { useNow, useSignal } from './hooks';
+import { GraphView } from './graphView';
+import { useAnswer, useNow, useSignal } from './hooks';
 import { Loading } from './runsView';
 import { StateMark } from './stateMark';
 import { StepDetails } from './stepDetails';
@@ -24,6 +26,8 @@ export interface RunPageProps {
   /** Go on where the run has stopped. */
   onResume: (run: number) => void;
   onOpenNotebook: (path: string) => void;
+  /** Bring what a step was given into its notebook's kernel. */
+  onReproduce: (step: Step, run: Run) => void;
 }
 
 export function RunPage(props: RunPageProps): React.ReactElement {
@@ -34,6 +38,8 @@ export function RunPage(props: RunPageProps): React.ReactElement {
   const { run } = model;
   const goesOn = isLive && run !== null && !ENDED.has(run.state);
   const now = useNow(goesOn);
+  const ask = run && ENDED.has(run.state) ? () => connection.api.cost(run.id) : null;
+  const { value: cost } = useAnswer(ask, [connection, run?.id, run?.state]);
   const step =
     model.steps.find(each => each.id === chosen) ??
     model.steps.find(each => each.state === 'failed') ??
@@ -47,7 +53,7 @@ export function RunPage(props: RunPageProps): React.ReactElement {
       </div>
     );
   }
-  const seconds = run.seconds ?? (goesOn && run.started ? now - run.started : null);
+  const seconds = ranFor(run, now, isLive);
   return (
     <div className={`cy-page${isLive ? '' : ' cy-old'}`}>
       <Banner connection={connection} />
@@ -78,36 +84,30 @@ export function RunPage(props: RunPageProps): React.ReactElement {
             Resume
           </button>
         ) : null}
-        <CostOf run={run} connection={connection} />
+        {cost?.amount ? <span className="cy-muted">cost {priced(cost.amount, cost)}</span> : null}
       </header>
       {model.steps.length ? (
-        <Timeline steps={model.steps} now={now} isLive={isLive} chosen={step?.id} onChoose={choose} />
+        <div className="cy-run-steps">
+          {model.steps.length > 1 ? (
+            <GraphView
+              steps={stepsOfRun(model.steps)}
+              isLive={isLive}
+              now={now}
+              chosen={String(step?.id)}
+              onChoose={each => choose(Number(each.cell))}
+            />
+          ) : null}
+          <Timeline steps={model.steps} now={now} isLive={isLive} chosen={step?.id} onChoose={choose} />
+        </div>
       ) : (
         <p className="cy-empty">No step has begun in this run yet.</p>
       )}
-      {step ? <StepDetails key={step.id} step={step} run={run} now={now} {...props} /> : null}
+      {step ? <StepDetails key={step.id} step={step} run={run} now={now} cost={cost} {...props} /> : null}
     </div>
   );
 }
 
 /** What it cost, where the settings have prices. */
-function CostOf({ run, connection }: { run: Run; connection: Connection }): React.ReactElement | null {
-  const [cost, setCost] = React.useState<Cost | null>(null);
-  React.useEffect(() => {
-    let gone = false;
-    if (ENDED.has(run.state)) {
-      connection.api.cost(run.id).then(
-        found => !gone && setCost(found),
-        () => undefined
-      );
-    }
-    return () => {
-      gone = true;
-    };
-  }, [connection, run.id, run.state]);
-  return cost?.amount ? (
-    <span className="cy-muted">
-      cost {cost.amount.toPrecision(2)} {cost.prices.currency ?? ''}
-    </span>
-  ) : null;
+export function priced(amount: number, cost: Cost): string {
+  return `${Number(amount.toPrecision(2))} ${cost.prices.currency ?? ''}`.trim();
 }

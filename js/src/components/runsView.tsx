@@ -2,7 +2,7 @@
 
 import * as React from 'react';
 
-import { duration, fileName, moment } from '../format';
+import { duration, fileName, moment, ranFor } from '../format';
 import type { RunsModel } from '../runsModel';
 import { ENDED, Run, State } from '../wire';
 import { useNow, useSignal } from './hooks';
@@ -81,7 +81,7 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
 }
 
 function RunRow({ run, now, isLive }: { run: Run; now: number; isLive: boolean }): React.ReactElement {
-  const seconds = run.seconds ?? (run.started && isLive && !ENDED.has(run.state) ? now - run.started : null);
+  const seconds = ranFor(run, now, isLive);
   return (
     <>
       <span className="cy-row-top">

@@ -4,11 +4,21 @@ import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import * as React from 'react';
 
 import type { Connection } from '../connection';
-import { moment } from '../format';
-import type { Schedule, State } from '../wire';
-import { useSignal } from './hooks';
+import { inZone, moment, words } from '../format';
+import type { Firing, Schedule, State } from '../wire';
+import { useAnswer, useSignal } from './hooks';
 import { Loading } from './runsView';
+import { editSchedule } from './scheduleForm';
 import { StateMark } from './stateMark';
+
+/** The mark of each state of a firing; one that was skipped did not run. */
+const STATES: Partial<Record<string, State>> = {
+  waiting: 'queued',
+  running: 'running',
+  succeeded: 'succeeded',
+  failed: 'failed',
+  lost: 'lost'
+};
 
 export interface SchedulesViewProps {
   connection: Connection;
@@ -25,7 +35,7 @@ export function SchedulesView({ connection, isLive, onOpen }: SchedulesViewProps
         setFound(data);
         setError('');
       },
-      reason => setError(reason instanceof Error ? reason.message : String(reason))
+      reason => setError(words(reason))
     );
   }, [connection]);
   useSignal(connection.changed);
@@ -40,7 +50,7 @@ export function SchedulesView({ connection, isLive, onOpen }: SchedulesViewProps
     };
   }, [connection, isLive, look]);
   const act = (work: Promise<void>) => {
-    work.then(look, reason => Notification.error(reason instanceof Error ? reason.message : String(reason)));
+    work.then(look, reason => Notification.error(words(reason)));
   };
   if (!found) {
     return <Loading error={error} />;
@@ -77,7 +87,14 @@ interface CardProps {
 function Card({ schedule, connection: { api }, act, onOpen }: CardProps): React.ReactElement {
   const { name, expression, timezone, last } = schedule;
   const isPaused = schedule.state === 'paused';
-  const words = useWords(schedule, api);
+  const ask = expression ? () => api.cron(expression, timezone) : null;
+  const told = useAnswer(ask, [api, expression, timezone]).value;
+  const edit = async () => {
+    const changes = await editSchedule(api, name);
+    if (changes) {
+      await api.changeSchedule(name, changes);
+    }
+  };
   const remove = async () => {
     const body = `${name} will not run any more. Its runs stay on record.`;
     const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label: 'Remove' })];
@@ -91,30 +108,16 @@ function Card({ schedule, connection: { api }, act, onOpen }: CardProps): React.
       <h3>
         {name} {isPaused ? <span className="cy-stale">paused</span> : null}
       </h3>
-      <p>{expression ? words || expression : `when ${schedule.on_change.join(', ')} changes`}</p>
+      <p>{expression ? (told?.words ?? expression) : `when ${schedule.on_change.join(', ')} changes`}</p>
       {schedule.next.length ? (
-        <p className="cy-muted">
-          Next:{' '}
-          {new Date(schedule.next[0]).toLocaleString([], {
-            timeZone: timezone,
-            dateStyle: 'medium',
-            timeStyle: 'short'
-          })}
-        </p>
+        <ul className="cy-plain cy-muted" aria-label="Next times">
+          {schedule.next.map(time => (
+            <li key={time}>{inZone(time, timezone)}</li>
+          ))}
+        </ul>
       ) : null}
-      {last ? (
-        <p className="cy-row-top">
-          <StateMark state={last.state as State} word />
-          <span className="cy-muted">{moment(last.due)}</span>
-          {last.run_id === null ? null : (
-            <button className="cy-link" onClick={() => onOpen(last.run_id ?? 0)}>
-              run {last.run_id}
-            </button>
-          )}
-        </p>
-      ) : (
-        <p className="cy-muted">It has not run yet.</p>
-      )}
+      {last ? <Firings key={last.id} name={name} last={last} api={api} onOpen={onOpen} /> : null}
+      {last ? null : <p className="cy-muted">It has not run yet.</p>}
       <div className="cy-actions cy-card-actions">
         <button className="jp-Button jp-mod-styled cy-small" onClick={() => act(api.runSchedule(name))}>
           Run now
@@ -125,6 +128,9 @@ function Card({ schedule, connection: { api }, act, onOpen }: CardProps): React.
         >
           {isPaused ? 'Go on' : 'Pause'}
         </button>
+        <button className="jp-Button jp-mod-styled cy-small" onClick={() => act(edit())}>
+          Edit…
+        </button>
         <button className="jp-Button jp-mod-styled cy-small" onClick={() => void remove()}>
           Remove…
         </button>
@@ -133,19 +139,50 @@ function Card({ schedule, connection: { api }, act, onOpen }: CardProps): React.
   );
 }
 
-function useWords({ expression, timezone }: Schedule, api: Connection['api']): string {
-  const [words, setWords] = React.useState('');
-  React.useEffect(() => {
-    let gone = false;
-    if (expression) {
-      api.cron(expression, timezone).then(
-        found => !gone && setWords(found.words),
-        () => undefined
-      );
-    }
-    return () => {
-      gone = true;
-    };
-  }, [api, expression, timezone]);
-  return words;
+interface FiringsProps {
+  name: string;
+  last: Firing;
+  api: Connection['api'];
+  onOpen: (run: number) => void;
+}
+
+/** What came last, and on demand what came before it. */
+function Firings({ name, last, api, onOpen }: FiringsProps): React.ReactElement {
+  const [open, setOpen] = React.useState(false);
+  const { value } = useAnswer(open ? () => api.firings(name) : null, [api, name, open, last.id, last.state]);
+  return (
+    <>
+      <Came firing={last} onOpen={onOpen} />
+      <details onToggle={event => setOpen(event.currentTarget.open)}>
+        <summary>Past runs</summary>
+        <ul className="cy-plain">
+          {(value ?? [last]).map(each => (
+            <li key={each.id}>
+              <Came firing={each} onOpen={onOpen} />
+            </li>
+          ))}
+        </ul>
+      </details>
+    </>
+  );
+}
+
+function Came({ firing, onOpen }: { firing: Firing; onOpen: (run: number) => void }): React.ReactElement {
+  const { run_id: run } = firing;
+  return (
+    <p className="cy-row-top">
+      <StateMark state={STATES[firing.state] ?? 'cancelled'} />
+      <span>{firing.state}</span>
+      <span className="cy-muted" title={firing.note}>
+        {moment(firing.due)}
+        {firing.cause === 'time' ? '' : ` by ${firing.cause}`}
+        {firing.note ? `: ${firing.note}` : ''}
+      </span>
+      {run === null ? null : (
+        <button className="cy-link" onClick={() => onOpen(run)}>
+          run {run}
+        </button>
+      )}
+    </p>
+  );
 }

@@ -1,24 +1,36 @@
 /** All that is known of one step of a run. */
 
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
-import { bytes, duration, kind, moment, size } from '../format';
-import type { Attempt, Failure, Reference, Run, Step } from '../wire';
+import { bytes, duration, kind, moment, ranFor, size } from '../format';
+import { Attempt, Cost, ENDED, Failure, Preview, Reference, Run, Step } from '../wire';
 import { Evidence } from './evidence';
-import { useSignal } from './hooks';
+import { useAnswer, useSignal } from './hooks';
 import { LogView } from './logView';
-import type { RunPageProps } from './runPage';
+import { priced, RunPageProps } from './runPage';
 import { StateMark } from './stateMark';
+import { WidgetHost } from './widgetHost';
 
 const COLOURS = /\u001b\[[0-9;]*m/g;
 
-export function StepDetails(props: RunPageProps & { step: Step; run: Run; now: number }): React.ReactElement {
-  const { step, model, connection, now } = props;
-  const attempts = useAttempts(props);
+interface StepDetailsProps extends RunPageProps {
+  step: Step;
+  run: Run;
+  now: number;
+  cost: Cost | null;
+}
+
+export function StepDetails(props: StepDetailsProps): React.ReactElement {
+  const { step, run, model, connection, now, cost, rendermime } = props;
+  const amount = cost?.steps.find(each => each.step_id === step.id)?.amount;
+  const { value: attempts } = useAnswer(
+    step.attempt > 1 ? () => connection.api.attempts(step.run_id, step.id) : null,
+    [connection, step.run_id, step.id, step.attempt, step.state]
+  );
   useSignal(model.changed);
   const isLive = connection.liveness === 'live';
-  const seconds =
-    step.seconds ?? (step.started && isLive && step.state === 'running' ? now - step.started : null);
+  const seconds = ranFor(step, now, isLive);
   return (
     <section className="cy-details" role="tabpanel" aria-label={step.name}>
       <dl className="cy-facts">
@@ -35,13 +47,26 @@ export function StepDetails(props: RunPageProps & { step: Step; run: Run; now: n
         </Fact>
         <Fact name="CPU time">{step.cpu_seconds ? duration(step.cpu_seconds) : '–'}</Fact>
         <Fact name="Worker">{step.worker ?? '–'}</Fact>
+        {cost && amount ? <Fact name="Cost">{priced(amount, cost)}</Fact> : null}
+        {step.reused ? <Fact name="Cached">from run {step.reused}</Fact> : null}
       </dl>
       {step.error ? <Cause error={step.error} /> : null}
-      {attempts.length > 1 ? <Attempts attempts={attempts} /> : null}
-      <Evidence step={step} run={props.run} connection={connection} isLive={isLive} />
-      <LogView model={model} step={step} rendermime={props.rendermime} isLive={isLive} />
-      <Values title="Takes" values={step.inputs} />
-      <Values title="Makes" values={step.outputs} />
+      {attempts && attempts.length > 1 ? <Attempts attempts={attempts} /> : null}
+      <Evidence step={step} run={run} connection={connection} isLive={isLive} />
+      <LogView model={model} step={step} rendermime={rendermime} isLive={isLive} />
+      <Values title="Takes" values={step.inputs} rendermime={rendermime} />
+      <Values title="Makes" values={step.outputs} rendermime={rendermime} />
+      {ENDED.has(step.state) ? (
+        <div className="cy-actions cy-card-actions">
+          <button
+            className="jp-Button jp-mod-styled cy-small"
+            title="Its inputs, as they were, into the notebook's kernel, and its source into a new cell"
+            onClick={() => props.onReproduce(step, run)}
+          >
+            Reproduce in the notebook
+          </button>
+        </div>
+      ) : null}
       <details className="cy-code">
         <summary>Code</summary>
         <pre tabIndex={0}>
@@ -51,23 +76,6 @@ export function StepDetails(props: RunPageProps & { step: Step; run: Run; now: n
       </details>
     </section>
   );
-}
-
-function useAttempts({ step, connection }: RunPageProps & { step: Step }): readonly Attempt[] {
-  const [attempts, setAttempts] = React.useState<readonly Attempt[]>([]);
-  React.useEffect(() => {
-    let gone = false;
-    if (step.attempt > 1) {
-      connection.api.attempts(step.run_id, step.id).then(
-        found => !gone && setAttempts(found),
-        () => undefined
-      );
-    }
-    return () => {
-      gone = true;
-    };
-  }, [connection, step.run_id, step.id, step.attempt, step.state]);
-  return attempts;
 }
 
 function Fact({ name, children }: React.PropsWithChildren<{ name: string }>): React.ReactElement {
@@ -125,13 +133,13 @@ function Attempts({ attempts }: { attempts: readonly Attempt[] }): React.ReactEl
   );
 }
 
-function Values({
-  title,
-  values
-}: {
+interface ValuesProps {
   title: string;
   values: readonly Reference[];
-}): React.ReactElement | null {
+  rendermime: IRenderMimeRegistry;
+}
+
+function Values({ title, values, rendermime }: ValuesProps): React.ReactElement | null {
   const named = values.flatMap(value =>
     value.names.filter(name => !name.startsWith('@')).map(name => ({ value, name }))
   );
@@ -146,9 +154,25 @@ function Values({
           <summary>
             <code>{name}</code> <span className="cy-muted">{kind(value, name)}</span>
           </summary>
-          <pre tabIndex={0}>{value.previews[name]?.text || 'No preview.'}</pre>
+          <Seen preview={value.previews[name]} rendermime={rendermime} />
         </details>
       ))}
     </div>
   );
+}
+
+interface SeenProps {
+  preview: Preview | undefined;
+  rendermime: IRenderMimeRegistry;
+}
+
+/** A preview, as the notebook shows such a value: JupyterLab's renderer lets nothing run in it. */
+function Seen({ preview, rendermime }: SeenProps): React.ReactElement {
+  const html = preview?.html ?? '';
+  const make = React.useCallback(() => {
+    const renderer = rendermime.createRenderer('text/html');
+    void renderer.renderModel(rendermime.createModel({ data: { 'text/html': html }, trusted: false }));
+    return renderer;
+  }, [rendermime, html]);
+  return html ? <WidgetHost make={make} /> : <pre tabIndex={0}>{preview?.text || 'No preview.'}</pre>;
 }

@@ -4,8 +4,9 @@ import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import * as React from 'react';
 
 import type { Api } from '../api';
-import { nameOf, valuesOf, withName, withValues } from '../stepLine';
+import { nameOf, switchesOf, valuesOf, withName, withValues } from '../stepLine';
 import type { StepOption } from '../wire';
+import { useAnswer } from './hooks';
 
 const FIRST = ['--cpu', '--memory', '--gpu', '--timeout', '--retries'];
 const PAUSE = 250;
@@ -19,24 +20,8 @@ interface StepFormProps {
 
 function StepForm({ line: given, options, api, onChange }: StepFormProps): React.ReactElement {
   const [line, setLine] = React.useState(given);
-  const [wrong, setWrong] = React.useState('');
-  const switches = React.useMemo(
-    () => new Set(options.filter(each => each.metavar === null).map(each => each.flag)),
-    [options]
-  );
-  React.useEffect(() => {
-    let gone = false;
-    const timer = window.setTimeout(() => {
-      api.checkLine(line).then(
-        () => !gone && setWrong(''),
-        error => !gone && setWrong(error instanceof Error ? error.message : String(error))
-      );
-    }, PAUSE);
-    return () => {
-      gone = true;
-      window.clearTimeout(timer);
-    };
-  }, [api, line]);
+  const switches = React.useMemo(() => switchesOf(options), [options]);
+  const { error: wrong } = useAnswer(() => api.checkLine(line), [api, line], { pause: PAUSE });
   const change = (next: string) => {
     setLine(next);
     onChange(next);

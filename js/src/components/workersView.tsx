@@ -56,6 +56,7 @@ function PlaceCard({ place, now, onOpen, onCancel }: WorkersViewProps & { place:
         <Meter label="Memory asked for" used={memory} of={place.capacity.memory} text={bytes} />
       ) : null}
       {place.capacity.gpu ? <Meter label="GPU" used={gpu} of={place.capacity.gpu} text={String} /> : null}
+      <Workers place={place} />
       <p className="cy-muted">
         {place.steps.length ? `${running.length} running, ${waiting} waiting` : 'Idle: no step runs here.'}
       </p>
@@ -84,6 +85,52 @@ function PlaceCard({ place, now, onOpen, onCancel }: WorkersViewProps & { place:
         ))}
       </ul>
     </section>
+  );
+}
+
+const WORDS = { starting: 'starting', idle: 'idle, warm', busy: 'busy' };
+
+/** The workers that there are, the limits on them, and the way to Dask's own view of them. */
+function Workers({ place }: { place: Place }): React.ReactElement {
+  const { workers, most_workers: most, idle, dashboard } = place;
+  const port = /(\d+)$/.exec(dashboard)?.[1];
+  const limits = [
+    most === null ? '' : `at most ${most} workers`,
+    idle === null ? '' : `let go after ${duration(idle)} without work`
+  ].filter(Boolean);
+  return (
+    <>
+      <ul className="cy-plain" aria-label={`Workers of ${place.name}`}>
+        {workers.map(worker => (
+          <li key={worker.name} className="cy-row-top">
+            <span className={`cy-worker cy-worker-${worker.state}`} aria-hidden="true" />
+            <span className="cy-row-title" title={worker.name}>
+              {worker.name}
+            </span>
+            <span className="cy-row-side">
+              {WORDS[worker.state]}, {size(worker.resources)}
+            </span>
+            {worker.note ? <span className="cy-muted">{worker.note}</span> : null}
+          </li>
+        ))}
+      </ul>
+      {workers.length ? null : (
+        <p className="cy-muted">No worker is there now; one is made for the next step.</p>
+      )}
+      {limits.length ? <p className="cy-muted">Limits: {limits.join(', ')}.</p> : null}
+      {dashboard ? (
+        <details>
+          <summary>Dask’s dashboard</summary>
+          <p>
+            Run <code>{dashboard}</code>, then open{' '}
+            <a className="cy-link" href={`http://localhost:${port}/status`} target="_blank" rel="noreferrer">
+              localhost:{port}
+            </a>
+            .
+          </p>
+        </details>
+      ) : null}
+    </>
   );
 }
 
