@@ -98,10 +98,6 @@ class ComeBack:
         """It has been taken over otherwise."""
         self._left.pop((earlier.request.raw_line, earlier.request.source), None)
 
-    def running_as(self, name: str) -> Earlier | None:
-        """Another version of the step, which an earlier kernel began and which still runs."""
-        return next((each for each in self._left.values() if each.name == name and not each.has_ended), None)
-
     # -- pages of this kernel
 
     def before_cell(self) -> None:
