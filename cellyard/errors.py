@@ -5,7 +5,7 @@
     │   ├── InvalidSize                 a CPU, memory, GPU or time that does not parse
     │   ├── InvalidStepLine             the %%step line
     │   ├── InvalidCell                 the cell's body does not parse
-    │   ├── UnknownName                 a cell reads a name that nobody made
+    │   ├── UnknownName                 a cell reads a name that nobody made; also a NameError
     │   ├── InvalidSettings             a setting, with where it came from
     │   ├── DoesNotFit                  a size that this backend can never give
     │   ├── StepAlreadyRunning          two steps of one name at once
@@ -184,10 +184,15 @@ class InvalidCell(UsageError):
     template = "step {step}: line {line} of the cell does not parse: {reason}\n{text}"
 
 
-class UnknownName(UsageError):
-    """A cell reads a name that does not exist. Fields: step, name, line, hint."""
+class UnknownName(UsageError, NameError):
+    """A cell reads a name that does not exist. Fields: step, name, line, hint. Whoever is ready for the NameError that
+    a plain cell would raise is ready for this."""
 
     template = "step {step} reads {name!r} (line {line}), but the notebook has no such name. {hint}"
+
+    def __init__(self, message: str = "", **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.name = str(self.fields.get("name", ""))  # a NameError has one itself
 
 
 class InvalidSettings(UsageError):

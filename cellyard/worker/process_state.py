@@ -1,9 +1,9 @@
 """The listed process state that travels with a step: captured in one process, applied in the other.
 
 Working directory, environment, ``sys.path``, random states of ``random`` and numpy, warning filters, decimal context,
-logging, the recursion limit, the options of numpy, pandas and matplotlib, and the settings and magics of IPython's
-shell. A section of a library that is not imported yet is applied when it is. Sections are values that pickle; the
-environment may hold secrets, so no section is ever recorded.
+logging, the recursion limit, the options of numpy, pandas, matplotlib, scikit-learn and plotly, and the settings and
+magics of IPython's shell. A section of a library that is not imported yet is applied when it is. Sections are values
+that pickle; the environment may hold secrets, so no section is ever recorded.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import wrapt
 
+from cellyard.worker import library_state
 from cellyard.worker.callbacks import Callback
 from cellyard.worker.logging_state import capture_logging, set_logging
 from cellyard.worker.magics_state import capture_magics, set_magics
@@ -350,4 +351,9 @@ _SECTIONS: dict[str, _Section] = {
     "figures": _Section(None, capture_figures, set_figures),
     "recursion": _Section(None, sys.getrecursionlimit, sys.setrecursionlimit),
     "numpy_errors": _Section("numpy", _numpy_errors, _set_numpy_errors),
+    "sklearn": _Section("sklearn", library_state.sklearn, library_state.set_sklearn),
+    "plotly_template": _Section("plotly.io", library_state.plotly_template, library_state.set_plotly_template),
+    "plotly_renderer": _Section(
+        "plotly.io._renderers", library_state.plotly_renderer, library_state.set_plotly_renderer
+    ),
 }

@@ -329,6 +329,7 @@ def _take_over(context: contextvars.Context) -> None:
 
 
 StepShell.__name__ = StepShell.__qualname__ = "ZMQInteractiveShell"
+StepShell.__module__ = "ipykernel.zmqshell"
 
 
 def make_shell() -> StepShell:

@@ -66,4 +66,4 @@ def test_the_tree_is_drawn_as_it_is():
     for depth, name in depths:
         line = [*line[:depth], name]
         drawn[name] = line[depth - 1] if depth else "Exception"
-    assert drawn == {cls.__name__: cls.__base__.__name__ for cls in ALL}
+    assert drawn == {cls.__name__: cls.__bases__[0].__name__ for cls in ALL}

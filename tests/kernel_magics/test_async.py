@@ -79,6 +79,19 @@ def test_what_it_shows_appears_under_its_own_cell_while_others_run(kernel: Kerne
     assert kernel.run(f"Out[{number}]").result == "42"
 
 
+def test_what_it_prints_is_seen_at_once(kernel: Kernel):
+    kernel.run(
+        "%%step speaks --async\nimport time\nfor _ in range(5):\n    print(time.time())\n    time.sleep(0.15)\nsaid = 1"
+    )
+    late = []
+    while len(late) < 5:
+        message = kernel.client.get_iopub_msg(timeout=30)
+        if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+            late += [time.time() - float(line) for line in message["content"]["text"].split()]
+    assert min(late) < 0.2  # the others may have met a machine that had much else to do
+    assert kernel.run("said").result == "1"
+
+
 def test_its_failure_is_shown_there_and_raised_where_its_values_are_used(kernel: Kernel):
     cell = Begun(kernel, "%%step fails --async\nearly = 1\nlate_one = {}['missing']")
     cell.until(lambda: cell.has("error"))

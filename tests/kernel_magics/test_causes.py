@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from cellyard.errors import WorkerLost
 from cellyard.execution.causes import Seen, explained
 from cellyard.model import Resources
+from kernel_magics.advice import advice
 from tests.notebooks.kernels import Kernel
 
 LOCK = "import threading\nclass Holder:\n    pass\nholder = Holder()\nholder.inner = {'deep': [threading.Lock()]}"
@@ -26,6 +30,12 @@ def test_a_failure_says_what_to_do(kernel: Kernel, what: str):
     options, source, advised = FAILURES[what]
     failed = kernel.fail(f"%%step failing {options}\n{source}")
     assert advised in failed.words, failed.words
+
+
+def test_a_quota_that_is_used_up_is_told_from_a_full_disk():
+    error = {"type": "OSError", "message": f"[Errno {errno.EDQUOT}] {os.strerror(errno.EDQUOT)}: 'out.bin'"}
+    assert "quota" in advice(error)
+    assert "quota" not in advice({"type": "OSError", "message": f"[Errno {errno.ENOSPC}] No space left on device"})
 
 
 def test_a_value_that_could_not_travel_says_which_part_of_it_when_it_is_used(kernel: Kernel):

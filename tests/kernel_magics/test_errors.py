@@ -187,6 +187,8 @@ def test_a_cell_that_does_not_parse_is_refused(kernel: Kernel, runs):
 def test_a_name_that_nobody_made_is_refused_with_the_nearest(kernel: Kernel, runs):
     kernel.run("customers = [1]")
     before = runs()
+    caught = "try:\n    get_ipython().run_cell_magic('step', '', 'custmers')\nexcept NameError as e:\n    n = e.name\nn"
+    assert kernel.run(caught).result == "'custmers'"
     failed = kernel.fail("%%step\nx = 1\nlen(custmers)")
     assert failed.error["ename"] == "UnknownName"
     assert "'customers'" in failed.error["evalue"]

@@ -93,6 +93,22 @@ def test_a_run_has_its_cost_by_the_price_table(kernel: Kernel, home: Home):
     assert f"this run has cost {cost['amount']:.4f} EUR" in shown.stdout
 
 
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_100_mb_of_prints_hold_nobody_up_and_fill_no_memory(kernel: Kernel, home: Home):
+    kernel.run("%%step settles\nprint('x')")
+    engine = home.client().ensure()["pid"]
+    before = {pid: anonymous_memory(pid) for pid in (kernel.pid, engine)}
+    kernel.run("%%step endless --async\nline = 'x' * 999\nfor _ in range(100_000):\n    print(line)\nit = 1")
+    longest = max(kernel.run("1 + 1", timeout=100).seconds for _ in range(30))
+    assert kernel.run("it", timeout=400).result == "1"
+    assert longest < 5
+    kept = kernel.run("%steps logs endless")
+    assert "characters are left out here" in kept.stderr
+    assert len(kept.stdout) <= 64 << 10
+    assert {pid: anonymous_memory(pid) - before[pid] < 40 << 20 for pid in before} == dict.fromkeys(before, True)
+
+
 def test_more_output_than_is_kept_loses_its_middle_and_neither_time_nor_memory(kernel: Kernel, home: Home):
     before = anonymous_memory(kernel.pid)
     ran = kernel.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -182,7 +183,8 @@ def _shown(kernel: Kernel, ran: Ran) -> Iterator[Any]:
 def _content(kernel: Kernel, value: Any) -> Any:
     if isinstance(value, str) and len(value) > 5000:
         return hashlib.sha256(_settled(kernel, value).encode()).hexdigest()
-    return _settled(kernel, value if isinstance(value, str) else repr(value))
+    # Which of its names comes first means nothing in JSON.
+    return _settled(kernel, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
 
 
 def _settled(kernel: Kernel, text: str) -> str:
