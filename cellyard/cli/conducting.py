@@ -1,25 +1,16 @@
-"""Conductor: carries out what is left of a planned run. One asyncio loop; a kernel for the cells that are no steps."""
+"""Conductor: carries out what is left of a planned run. One asyncio loop; a place for the cells that are no steps."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Protocol
 
-import nbformat
-from jupyter_client.kernelspec import NoSuchKernel
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
-from traitlets.config import Config
-
-from cellyard.cli.kernel_calls import KernelCalls
-from cellyard.cli.progress import Progress
-from cellyard.errors import CellyardError, UsageError
+from cellyard.errors import CellyardError
 from cellyard.model.cache_key import identity_of, key_of
 from cellyard.notebook.building import cell_name, graph_of
 from cellyard.notebook.flow import Flow, Made
@@ -27,19 +18,72 @@ from cellyard.notebook.parameters import parameter_values
 from cellyard.notebook.reading import notebook_of
 
 if TYPE_CHECKING:
-    from cellyard.cli.notebook import Work
-    from cellyard.service.client import StepStream
+    from cellyard.cli.notebook import NotebookRun
+    from cellyard.cli.progress import Progress
+    from cellyard.service.client import EngineClient, StepStream
 
-__all__ = ["Conductor"]
+__all__ = ["Assignment", "Conductor", "Outputs", "Place"]
 
 Json = dict[str, Any]
+
+
+class Outputs(Protocol):
+    """Where the outputs of one step go, as messages; the last of ``outputs`` is how it has failed."""
+
+    outputs: list[Json]
+
+    def show(self, message: Mapping[str, Any]) -> None: ...
+
+    def fail(self, error: Mapping[str, Any]) -> None: ...
+
+
+class Shown(Protocol):
+    """The cells of what runs, with what they have shown. ``numbers`` are their execution counts."""
+
+    content: Json
+    cells: list[Json]
+    numbers: dict[int, int]
+
+    def outputs(self, index: int) -> Outputs: ...
+
+    def number(self, index: int) -> None: ...
+
+
+class Assignment(Protocol):
+    """What is to be run: what was asked for, what the engine has planned, what has been taken from earlier runs."""
+
+    client: EngineClient
+    wanted: NotebookRun
+    run: int
+    planned: Json
+    taken: dict[str, Json]
+
+    @property
+    def executed(self) -> Shown: ...
+
+
+class Place(Protocol):
+    """Where the cells run that are no steps, and what they need is packed: a kernel, or a shell of this process."""
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """It is there. Raises UsageError when it cannot be."""
+
+    async def call(self, method: str, *given: Any, **named: Any) -> Any:
+        """What a method of the driver (``kernel_magics.driving``) answers. Raises CellyardError."""
+
+    async def run_cell(self, cell: int) -> tuple[str, str, str] | None:
+        """Run a cell; type, message and traceback of its failure."""
+
+    def interrupt(self, *, by_force: bool) -> Awaitable[Any]:
+        """Stop the cell that runs; ``by_force``: whatever it costs."""
 
 
 class Conductor:
     """The steps and cells of one run, from the kernel's start to its end."""
 
-    def __init__(self, work: Work, progress: Progress, refresh: Callable[[], None]) -> None:
+    def __init__(self, work: Assignment, place: Place, progress: Progress, refresh: Callable[[], None]) -> None:
         self._work = work
+        self._place = place
         self._progress = progress
         self._refresh = refresh
         notebook = notebook_of(work.executed.content)
@@ -65,7 +109,6 @@ class Conductor:
         self._kept: list[Json] = []
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._manager: Any = None
         self._tasks: set[asyncio.Future[Any]] = set()
         self._threads = ThreadPoolExecutor(max_workers=work.wanted.jobs, thread_name_prefix="cellyard-step")
 
@@ -90,10 +133,6 @@ class Conductor:
         """Run everything; the progress says how it ended. Raises UsageError when there is no such kernel."""
         try:
             asyncio.run(self._carry_out())
-        except NoSuchKernel as error:
-            raise UsageError(
-                f"{self._progress.path.name} wants the kernel {error.name!r}, which is not here"
-            ) from error
         finally:
             if self._kept:
                 self._work.client.keep_cells(self._work.run, self._kept)
@@ -105,27 +144,11 @@ class Conductor:
             self._loop.call_soon_threadsafe(self._stop)
 
     async def _carry_out(self) -> None:
-        executed, wanted = self._work.executed, self._work.wanted
-        notebook = nbformat.from_dict(executed.content)  # type: ignore[no-untyped-call]
-        executed.content, executed.cells = notebook, notebook.cells
-        executing = NotebookClient(
-            notebook,
-            timeout=None,
-            coalesce_streams=True,
-            kernel_name=notebook.metadata.get("kernelspec", {}).get("name", "python3"),
-            resources={"metadata": {"path": str(wanted.path.parent)}},
-            config=_kernel_config(self._work.client.settings.runtime),
-        )
-        environment = os.environ | {"CELLYARD_RUN": str(self._work.run), "CELLYARD_NOTEBOOK": str(wanted.path)}
-        if wanted.backend is not None:
-            environment["CELLYARD_ON"] = wanted.backend
-        async with executing.async_setup_kernel(env=environment):
-            self._loop, self._manager = asyncio.get_running_loop(), executing.km
-            # In place of nbclient's own handlers, which would kill the kernel and leave no trace of why.
+        async with self._place.opened():
+            self._loop = asyncio.get_running_loop()
+            # In place of those of whoever else is in this process: nbclient's would kill the kernel and leave no trace.
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._loop.add_signal_handler(number, self._on_signal)
-            self._executing = executing
-            self._calls = KernelCalls(executing.kc)
             await self._preamble()
             await self._steps_and_cells()
         self._progress.ended(stopped=self._stopping)
@@ -291,24 +314,20 @@ class Conductor:
         return found
 
     async def _run_cell(self, cell: int) -> None:
-        """Run a cell in the kernel, as any other client would."""
-        node: Any = self._work.executed.cells[cell]
+        """Run a cell that is no step."""
         self._progress.cell_started(cell)
         self._refresh()
-        try:
-            await self._executing.async_execute_cell(node, cell)
-        except CellExecutionError as error:
-            self._progress.failed(cell, error.ename, error.evalue, error.traceback)
-        except DeadKernelError:
-            self._progress.failed(cell, "DeadKernel", "the kernel died", f"the kernel died in cell {cell + 1}")
-        else:
+        failure = await self._place.run_cell(cell)
+        if failure is None:
             self._progress.cell_done(cell)
+        else:
+            self._progress.failed(cell, *failure)
         self._work.executed.number(cell)
 
     async def _ask(self, cell: int | None, method: str, *given: Any, **named: Any) -> Any:
         """What a method of the driver in the kernel answers; None, and the run has failed, where it cannot."""
         try:
-            return await self._calls.call(method, given, named)
+            return await self._place.call(method, *given, **named)
         except CellyardError as error:
             text = f"{type(error).__name__}: {error}"
             if cell is not None:
@@ -323,15 +342,6 @@ class Conductor:
     def _stop(self) -> None:
         """A second time, steps are ended by force and the kernel is killed."""
         again, self._stopping = self._stopping, True
-        ending = self._manager.shutdown_kernel(now=True) if again else self._manager.interrupt_kernel()
-        self._tasks.add(asyncio.ensure_future(ending))
+        self._tasks.add(asyncio.ensure_future(self._place.interrupt(by_force=again)))
         for stream in list(self._streams.values()):
             (stream.cancel if again else stream.interrupt)()
-
-
-def _kernel_config(runtime: Path) -> Config:
-    """The kernel's sockets in our own folder, instead of TCP ports that every user of the machine can reach."""
-    config = Config()
-    config.KernelManager.transport = "ipc"
-    config.KernelManager.ip = str(runtime / f"kernel-{os.getpid()}")
-    return config

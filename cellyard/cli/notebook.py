@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cellyard.cli.conducting import Conductor
     from cellyard.cli.progress import Progress
 
-__all__ = ["NotebookRun", "Work", "resume", "run"]
+__all__ = ["NotebookRun", "Work", "check_plan", "finish", "following", "resume", "run"]
 
 _LAST_EVENTS = 5.0
 _STOPS_WITHIN = 45.0
@@ -65,8 +65,6 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported here: `cellyard runs` and others need none of it.
     from cellyard.notebook.parameters import parse_assignments
 
-    if arguments.jobs < 1:
-        raise UsageError("--jobs: at least one step has to run at a time")
     wanted = NotebookRun(
         arguments.notebook.absolute(),
         dict(parse_assignments(arguments.parameters)),
@@ -110,7 +108,7 @@ def _carry_out(wanted: NotebookRun, arguments: argparse.Namespace) -> int:
     try:
         client.ensure()
         planned = client.plan(**wanted.question(), details=True)
-        _check(planned, wanted.path)
+        check_plan(planned, wanted.path)
         number = _open(client, wanted, arguments)
         if arguments.announce:
             _announce(number)
@@ -128,7 +126,7 @@ def _carry_out(wanted: NotebookRun, arguments: argparse.Namespace) -> int:
         client.close()
 
 
-def _check(planned: Json, path: Path) -> None:
+def check_plan(planned: Json, path: Path) -> None:
     """Refuse a notebook that cannot be meant, before anything runs."""
     wrong = [each for each in planned["problems"] if each["level"] == "error"]
     if wrong:
@@ -204,25 +202,27 @@ def _say_reused(work: Work, output: str) -> None:
 def _conduct(work: Work, output: str) -> int:
     """Run what has to run."""
     from cellyard.cli.conducting import Conductor
-    from cellyard.cli.progress import Progress, make_view
+    from cellyard.cli.notebook_kernel import NotebookKernel
+    from cellyard.cli.progress import Progress
+    from cellyard.cli.views import make_view
 
     sources = {index: work.executed.cells[index]["source"] for index in work.executed.numbers}
     progress = Progress(work.wanted.path, sources)
     progress.run = work.run
     with make_view(progress) as view:
-        conductor = Conductor(work, progress, view.refresh)
-        with _following(work.client, progress, view.refresh, conductor):
+        conductor = Conductor(work, NotebookKernel(work), progress, view.refresh)
+        with following(work.client, progress, view.refresh, conductor):
             try:
                 conductor.carry_out()
             finally:
                 work.executed.write(output)
-                _finish(work.client, progress)
+                finish(work.client, progress)
     view.summary(work.client.steps(work.run), output=output)
     return {"succeeded": 0, "cancelled": 130 if progress.interrupted else 1}.get(progress.state, 1)
 
 
 @contextlib.contextmanager
-def _following(
+def following(
     client: EngineClient, progress: Progress, refresh: Callable[[], None], conductor: Conductor
 ) -> Iterator[None]:
     """Show the steps' events as they come, to the run's last one; stop when it was cancelled from elsewhere."""
@@ -248,7 +248,7 @@ def _following(
         thread.join(timeout=_LAST_EVENTS)
 
 
-def _finish(client: EngineClient, progress: Progress) -> None:
+def finish(client: EngineClient, progress: Progress) -> None:
     """Tell the engine how the run ended, unless it already knows better (cancelled)."""
     found = client.run(progress.run)
     if found["state"] in TERMINAL:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from cellyard.errors import UsageError
+
 __all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what the path is: a folder with a bundle, or a notebook."""
+    if arguments.jobs < 1:
+        raise UsageError("--jobs: at least one step has to run at a time")
     # Imported here: running a bundle needs no Jupyter, and a notebook no YAML.
     if arguments.notebook.is_dir():
         from cellyard.exporters.bundle_reading import is_bundle

@@ -76,8 +76,8 @@ class _Bundle:
             "steps": [self._entry(number, step) for number, step in self._steps()],
         }
         head = (
-            "# What runs, and in which order. The code is in the files named here. Of the setup, each block runs\n"
-            "# before the steps that come after its cell in the notebook.\n"
+            "# What runs, and in which order; steps that do not need each other run side by side. The code is in\n"
+            "# the files named here. The setup runs first; each step sees what of it came before it.\n"
         )
         return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 

@@ -67,9 +67,8 @@ class Bundle:
     steps: tuple[BundleStep, ...]
 
     def ordered(self) -> Iterator[Block | BundleStep]:
-        """All of it in the order in which it runs: the steps as they are listed, each block before the first step that
-        came after it in the notebook. (A block may use up random numbers, as some packages do when they are
-        imported: so it must not come earlier than it did.)"""
+        """All of it as the cells of a notebook: the steps as they are listed, each block before the first step that
+        came after it there."""
         waiting = list(self.setup)
         for step in self.steps:
             while waiting and waiting[0].place < step.place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from cellyard.exporters.bundle_reading import is_bundle, read_bundle
 from cellyard.exporters.bundling import make_bundle
 from cellyard.history import History
 from tests.exporters.notebooks import PLAIN, write_notebook
-from tests.service.engines import Home, engine_home
+from tests.service.engines import Home, engine_home, until
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +230,30 @@ def test_modules_are_found_beside_magics_and_in_steps(tmp_path: Path):
     cells = ("import first\n%precision 3", "%%step one\nfrom second import x", "!true\ndef late():\n    import third")
     made = make_bundle(write_notebook(tmp_path, *cells), {}, lock=False)
     assert {"files/first.py", "files/second.py", "files/third.py"} <= made.data.keys()
+
+
+def test_steps_run_side_by_side_and_ctrl_c_stops_them(home: Home, tmp_path: Path):
+    wait = (
+        "%%step {0} --cpu 0.5 --memory 300MiB\nimport pathlib, time\nfolder = pathlib.Path({2!r})\n"
+        "(folder / '{0}').touch()\nwhile not (folder / '{1}').exists(): time.sleep(0.01)\n{0} = 1"
+    )
+    cells = [wait.format("one", "two", str(tmp_path)), wait.format("two", "one", str(tmp_path))]
+    late = wait.format("late", "never", str(tmp_path)).replace("folder =", "one, two\nfolder =")
+    notebook = write_notebook(tmp_path, *cells, late)
+    assert main(["export", str(notebook), "--to", "bundle", "--output", str(tmp_path / "b"), "--no-lock"]) == 0
+    command = [sys.executable, "-m", "cellyard", "run", str(tmp_path / "b")]
+    process = subprocess.Popen(command, env=home.process_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        until((tmp_path / "late").exists, "the last step has begun")
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, said
+    history = History(home.settings)
+    found = history.runs(limit=1)[0]
+    assert (found.state, [(each.name, each.state) for each in found.steps]) == (
+        "cancelled",
+        [("one", "succeeded"), ("two", "succeeded"), ("late", "cancelled")],
+    )
+    history.close()
