@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -78,6 +79,12 @@ def notebook(*cells: str) -> dict[str, Any]:
 def chain(count: int) -> list[str]:
     """Steps each of which uses the one before it."""
     return ["%%step s0\nx0 = 1", *(f"%%step s{n}\nx{n} = x{n - 1} + {n}\nprint(x{n})" for n in range(1, count))]
+
+
+def processor() -> float:
+    """Seconds of processors that the processes have used that this one has started and seen the end of."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def timed(command: Sequence[str], folder: Path, env: dict[str, str] | None = None) -> float:
@@ -188,11 +195,16 @@ def main() -> int:
             measured["Metaflow, resume"] = metaflow(arguments.peers, folder)
             measured["flytekit, local cache"] = flytekit(arguments.peers, folder)
         found: dict[str, list[float]] = {name: [] for name in measured}
+        used: dict[str, list[float]] = {name: [] for name in measured}
         for _ in range(arguments.rounds):
             for name, measure in measured.items():
+                before = processor()
                 found[name].append(measure())
+                used[name].append(processor() - before)
     for name, seconds in found.items():
-        print(f"{name:<34} {statistics.median(seconds):7.3f} s   ({min(seconds):.3f} to {max(seconds):.3f})")
+        span = f"({min(seconds):.3f} to {max(seconds):.3f})"
+        own = statistics.median(used[name])  # of planning, and of items, the engine and its workers do the work
+        print(f"{name:<34} {statistics.median(seconds):7.3f} s   {span:<18}  CPU {own:.3f} s")
     again, plan, mapped = (statistics.median(found[name]) for name in list(measured)[:3])
     print(f"items a second                     {ITEMS / mapped:7.0f}")
     bounds = {
