@@ -47,6 +47,9 @@ LINKS = (
     "versions",
 )
 
+_OF_SCHEDULER = ("scheduler", "store from here", "store from a pod", "versions")
+"""Those that matter where steps go to a Dask scheduler that is there already."""
+
 _INSTALL = "Run: cellyard kubernetes install"
 _STEP_WITHIN = 150.0
 _STORE_PATIENCE = 10.0
@@ -83,7 +86,9 @@ class Link:
 async def check_links(settings: Settings, *, operator_namespace: str) -> AsyncIterator[Link | str]:
     """The links of ``LINKS`` in their order; between them, what is being done now, as text."""
     found: dict[str, Link] = {}
-    async for each in _looked_at(settings, operator_namespace):
+    given = settings.kubernetes.scheduler
+    looking = _looked_at(settings, operator_namespace) if given is None else _at_scheduler(settings, given)
+    async for each in looking:
         if isinstance(each, Link):
             found[each.name] = each
         else:
@@ -91,8 +96,28 @@ async def check_links(settings: Settings, *, operator_namespace: str) -> AsyncIt
     if found.get("operator") is not None and found["operator"].ok is None and "scheduler" in found:
         # It could not be seen, and what it does can.
         found["operator"] = Link("operator", True, "it made the pods")
-    for name in LINKS:
+    for name in LINKS if given is None else _OF_SCHEDULER:
         yield found.get(name) or Link(name, None, "a link that it needs has failed")
+
+
+async def _at_scheduler(settings: Settings, address: str) -> AsyncIterator[Link | str]:
+    """Of a Dask cluster that is there already nothing is asked but to run the step."""
+    yield "writing to the store"
+    here = await asyncio.to_thread(_store_from_here, settings)
+    yield here
+    if not here.ok:
+        return
+    with tempfile.TemporaryDirectory(prefix="cy-") as folder:
+        run = _Run(replace(settings, runtime=Path(folder)), uuid.uuid4().hex)
+        async for note in run.messages():
+            yield note
+    if run.started:
+        yield Link("scheduler", True, f"{address}: reached, and a worker of it")
+        for link in _end_of(run, f"the workers of {address}"):
+            yield link
+    else:
+        advice = f"Check the setting kubernetes.scheduler, and that {address} has workers with cellyard."
+        yield Link("scheduler", False, run.said, advice)
 
 
 async def _looked_at(settings: Settings, operator_namespace: str) -> AsyncIterator[Link | str]:
@@ -160,7 +185,7 @@ async def _operator(api: ManagedApi, place: str) -> Link:
 
 def _store_from_here(settings: Settings) -> Link:
     name = "store from here"
-    if "://" not in settings.store:
+    if "://" not in settings.store and settings.kubernetes.scheduler is None:
         advice = "Set CELLYARD_STORE=s3://BUCKET/PREFIX, and the AWS_* variables."
         return Link(name, False, f"{settings.store} is a folder of this machine, which pods cannot reach", advice)
     content = uuid.uuid4().bytes
@@ -204,6 +229,11 @@ class _Run:
     @property
     def started(self) -> bool:
         return any(each["kind"] == "started" for each in self.seen)
+
+    @property
+    def said(self) -> str:
+        """What it failed with."""
+        return str((self.error or {}).get("message", "it did not end"))
 
     @property
     def printed(self) -> str:
@@ -258,6 +288,11 @@ def _links_of(run: _Run, pods: list[dict[str, Any]], settings: Settings) -> Iter
             yield _failed(name, run)
             return
         yield Link(name, True, found)
+    yield from _end_of(run, image)
+
+
+def _end_of(run: _Run, image: str) -> Iterator[Link]:
+    """What a step that has begun says; ``image``: what it ran in."""
     if run.error is not None:
         yield _failed("store from a pod", run)
         return
@@ -284,7 +319,7 @@ def _failed(name: str, run: _Run) -> Link:
         "store from a pod": "Pods must reach the store: its address from inside the cluster, Secret or account.",
         "versions": "Use an image built from the same versions.",
     }[name]
-    return Link(name, False, str((run.error or {}).get("message", "it did not end")), advice)
+    return Link(name, False, run.said, advice)
 
 
 def _store_from_pod(run: _Run) -> Link:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from cellyard.backends.dask_on_kubernetes.backend import DaskOnKubernetesBackend
+from cellyard.cli import main
 from cellyard.model.kubernetes import KubernetesSettings
 from tests.backends.submitting import Inbox, make_task, outputs
 
@@ -27,8 +28,9 @@ class DaskCluster(NamedTuple):
     worker: subprocess.Popen[str]
 
 
-@pytest.fixture
-def dask_cluster(tmp_path: Path) -> Iterator[DaskCluster]:
+@pytest.fixture(scope="module")
+def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    tmp_path = tmp_path_factory.mktemp("dask")
     dask = [sys.executable, "-m", "dask"]
     log = tmp_path / "scheduler.log"
     with log.open("w") as file:
@@ -50,6 +52,19 @@ def dask_cluster(tmp_path: Path) -> Iterator[DaskCluster]:
     for each in (worker, scheduler):
         each.terminate()
         each.wait(20)
+
+
+def test_check_runs_a_step_there(
+    dask_cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CELLYARD_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("CELLYARD_KUBERNETES_SCHEDULER", dask_cluster.address)
+    code = main(["kubernetes", "check"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert code == 0, said
+    assert f"{dask_cluster.address}: reached, and a worker of it" in said
+    assert "what the step wrote was read here" in said
+    assert "operator" not in said
 
 
 async def test_steps_run_on_its_workers_as_many_as_fit(dask_cluster: DaskCluster, tmp_path: Path) -> None:
