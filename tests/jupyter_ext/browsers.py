@@ -111,7 +111,7 @@ class Lab:
 
     def command(self, command: str, **arguments: Any) -> None:
         """Carry out a command of JupyterLab, by its name."""
-        call = "([name, args]) => window.jupyterapp.commands.execute(name, args)"
+        call = "async ([name, args]) => { await window.jupyterapp.commands.execute(name, args); }"
         self.page.evaluate(call, [command, arguments])
 
     def theme(self, name: str) -> None:

@@ -30,7 +30,7 @@ def test_a_run_in_the_background_is_planned_watched_mended_resumed_and_reproduce
     run.get_by_role("tab", name=re.compile("table")).click()
     expect(run.get_by_role("img", name="Memory over time")).to_be_visible()
     expect(run.locator(".cy-evidence")).to_contain_text("CPUs in use")
-    run.locator(".cy-values summary").click()
+    run.locator(".cy-values summary", has_text="DataFrame").click()
     expect(run.locator(".cy-values table")).to_contain_text("2")
     lab.picture("run-of-a-notebook")
     # What was computed is taken again by the run that goes on.
@@ -61,7 +61,7 @@ def test_a_long_step_is_among_what_runs_and_its_end_is_told(page):
     lab.picture("running-panel")
     item = panel.locator(".jp-RunningSessions-item", has_text="count")
     item.hover()
-    item.get_by_role("button", name="Stop the step").click()
+    item.locator(".jp-RunningSessions-itemShutdown").click()
     expect(lab.badge(1)).to_contain_text("cancelled", timeout=SLOW)
     expect(panel.locator(".jp-RunningSessions-item", has_text="count")).to_have_count(0)
     lab.run(2)
@@ -71,3 +71,50 @@ def test_a_long_step_is_among_what_runs_and_its_end_is_told(page):
     lab.picture("notification")
     toast.get_by_role("button", name="Show the run").click()
     expect(lab.page.locator(".cy-run-tab")).to_contain_text("in vain")
+
+
+def test_nothing_is_seriously_wrong_for_anybody_in_any_theme(page):
+    lab = page()
+    cells = [
+        "count = 3",
+        "%%step good --cpu 1\ngood = count",
+        "%%step bad\nbad = good / 0",
+        "%%step more --memory 512MiB",
+    ]
+    lab.open("themes.ipynb", LOAD, *cells, COUNTING)
+    lab.tag(1, "parameters")
+    for number in range(5):
+        lab.run(number)
+        if number in (2, 3):
+            expect(lab.badge(number)).to_contain_text("succeeded" if number == 2 else "failed", timeout=SLOW)
+    lab.run(5)
+    expect(lab.badge(5)).to_contain_text("running", timeout=SLOW)
+    lab.write(2, "%%step good --cpu 1\ngood = count + 1")
+    expect(lab.badge(2)).to_contain_text("stale")
+    dialog = lab.page.locator(".cy-dialog")
+    for theme in ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"):
+        lab.theme(theme)
+        name = theme.removeprefix("JupyterLab ").replace(" ", "-").lower()
+        lab.tab("Notebook")
+        lab.button("Graph").click()
+        lab.sidebar.locator(".cy-node").nth(1).click()
+        assert lab.faults(".cy-sidebar") == [], theme
+        lab.picture(f"graph-{name}")
+        lab.button("Table").click()
+        assert lab.faults(".cy-sidebar") == [], theme
+        lab.button("Edit…").click()
+        dialog.locator("summary").click()
+        assert lab.faults(".cy-dialog") == [], theme
+        lab.picture(f"step-form-{name}")
+        lab.button("Cancel", within=dialog).click()
+        lab.button("Export to pipeline…").click()
+        dialog.get_by_label("Schedule").fill("0 6 * * 1-5")
+        expect(dialog.locator(".cy-next")).to_contain_text("Friday")
+        assert lab.faults(".cy-dialog") == [], theme
+        lab.picture(f"export-{name}")
+        lab.button("Cancel", within=dialog).click()
+        for tab in ("Schedules", "Workers"):
+            lab.tab(tab)
+            assert lab.faults(".cy-sidebar") == [], (theme, tab)
+    lab.button("Stop count", within=lab.badge(5)).click()
+    expect(lab.badge(5)).to_contain_text("cancelled", timeout=SLOW)
