@@ -10,7 +10,7 @@ import { StepBar } from './components/stepBar';
 import type { Connection } from './connection';
 import type { NotebookModel, NotebookStep } from './notebookModel';
 import { applyTo } from './outputs';
-import { ENDED } from './wire';
+import { ENDED, EngineEvent } from './wire';
 
 export interface BadgeActions {
   stop: (step: NotebookStep) => void;
@@ -146,35 +146,15 @@ export class CellBadges {
     this.attached.set(record.id, abort);
     const { outputs } = cell.model;
     cell.disposed.connect(() => abort.abort());
-    let seq = 0;
-    const follow = async (): Promise<void> => {
-      outputs.clear();
-      for (let done = false; !done && !abort.signal.aborted;) {
-        try {
-          done = await this.connection.api.follow(
-            `runs/${record.run_id}/events`,
-            { since: seq, follow: 1 },
-            {
-              event: event => {
-                seq = event.seq;
-                if (this.executing.has(step.cell)) {
-                  // Run again here: from now on the kernel tells.
-                  abort.abort();
-                } else if (event.step_id === record.id && event.kind === 'output') {
-                  applyTo(outputs, event.content);
-                }
-              },
-              signal: abort.signal
-            }
-          );
-        } catch {
-          // The sidebar says what is wrong; here it is tried again.
-        }
-        if (!done) {
-          await new Promise(resolve => window.setTimeout(resolve, 1500));
-        }
+    outputs.clear();
+    const heard = (event: EngineEvent) => {
+      if (this.executing.has(step.cell)) {
+        // Run again here: from now on the kernel tells.
+        abort.abort();
+      } else if (event.step_id === record.id && event.kind === 'output') {
+        applyTo(outputs, event.content);
       }
     };
-    void follow();
+    void this.connection.followRun(record.run_id, heard, abort.signal);
   }
 }

@@ -96,6 +96,44 @@ export class Connection {
     Signal.clearData(this);
   }
 
+  /** Hear a run's events to its end, over connections that break; no more once `signal` is aborted. */
+  async followRun(run: number, heard: (event: EngineEvent) => void, signal: AbortSignal): Promise<void> {
+    let since = 0;
+    const event = (each: EngineEvent) => {
+      since = each.seq;
+      heard(each);
+    };
+    for (;;) {
+      await this.untilLive(signal);
+      if (signal.aborted) {
+        return;
+      }
+      try {
+        if (await this.api.follow(`runs/${run}/events`, { since, follow: 1 }, { event, signal })) {
+          return;
+        }
+      } catch {
+        // The sidebar says what is wrong; here it is tried again.
+      }
+      await new Promise(resolve => window.setTimeout(resolve, PAUSE));
+    }
+  }
+
+  private untilLive(signal: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      const look = () => {
+        if (signal.aborted || this._liveness === 'live') {
+          this.changes.disconnect(look);
+          signal.removeEventListener('abort', look);
+          resolve();
+        }
+      };
+      this.changes.connect(look);
+      signal.addEventListener('abort', look);
+      look();
+    });
+  }
+
   private async once(): Promise<boolean> {
     const status = await this.find();
     if (!status.engine) {

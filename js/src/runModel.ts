@@ -5,7 +5,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 import type { Connection } from './connection';
 import { words } from './format';
 import { Later } from './throttle';
-import { ENDED, EngineEvent, Run, Step } from './wire';
+import { EngineEvent, Run, Step } from './wire';
 
 const SOON = 100;
 
@@ -15,8 +15,6 @@ export class RunModel {
   private readonly later: Later;
   private readonly abort = new AbortController();
   private readonly events = new Map<number, EngineEvent[]>();
-  private seq = 0;
-  private following = false;
   run: Run | null = null;
   steps: readonly Step[] = [];
   error = '';
@@ -28,7 +26,8 @@ export class RunModel {
     this.later = new Later(() => this.refresh(), SOON);
     connection.connected.connect(this.onConnected);
     connection.changed.connect(this.onChanged);
-    this.onConnected();
+    this.later.ask();
+    void connection.followRun(id, event => this.take(event), this.abort.signal).then(() => this.later.ask());
   }
 
   /** Run or steps have changed. */
@@ -56,10 +55,7 @@ export class RunModel {
 
   private readonly onChanged = () => this.changes.emit();
 
-  private readonly onConnected = () => {
-    this.later.ask();
-    void this.follow();
-  };
+  private readonly onConnected = () => this.later.ask();
 
   private async refresh(): Promise<void> {
     try {
@@ -76,31 +72,7 @@ export class RunModel {
     this.changes.emit();
   }
 
-  private async follow(): Promise<void> {
-    if (this.following) {
-      return;
-    }
-    this.following = true;
-    try {
-      await this.connection.api.follow(
-        `runs/${this.id}/events`,
-        { since: this.seq, follow: 1 },
-        { event: event => this.take(event), signal: this.abort.signal }
-      );
-    } catch {
-      // The page's connection says what is wrong, and connects again.
-    }
-    this.following = false;
-    if (!this.abort.signal.aborted) {
-      this.later.ask();
-      if (!this.run || !ENDED.has(this.run.state)) {
-        window.setTimeout(() => this.connection.liveness === 'live' && void this.follow(), 1000);
-      }
-    }
-  }
-
   private take(event: EngineEvent): void {
-    this.seq = event.seq;
     if (event.kind === 'output' && event.step_id !== null) {
       this.keep(event.step_id, event);
     } else {

@@ -21,7 +21,7 @@ def test_a_run_in_the_background_is_planned_watched_mended_resumed_and_reproduce
     lab.button("Plan").click()
     expect(lab.sidebar.locator(".cy-node").nth(0)).to_contain_text("run", timeout=SLOW)
     lab.button("In background").click()
-    run = lab.page.locator(".cy-run-tab:not(.lm-mod-hidden)")
+    run = lab.page.locator(".jp-MainAreaWidget:not(.lm-mod-hidden) .cy-run-tab")
     expect(run.locator("h2")).to_contain_text("failed", timeout=2 * SLOW)
     expect(run.locator(".cy-cause")).to_contain_text("division by zero")
     expect(run.locator(".cy-node")).to_have_count(2)
