@@ -89,6 +89,10 @@ function drawing(layout: Layout, scale: number, props: StepsProps): React.ReactE
                   </span>
                 ) : step.stale ? (
                   <span className="cy-stale">stale</span>
+                ) : step.record?.reused ? (
+                  <span className="cy-stale" title={`the result of run ${step.record.reused}`}>
+                    cached
+                  </span>
                 ) : null}
               </span>
               <span className="cy-row-below">
