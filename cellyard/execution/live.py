@@ -11,7 +11,7 @@ from cellyard.backends.base import Backend, StepTask
 from cellyard.errors import StepAlreadyRunning
 from cellyard.execution.causes import Seen
 from cellyard.execution.verdict import Intervention
-from cellyard.execution.waiting import Occupant, waits_for
+from cellyard.execution.waiting import Occupancy, Occupant
 from cellyard.model import Resources, StepRequest
 
 if TYPE_CHECKING:
@@ -149,20 +149,30 @@ class LiveSteps:
         """The live step whose current attempt has this token."""
         return self._by_token.get(token)
 
+    def waited_for(self, live: LiveStep) -> str:
+        """What a step that has just come waits for, in words; empty when there is room for it now."""
+        there = Occupancy(live.backend.offer.capacity)
+        for each in self:
+            if each.backend is live.backend and each is not live:
+                there.add(Occupant(each.name, each.run, each.resources))
+        live.waits_for = there.short_for(live.resources)
+        return live.waits_for
+
     def wait_anew(self) -> list[LiveStep]:
-        """The steps that wait for something else than was told last; what that is they have from now on."""
-        found, ahead = [], [each for each in self if each.began]
-        for live in self:
-            if live.began:
-                continue
-            occupants = [
-                Occupant(each.name, each.run, each.resources) for each in ahead if each.backend is live.backend
-            ]
-            words = waits_for(live.resources, occupants, live.backend.offer.capacity) if occupants else ""
+        """The steps that wait for something else than was told last; what that is they have from now on. Takes time in
+        proportion to the number of live steps."""
+        found: list[LiveStep] = []
+        taken: dict[int, Occupancy] = {}
+        for live in sorted(self, key=lambda each: not each.began):
+            there = taken.get(id(live.backend))
+            if there is None:
+                there = taken[id(live.backend)] = Occupancy(live.backend.offer.capacity)
+            words = "" if live.began else there.short_for(live.resources)
             if words != live.waits_for:
                 live.waits_for = words
-                found.append(live)
-            ahead.append(live)
+                if not live.began:
+                    found.append(live)
+            there.add(Occupant(live.name, live.run, live.resources))
         return found
 
     def of_run(self, run: int) -> list[LiveStep]:

@@ -27,7 +27,7 @@ from cellyard.execution.recovery import Survivor, recover
 from cellyard.execution.reusing import Reuser
 from cellyard.execution.routing import Routes
 from cellyard.execution.runs import OpenRuns
-from cellyard.execution.telling import Teller, end_of_attempt, finished_content, why_again
+from cellyard.execution.telling import QueueTeller, Teller, end_of_attempt, finished_content, why_again
 from cellyard.execution.verdict import Verdict, error_content, judge
 from cellyard.model import Resources, StepRequest
 
@@ -63,6 +63,7 @@ class Runner:
         self._packages = PackageVersions()
         self.reuser = Reuser(self._tell, self.steps, routes.first)
         self._opening: dict[str, asyncio.Future[LiveStep]] = {}
+        self._queue = QueueTeller(self._tell, self.steps)
 
     async def start(self) -> None:
         """Take up what an earlier engine left, and be ready for steps. The journal is open."""
@@ -197,14 +198,14 @@ class Runner:
 
     async def _begin(self, live: LiveStep, admission: Admission) -> None:
         """Tell that the step was accepted, and hand it on."""
-        self._tell_waiting(but=live)
+        self._queue.look_soon()
         content = {
             "token": live.handle,
             "state": "queued",
             "resources": live.resources.to_dict(),
             "notebook": live.request.notebook,
             "cell_id": live.request.cell_id,
-            "waits_for": live.waits_for,
+            "waits_for": self.steps.waited_for(live),
         }
         self._tell.step(live, "accepted", content)
         for note in admission.notes:
@@ -271,12 +272,6 @@ class Runner:
         if timeout is not None:
             live.timers.append(loop.call_later(timeout, self._time_out, live))
 
-    def _tell_waiting(self, *, but: LiveStep | None = None) -> None:
-        """What those that are queued wait for now, where that is something else."""
-        for live in self.steps.wait_anew():
-            if live is not but:
-                self._tell.passing(live, "waiting", {"waits_for": live.waits_for})
-
     def _mark_running(self, live: LiveStep) -> None:
         token, pid, worker, began = live.token, live.pid, live.worker, live.began
         self.journal.post(lambda records: records.mark_running(token, pid=pid, worker=worker, started=began))
@@ -336,7 +331,7 @@ class Runner:
             self.reuser.forget_items(live.request)
         # Its name is free before anyone hears of its end.
         self.steps.remove(live)
-        self._tell_waiting()
+        self._queue.look_soon()
         self._background.spawn(live.backend.settled(live.token))
         private = str(message.get("private") or "")
         for slot, event in told:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cellyard.execution.hub import Event, Hub, Slot
 from cellyard.execution.journal import Journal
-from cellyard.execution.live import LiveStep
+from cellyard.execution.live import LiveStep, LiveSteps
 from cellyard.execution.verdict import Verdict
 from cellyard.model import Resources, StepState, format_duration, format_memory
 
 if TYPE_CHECKING:
     from cellyard.records import AttemptEnd
 
-__all__ = ["Teller", "end_of_attempt", "finished_content", "why_again"]
+__all__ = ["QueueTeller", "Teller", "end_of_attempt", "finished_content", "why_again"]
+
+_LOOK_AGAIN = 0.2
 
 
 class Teller:
@@ -66,6 +69,25 @@ class Teller:
         slot = self.hub.reserve(live.run, live.step_id)
         event = Event(slot.seq, live.run, live.name, live.step_id, live.attempt, time.time(), kind, content)
         return slot, event
+
+
+class QueueTeller:
+    """Tells queued steps what they wait for now. Not after every change: where a thousand wait, each is one for all."""
+
+    def __init__(self, teller: Teller, steps: LiveSteps) -> None:
+        self._teller = teller
+        self._steps = steps
+        self._timer: asyncio.TimerHandle | None = None
+
+    def look_soon(self) -> None:
+        """Something has come or gone."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        for live in self._steps.wait_anew():
+            self._teller.passing(live, "waiting", {"waits_for": live.waits_for})
 
 
 def finished_content(live: LiveStep, message: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cellyard.backends.base import cost
 from cellyard.model import Resources, format_memory
 
-__all__ = ["Occupant", "waits_for"]
+__all__ = ["Occupancy", "Occupant", "waits_for"]
 
 _NAMED = 2
 
@@ -23,18 +23,50 @@ class Occupant:
     resources: Resources
 
 
+@dataclass(slots=True)
+class _Use:
+    """What the steps have of one kind; the first of them by name."""
+
+    amount: int = 0
+    users: int = 0
+    named: list[str] = field(default_factory=list)
+
+
+class Occupancy:
+    """What steps have, or will have before others, of a capacity. To add one, and to ask, takes the same time however
+    many there are."""
+
+    def __init__(self, capacity: Resources) -> None:
+        self._there = _limits(capacity)
+        self._used: dict[str, _Use] = {}
+
+    def add(self, each: Occupant) -> None:
+        """A step that comes before those that are asked for next."""
+        for kind, amount in cost(each.resources).items():
+            use = self._used.setdefault(kind, _Use())
+            use.amount += amount
+            use.users += 1
+            if len(use.named) < _NAMED:
+                use.named.append(f"step {each.name!r} (run {each.run})")
+
+    def short_for(self, wanted: Resources) -> str:
+        """What is short, and who has it: "2 CPU; step 'train' (run 3) has 2 of 2". Empty when there is room."""
+        for kind, amount in cost(wanted).items():
+            use, there = self._used.get(kind), self._there.get(kind)
+            if use is not None and there is not None and use.amount + amount > there:
+                more = f" and {use.users - _NAMED} more" if use.users > _NAMED else ""
+                have = "have" if use.users > 1 else "has"
+                has = f"{', '.join(use.named)}{more} {have} {_words(kind, use.amount)}"
+                return f"{_words(kind, amount)}; {has} of {_words(kind, there)}"
+        return ""
+
+
 def waits_for(wanted: Resources, occupants: Sequence[Occupant], capacity: Resources) -> str:
-    """What is short, and who has it: "2 CPU; step 'train' (run 3) has 2 of 2". Empty when there is room."""
-    asked, there = cost(wanted), _limits(capacity)
-    for kind, amount in asked.items():
-        users = [each for each in occupants if cost(each.resources).get(kind)]
-        used = sum(cost(each.resources)[kind] for each in users)
-        if kind in there and users and used + amount > there[kind]:
-            names = ", ".join(f"step {each.name!r} (run {each.run})" for each in users[:_NAMED])
-            more = f" and {len(users) - _NAMED} more" if len(users) > _NAMED else ""
-            have = "have" if len(users) > 1 else "has"
-            return f"{_words(kind, amount)}; {names}{more} {have} {_words(kind, used)} of {_words(kind, there[kind])}"
-    return ""
+    """What a step of that size waits for beside these."""
+    found = Occupancy(capacity)
+    for each in occupants:
+        found.add(each)
+    return found.short_for(wanted)
 
 
 def _limits(capacity: Resources) -> dict[str, int]:
