@@ -6,6 +6,7 @@ shell of the process where they arrive.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,7 +58,8 @@ def register_magics(magics: Mapping[str, Any]) -> None:
     shell = find_here("shell")
     for place, magic in magics.items():
         kind, _, name = place.partition(" ")
-        if kind == "class":
-            shell.register_magics(magic)
-        else:
+        if kind != "class":
             shell.register_magic_function(magic, kind, name)
+            continue
+        with contextlib.suppress(Exception):  # of a constructor that wants more; its magics are then not found
+            shell.register_magics(magic)

@@ -34,6 +34,17 @@ def test_a_class_of_magics_travels_both_ways(kernel: Kernel):
     assert kernel.run("%leave two").stdout == "leave two\n"
 
 
+def test_magics_that_only_the_notebook_could_make_keep_no_step_from_running(kernel: Kernel):
+    made = "class Demanding(Magics):\n  def __init__(self, shell, more):\n    super().__init__(shell)\n"
+    asked = "  @line_magic\n  def ask(self, line):\n    print('asked')\n"
+    kernel.run(f"{REGISTER}@magics_class\n{made}{asked}get_ipython().register_magics(Demanding(get_ipython(), 1))")
+    assert kernel.run("%ask").stdout == "asked\n"
+    assert "not found" in kernel.run("%%step\n%ask").stderr
+    kernel.run(
+        "del get_ipython().magics_manager.registry['Demanding'], get_ipython().magics_manager.magics['line']['ask']"
+    )
+
+
 def test_the_list_of_magics_is_the_same(kernel: Kernel):
     assert kernel.run("%%step\n%lsmagic").result == kernel.run("%lsmagic").result
 
