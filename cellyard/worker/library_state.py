@@ -19,8 +19,10 @@ def sklearn() -> dict[str, Any]:
 
 
 def set_sklearn(value: Mapping[str, Any]) -> None:
-    """All of it."""
-    sys.modules["sklearn"].set_config(**value)
+    """What is another here: setting may import much."""
+    now = sklearn()
+    if changed := {key: setting for key, setting in value.items() if now.get(key) != setting}:
+        sys.modules["sklearn"].set_config(**changed)
 
 
 def plotly_template() -> str:
