@@ -97,6 +97,7 @@ def main() -> int:
         past(server, wanted.runs)
         browser = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
         lab = Lab(browser, server)
+        lab.page.set_default_timeout(300_000)
         lab.open("layered.ipynb", *layered(wanted.steps))
         lab.sidebar.locator(".cy-node").nth(wanted.steps - 1).wait_for(state="attached")
         lab.sidebar.locator(".cy-edge").first.wait_for(state="attached")

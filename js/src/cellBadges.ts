@@ -9,8 +9,8 @@ import * as React from 'react';
 import { StepBar } from './components/stepBar';
 import type { Connection } from './connection';
 import type { NotebookModel, NotebookStep } from './notebookModel';
-import { applyTo } from './outputs';
-import { ENDED, EngineEvent } from './wire';
+import { applyTo, errorOf } from './outputs';
+import { ENDED, EngineEvent, Failure } from './wire';
 
 export interface BadgeActions {
   stop: (step: NotebookStep) => void;
@@ -30,8 +30,9 @@ class Badge extends ReactWidget {
 
 export class CellBadges {
   private readonly badges = new Map<string, Badge>();
-  /** Cells whose output comes from their kernel, to this page. */
-  private readonly executing = new Set<string>();
+  /** Cells whose output comes from their kernel, to this page, and which of their executions that is. */
+  private readonly executing = new Map<string, number>();
+  private executions = 0;
   private readonly coming = new WeakSet<Cell>();
   /** Steps whose output comes from here. */
   private readonly attached = new Map<number, AbortController>();
@@ -45,12 +46,19 @@ export class CellBadges {
     model.changed.connect(() => this.look());
     tracker.currentChanged.connect(() => this.look());
     NotebookActions.executionScheduled.connect((_, { cell }) => {
-      this.executing.add(cell.model.id);
+      this.executing.set(cell.model.id, ++this.executions);
     });
-    NotebookActions.executed.connect((_, { cell }) => {
-      this.executing.delete(cell.model.id);
+    NotebookActions.executed.connect((_, { cell }) => void this.onExecuted(cell.model.id));
+  }
+
+  /** The step has ended with its cell, or the kernel alone has: which of them, what is known here may not tell yet. */
+  private async onExecuted(cell: string): Promise<void> {
+    const execution = this.executing.get(cell);
+    await this.model.refresh();
+    if (this.executing.get(cell) === execution) {
+      this.executing.delete(cell);
       this.look();
-    });
+    }
   }
 
   private look(): void {
@@ -87,7 +95,7 @@ export class CellBadges {
         model: this.model,
         connection: this.connection,
         canShow: () => this.canShow(cell as CodeCell),
-        onShow: () => this.attach(cell as CodeCell, this.model.step(cell.model)),
+        onShow: () => this.attach(cell as CodeCell, this.model.step(id)),
         onStop: () => this.withStep(cell, this.actions.stop),
         onOpen: this.actions.openRun
       })
@@ -112,7 +120,7 @@ export class CellBadges {
   }
 
   private withStep(cell: Cell, work: (step: NotebookStep) => void): void {
-    const step = this.model.step(cell.model);
+    const step = this.model.step(cell.model.id);
     if (step) {
       work(step);
     }
@@ -120,7 +128,7 @@ export class CellBadges {
 
   /** Whether the step has shown something that its cell does not show. */
   private canShow(cell: CodeCell): boolean {
-    const record = this.model.step(cell.model)?.record;
+    const record = this.model.step(cell.model.id)?.record;
     // A cell that has a number shows what it showed then.
     const nothing = cell.model.outputs.length === 0 && cell.model.executionCount === null;
     const isOver = record && ENDED.has(record.state) && !this.attached.has(record.id);
@@ -153,6 +161,8 @@ export class CellBadges {
         abort.abort();
       } else if (event.step_id === record.id && event.kind === 'output') {
         applyTo(outputs, event.content);
+      } else if (event.step_id === record.id && event.kind === 'finished') {
+        applyTo(outputs, errorOf(event.content.error as Failure | null));
       }
     };
     void this.connection.followRun(record.run_id, heard, abort.signal);

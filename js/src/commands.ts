@@ -56,7 +56,7 @@ export function addCommands({ app, connection, model, tracker, openRun }: Contex
     isVisible: isStep,
     execute: async () => {
       const current = cell();
-      const step = current ? model.step(current.model) : undefined;
+      const step = current ? model.step(current.model.id) : undefined;
       if (step) {
         await stop(connection, step);
       }

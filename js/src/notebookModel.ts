@@ -1,6 +1,6 @@
 /** NotebookModel: the steps of the notebook in front, as its cells say and as the engine knows them. */
 
-import type { Cell, ICellModel } from '@jupyterlab/cells';
+import type { Cell } from '@jupyterlab/cells';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
@@ -43,6 +43,7 @@ export class NotebookModel {
   steps: readonly NotebookStep[] = [];
   /** What pipeline the notebook is; null while that is not known. */
   pipeline: Pipeline | null = null;
+  private byCell: ReadonlyMap<string, NotebookStep> = new Map();
   private plan = new Map<string, Decision>();
   loaded = false;
 
@@ -84,8 +85,9 @@ export class NotebookModel {
     return (this.connection.root ?? '').replace(/\/$/, '');
   }
 
-  step(cell: ICellModel): NotebookStep | undefined {
-    return this.steps.find(step => step.cell === cell.id);
+  /** The step that the cell with this id is. */
+  step(cell: string): NotebookStep | undefined {
+    return this.byCell.get(cell);
   }
 
   cell(step: NotebookStep): Cell | undefined {
@@ -168,6 +170,11 @@ export class NotebookModel {
     }
   }
 
+  /** What the engine knows of the notebook's steps is known here, too, once this resolves. */
+  refresh(): Promise<void> {
+    return this.ask();
+  }
+
   private async ask(): Promise<void> {
     const panel = this.watched;
     if (!panel || panel.isDisposed || this.connection.liveness !== 'live') {
@@ -213,7 +220,10 @@ export class NotebookModel {
       }
     }
     const had = this.steps.length;
-    this.steps = linked(found, this.pipeline);
+    // What is as it was stays the same object: of hundreds of badges only those are drawn again that have changed.
+    const before = this.byCell;
+    this.byCell = new Map(linked(found, this.pipeline).map(step => [step.cell, unchanged(before, step)]));
+    this.steps = [...this.byCell.values()];
     if (!had && found.length) {
       this.analysing.ask();
     }
@@ -229,13 +239,19 @@ export class NotebookModel {
   }
 }
 
+function unchanged(before: ReadonlyMap<string, NotebookStep>, step: NotebookStep): NotebookStep {
+  const old = before.get(step.cell);
+  return old && JSON.stringify(old) === JSON.stringify(step) ? old : step;
+}
+
 /** The steps with those that they come after, and with what has run since. */
 function linked(steps: readonly NotebookStep[], pipeline: Pipeline | null): NotebookStep[] {
   const before = pipeline ? planned(steps, pipeline) : taken(steps);
+  const byCell = new Map(steps.map(step => [step.cell, step]));
   return steps.map(step => {
     const after = before.get(step.cell) ?? [];
     const newer = after
-      .map(cell => steps.find(each => each.cell === cell))
+      .map(cell => byCell.get(cell))
       .find(maker => (maker?.record?.finished ?? 0) > (step.record?.started ?? Infinity));
     const stale = step.stale || (newer ? `${newer.name} has run since.` : '');
     return { ...step, after, stale };

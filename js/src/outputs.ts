@@ -3,6 +3,8 @@
 import type { IOutput } from '@jupyterlab/nbformat';
 import type { IOutputAreaModel } from '@jupyterlab/outputarea';
 
+import type { Failure } from './wire';
+
 type Message = Record<string, unknown>;
 
 /** Change the outputs as the message says, as a kernel's own messages would. */
@@ -19,6 +21,18 @@ export function applyTo(model: IOutputAreaModel, message: Message): void {
   if (output) {
     model.add(output);
   }
+}
+
+/** What the kernel of a step that failed would say; a message that makes no output where it did not. */
+export function errorOf(failure: Failure | null): Message {
+  return failure
+    ? {
+        type: 'error',
+        ename: failure.type ?? '',
+        evalue: failure.message ?? '',
+        traceback: failure.traceback ?? []
+      }
+    : {};
 }
 
 /** The output that a message makes; null for one that makes none (a comm, a question). */

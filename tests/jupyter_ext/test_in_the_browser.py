@@ -121,6 +121,13 @@ def test_a_step_comes_back_after_a_page_reload_and_a_kernel_restart(page):
     expect(lab.badge(1)).to_contain_text("running")
     lab.button("Stop count", within=lab.badge(1)).click()
     expect(lab.badge(1)).to_contain_text("cancelled", timeout=SLOW)
+    # What a step ends with stays under its cell, also where the page hears of the end later than of its output.
+    lab.write(1, "%%step fails\nimport time\ntime.sleep(1)\n1 / 0")
+    lab.run(0)
+    lab.run(1)
+    expect(lab.badge(1)).to_contain_text("running", timeout=SLOW)
+    expect(lab.badge(1)).to_contain_text("failed", timeout=SLOW)
+    expect(lab.output(1).last).to_contain_text("ZeroDivisionError: division by zero")
 
 
 def number_shown(lab) -> int:

@@ -15,6 +15,19 @@ export function useSignal(...signals: ISignal<unknown, unknown>[]): void {
   }, signals);
 }
 
+/** What is read from models, read again whenever a signal is emitted; drawn again only when it is another. */
+export function useSeen<T>(read: () => T, ...signals: ISignal<unknown, unknown>[]): T {
+  const [seen, setSeen] = React.useState(read);
+  React.useEffect(() => {
+    const look = () => setSeen(() => read());
+    look();
+    signals.forEach(signal => signal.connect(look));
+    return () => signals.forEach(signal => signal.disconnect(look));
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, signals);
+  return seen;
+}
+
 /** Seconds since 1970; goes on once a second while `running`. */
 export function useNow(running: boolean): number {
   const [now, tell] = React.useState(() => Date.now() / 1000);

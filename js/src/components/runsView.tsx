@@ -23,10 +23,12 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
   const [text, setText] = React.useState('');
   const [state, setState] = React.useState('');
   const wanted = React.useDeferredValue(text);
-  const runs = React.useMemo(
-    () => model.runs.filter(run => (!state || run.state === state) && matches(run, wanted)),
-    [model.runs, state, wanted]
-  );
+  const runs = React.useMemo(() => {
+    const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
+    return words.length || state
+      ? model.runs.filter(run => (!state || run.state === state) && matches(run, words))
+      : model.runs;
+  }, [model.runs, state, wanted]);
   const now = useNow(isLive && runs.some(run => !ENDED.has(run.state)));
   if (!model.loaded) {
     return <Loading error={model.error} />;
@@ -127,22 +129,22 @@ export function titleOf(run: Run): string {
   return steps.length ? `whole notebook, ${steps.length} steps` : 'whole notebook';
 }
 
-function matches(run: Run, text: string): boolean {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const names = (run.steps ?? []).map(step => step.name);
-  const said = [...Object.entries(run.parameters), ...Object.entries(run.metrics)].flat();
-  const about = [
-    run.id,
-    run.name,
-    run.owner,
-    run.notebook,
-    run.state,
-    run.commit,
-    ...run.tags,
-    ...names,
-    ...said
-  ]
-    .join(' ')
-    .toLowerCase();
-  return words.every(word => about.includes(word));
+/** Whether a run has all words somewhere. */
+function matches(run: Run, words: readonly string[]): boolean {
+  return words.every(word => aboutOf(run).includes(word));
+}
+
+const ABOUT = new WeakMap<Run, string>();
+
+/** All that a run can be found by. Made once: there may be ten thousand of them. */
+function aboutOf(run: Run): string {
+  let about = ABOUT.get(run);
+  if (about === undefined) {
+    const names = (run.steps ?? []).map(step => step.name);
+    const said = [...Object.entries(run.parameters), ...Object.entries(run.metrics)].flat();
+    const { id, name, owner, notebook, state, commit, tags } = run;
+    about = [id, name, owner, notebook, state, commit, ...tags, ...names, ...said].join(' ').toLowerCase();
+    ABOUT.set(run, about);
+  }
+  return about;
 }

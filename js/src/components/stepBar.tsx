@@ -6,7 +6,7 @@ import type { Connection } from '../connection';
 import { bytes, size } from '../format';
 import type { NotebookModel } from '../notebookModel';
 import { ENDED } from '../wire';
-import { useNow, useSignal } from './hooks';
+import { useNow, useSeen } from './hooks';
 import { timeOf } from './notebookView';
 import { StateMark } from './stateMark';
 
@@ -22,9 +22,9 @@ export interface StepBarProps {
 
 export function StepBar(props: StepBarProps): React.ReactElement | null {
   const { cell, model, connection } = props;
-  useSignal(model.changed, connection.changed);
-  const step = model.steps.find(each => each.cell === cell);
-  const isLive = connection.liveness === 'live';
+  const step = useSeen(() => model.step(cell), model.changed);
+  const canShow = useSeen(props.canShow, model.changed);
+  const isLive = useSeen(() => connection.liveness === 'live', connection.changed);
   const record = step?.record;
   const runs = isLive && record !== undefined && !ENDED.has(record.state);
   const now = useNow(runs);
@@ -51,7 +51,7 @@ export function StepBar(props: StepBarProps): React.ReactElement | null {
         </span>
       ) : null}
       <span className="cy-badge-side">
-        {record && props.canShow() ? (
+        {record && canShow ? (
           <button className="cy-link" onClick={props.onShow}>
             Show its output
           </button>
