@@ -6,6 +6,7 @@ For faults there are servers of one's own, where the server's program can be had
 from __future__ import annotations
 
 import contextlib
+import functools
 import lzma
 import os
 import shutil
@@ -55,6 +56,14 @@ def _of_cluster() -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
+@functools.cache
+def _client(told: tuple[tuple[str, str], ...]) -> Any:
+    """A client for what the environment says of the server. To make one takes longer than most requests."""
+    import botocore.session
+
+    return botocore.session.get_session().create_client("s3", verify=False)
+
+
 @dataclass
 class Bucket:
     """A bucket of its own, at the server that the environment names now."""
@@ -71,13 +80,8 @@ class Bucket:
 
     def call(self, method: str, **arguments: Any) -> Any:
         """One request about it, past all that is tested."""
-        import botocore.session
-
-        client = botocore.session.get_session().create_client("s3", verify=False)
-        try:
-            return getattr(client, method)(Bucket=self.name, **arguments)
-        finally:
-            client.close()
+        told = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+        return getattr(_client(told), method)(Bucket=self.name, **arguments)
 
     def listed(self) -> list[str]:
         """The keys of all its objects."""
