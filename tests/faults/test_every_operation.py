@@ -41,7 +41,7 @@ class Pipeline:
             [sys.executable, "-m", "cellyard", *arguments],
             env=self.home.process_env,
             capture_output=True,
-            timeout=200,
+            timeout=600,
             check=False,
         ).returncode
 
