@@ -99,7 +99,7 @@ def find_sharing(
     walker = _walked(values)
     walker.walk_definitions()
     is_shared = holders is None or walker.is_shared_outside(holders, of_held)
-    groups = tuple(g for g in walker.groups([*values, *walker.held]) if len(g) > 1 or g[0] in values)
+    groups = tuple(g for g in walker.groups(dict.fromkeys([*values, *walker.held])) if len(g) > 1 or g[0] in values)
     bases = frozenset(walker.shared_bases())
     return Sharing(groups, bases, is_shared_outside=is_shared, definitions=walker.held)
 

@@ -114,13 +114,16 @@ def _touched(namespace: Mapping[str, Any], before: Mapping[str, Any]) -> set[str
 
 
 def _untouched_inputs(groups: Sequence[LoadedGroup], namespace: Mapping[str, Any], touched: set[str]) -> dict[str, Any]:
-    """Inputs that still have their value: an output may have come to share objects with them."""
-    return {
-        name: value
-        for group in groups
-        for name, value in group.values.items()
-        if name not in touched and namespace.get(name) is value
-    }
+    """Inputs that still have their value, and definitions that came with them because they share objects: an output may
+    share these, too."""
+    found: dict[str, Any] = {}
+    for group in groups:
+        for name, value in group.values.items():
+            if is_held(name):
+                found.update({name: value["definition"]} if value.get("definition") is not None else {})
+            elif name not in touched and namespace.get(name) is value:
+                found[name] = value
+    return found
 
 
 def _pack_candidates(

@@ -373,3 +373,10 @@ def test_such_changes_are_no_outputs_of_the_step(kernel: Kernel, home: Home):
     assert kernel.look("Quiet.n") == 5
     line = next(each for each in kernel.run("%steps").result.splitlines() if each.startswith("quiet"))
     assert line.split()[-2] == "loud"
+
+
+def test_what_a_class_shares_with_a_name_is_shared_after_a_step_that_shows_it(kernel: Kernel):
+    kernel.run("class Sharing:\n    held = []\nsharing_it = Sharing.held")
+    kernel.run("%%step\nsharing_it")
+    kernel.run("%%step\nsharing_in = [sharing_it]")
+    assert kernel.run("sharing_it is Sharing.held, sharing_in[0] is sharing_it").result == "(True, True)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import decimal
+import gc
 import logging
 import os
 import random
@@ -72,6 +73,9 @@ class Fresh:
         logging.root.handlers.clear()
         random.seed(0)
         self._restore_libraries()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of coroutines that nobody has awaited: it is of the notebook before
+            gc.collect()
 
     def _restore_libraries(self) -> None:
         if (numpy := sys.modules.get("numpy")) and "numpy.random" in sys.modules:
