@@ -17,7 +17,7 @@ from cellyard.kubernetes.api import ManagedApi, until
 from cellyard.kubernetes.manifests import OPERATOR_NAME, Installation, account_manifests, operator_manifests, served_by
 from cellyard.kubernetes.objects import Manifest, called, is_ours
 
-__all__ = ["Change", "install", "running_clusters", "serving", "uninstall", "waiting_reason"]
+__all__ = ["Change", "install", "serving", "uninstall", "waiting_reason"]
 
 _DASK = "kubernetes.dask.org/v1"
 _STARTS_WITHIN = 120.0
@@ -112,11 +112,6 @@ async def _present(api: ManagedApi, places: Iterable[str]) -> tuple[str, ...]:
         if there is not None and not there.get("metadata", {}).get("deletionTimestamp"):
             found.append(place)
     return tuple(found)
-
-
-async def running_clusters(api: ManagedApi, namespace: str | None) -> list[str]:
-    """The DaskClusters of a namespace, or of all, as namespace/name."""
-    return [_placed(each) for each in await api.all_of(_DASK, "DaskCluster", namespace)]
 
 
 def _placed(each: Manifest) -> str:
