@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -45,7 +46,10 @@ def test_what_was_said_to_have_succeeded_is_there_whole(kernel: Kernel, home: Ho
     kernel.run("%%step warm\n1")
     killer.start()
     succeeded, told = {}, []
-    for number in range(STEPS):
+    # The busier the machine, the fewer end between two kills.
+    for number in itertools.count():
+        if number >= STEPS and len(succeeded) > STEPS // 4:
+            break
         cell = (
             f"%%step n{number}\nimport time\nmade_{number} = list(range({number}, 100_000))\ntime.sleep(0.1)\n{number}"
         )
@@ -58,7 +62,6 @@ def test_what_was_said_to_have_succeeded_is_there_whole(kernel: Kernel, home: Ho
     assert len(killer.killed) > 20, f"seed {seed}"
     assert told, f"nothing was ever hit: {killer.killed}"
     assert set(told) <= TOLD, f"seed {seed}"
-    assert len(succeeded) > STEPS // 4, told
 
     ran = kernel.run("%%step after\nimport time\n'alive'")
     assert ran.result == "'alive'"
@@ -70,4 +73,4 @@ def test_what_was_said_to_have_succeeded_is_there_whole(kernel: Kernel, home: Ho
     history.close()
     damaged = [error for _, error in open_store(home.settings.store).verify() if error is not None]
     assert not damaged
-    print(f"{len(killer.killed)} killed, {len(told)} of {STEPS} steps told so, seed {seed}")
+    print(f"{len(killer.killed)} killed, {len(told)} of {number} steps told so, seed {seed}")
