@@ -127,7 +127,7 @@ def test_it_is_shown_as_a_table(home: Home, run: Run):
     history = cellyard.History(home.settings)
     assert "n.ipynb" in repr(history)
     assert "<table>" in history._repr_html_()
-    assert "<td>make</td>" in run._repr_html_()
+    assert ">make</td>" in run._repr_html_()
     history.close()
 
 

@@ -153,14 +153,18 @@ def _pack_all(
     for names in sharing.groups:
         if candidates.keys().isdisjoint(names) and not _are_new(names):
             continue
-        group = {
-            name: entry_of(sharing.definitions[name], candidates.get(name))
-            if name in sharing.definitions and len(names) > 1
-            else everything[name]
-            for name in names
-        }
+        group = {name: _packable(name, names, candidates, everything, sharing) for name in names}
         _pack_or_explain(group, namespace, sharing.bases, wanted, packed, stored)
     return stored, packed
+
+
+def _packable(
+    name: str, names: Sequence[str], candidates: dict[str, Any], everything: dict[str, Any], sharing: Sharing
+) -> Any:
+    """The value of a name; of a definition, what it holds, where others share that or it came with an input."""
+    if name in sharing.definitions and len(names) > 1:
+        return entry_of(sharing.definitions[name], candidates.get(name))
+    return entry_of(everything[name]) if is_held(name) and name not in candidates else everything[name]
 
 
 def _are_new(names: Sequence[str]) -> bool:
@@ -179,7 +183,7 @@ def _sharing_of(candidates: dict[str, Any], inputs: dict[str, Any]) -> tuple[dic
         constant = tuple((name,) for name in candidates if name not in changing)
         groups = sharing.groups + constant
         return candidates, Sharing(groups, sharing.bases, definitions=sharing.definitions)
-    everything = {**candidates, **inputs}
+    everything = {**inputs, **candidates}
     return everything, find_sharing(everything)
 
 

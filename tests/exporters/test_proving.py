@@ -67,7 +67,8 @@ def test_a_bundle_that_was_changed_does_not_hold_and_the_values_are_named(tmp_pa
     assert [line.split()[2] for line in phases] == ["notebook", "bundle", "value"]
     steps = told[1 : told.index(phases[1])]
     assert any(line.startswith("  step two: succeeded") for line in steps), told
-    assert told[told.index(phases[1]) + 1 : -1] == ["  step 1 of 2: one", "  step 2 of 2: two"]
+    steps = told[told.index(phases[1]) + 1 : -1]
+    assert [line for line in steps if " of 2: " in line] == ["  step 1 of 2: one", "  step 2 of 2: two"]
     assert not proof.holds
     wrong = {(each.step, each.role, each.name): each.detail for each in proof.comparisons if not each.holds}
     assert wrong.keys() == {("one", "makes", "a"), ("two", "reads", "a"), ("two", "makes", "c")}

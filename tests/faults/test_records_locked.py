@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.notebooks.kernels import Kernel
-from tests.service.engines import Home
+from tests.service.engines import Home, until
 
 HOLD = """
 import sqlite3, sys
@@ -63,6 +63,7 @@ def test_a_step_is_refused_clearly_and_runs_when_the_records_are_free(kernel: Ke
 def test_a_step_that_ends_meanwhile_waits_and_says_so_and_nothing_is_lost(kernel: Kernel, home: Home):
     id = kernel.begin("%%step waits\nimport time\nprint('going', flush=True)\ntime.sleep(0.7)\nprint('over')\ny = 5")
     kernel.until_output(id, "going")
+    until(lambda: home.client().runs(limit=1)[0]["state"] == "running", "its beginning is recorded")
     with held(home):
         kernel.until_output(id, "the records cannot be written now")
         assert home.client().runs(limit=1)[0]["state"] == "running"

