@@ -106,12 +106,25 @@ class Bucket:
         return [each["UploadId"] for each in self.call("list_multipart_uploads").get("Uploads", ())]
 
     def remove(self) -> None:
-        """It and all in it are gone."""
+        """It and all in it are gone; also what a writer that was stopped puts there only now."""
+        from botocore.exceptions import ClientError
+
+        deadline = time.monotonic() + 10
+        while True:
+            self._empty()
+            try:
+                self.call("delete_bucket")
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "BucketNotEmpty" or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def _empty(self) -> None:
         for upload in self.call("list_multipart_uploads").get("Uploads", ()):
             self.call("abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
         for key in self.listed():
             self.call("delete_object", Key=key)
-        self.call("delete_bucket")
 
 
 @pytest.fixture
