@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from cellyard.backends.base import cost
 from cellyard.model import Resources, format_memory
 
-__all__ = ["Occupancy", "Occupant", "waits_for"]
+__all__ = ["Occupancy", "Occupant"]
 
 _NAMED = 2
 
@@ -59,14 +58,6 @@ class Occupancy:
                 has = f"{', '.join(use.named)}{more} {have} {_words(kind, use.amount)}"
                 return f"{_words(kind, amount)}; {has} of {_words(kind, there)}"
         return ""
-
-
-def waits_for(wanted: Resources, occupants: Sequence[Occupant], capacity: Resources) -> str:
-    """What a step of that size waits for beside these."""
-    found = Occupancy(capacity)
-    for each in occupants:
-        found.add(each)
-    return found.short_for(wanted)
 
 
 def _limits(capacity: Resources) -> dict[str, int]:

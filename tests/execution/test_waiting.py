@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from cellyard.execution.waiting import Occupant, waits_for
+from cellyard.execution.waiting import Occupancy, Occupant
 from cellyard.model import Resources
 
 GIB = 1 << 30
 TRAIN = Occupant("train", 3, Resources(cpu=2, memory=2 * GIB))
+
+
+def waits_for(wanted: Resources, occupants: Sequence[Occupant], capacity: Resources) -> str:
+    """What a step of that size waits for beside these."""
+    found = Occupancy(capacity)
+    for each in occupants:
+        found.add(each)
+    return found.short_for(wanted)
 
 
 def test_who_has_what_is_short_is_named() -> None:
