@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,9 @@ import pytest
 from nbformat import NotebookNode
 
 from cellyard.model.step_line import parse_step_line
-from cellyard.service.client import EngineClient
-from cellyard.settings import load_settings
 from tests.house.source_tree import ROOT
 from tests.notebooks.execution import Executed, execute, is_step, read, without_steps
+from tests.service.engines import Home, engine_home
 
 EXAMPLES = {"digits": (8, 3), "orders": (6, 2)}
 """How many steps each has at least, and of how many sizes."""
@@ -30,7 +28,7 @@ class Both:
     notebook: NotebookNode
     plain: Executed
     steps: Executed
-    env: Mapping[str, str]
+    home: Home
 
 
 # The first test of each example waits for both of its runs.
@@ -42,18 +40,11 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     # A new machine's first figure makes a cache of fonts, and says so after a while: not in the cell's output.
     subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True, timeout=100)
     notebook = read(ROOT / f"examples/{request.param}.ipynb")
-    # Not below pytest's folder, whose path may be too long for a socket.
-    with tempfile.TemporaryDirectory(prefix="cy-") as home:
-        env = {"CELLYARD_HOME": home, **SMALLEST_MACHINE}
+    with engine_home(**SMALLEST_MACHINE) as home:
         folders = [tmp_path_factory.mktemp(f"{request.param}-{way}") for way in ("plain", "steps")]
-        try:
-            plain = execute(without_steps(notebook), folders[0], env)
-            steps = execute(notebook, folders[1], env)
-            yield Both(notebook, plain, steps, env)
-        finally:
-            client = EngineClient(load_settings(env))
-            client.stop(drain=False, timeout=20)
-            client.close()
+        plain = execute(without_steps(notebook), folders[0], home.env)
+        steps = execute(notebook, folders[1], home.env)
+        yield Both(notebook, plain, steps, home)
 
 
 def test_every_cell_shows_the_same(both: Both) -> None:
@@ -74,9 +65,8 @@ def test_names_share_objects_as_they_did(both: Both) -> None:
 
 def test_every_step_ran_in_a_process_of_its_own(both: Both) -> None:
     marked = [parse_step_line(cell.source.partition("\n")[0][6:]).name for cell in both.notebook.cells if is_step(cell)]
-    client = EngineClient(load_settings(dict(both.env)))
+    client = both.home.client()
     ran = [step for run in reversed(client.runs(limit=100)) for step in client.steps(run["id"])]
-    client.close()
     assert [step["name"] for step in ran] == marked
     assert {step["state"] for step in ran} == {"succeeded"}
     pids = [step["pid"] for step in ran]
