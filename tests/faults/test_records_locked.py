@@ -1,4 +1,4 @@
-"""Another process holds the records: a clear error or a wait, and nothing is lost."""
+"""Another process holds the records: a clear error or a wait; nothing is lost and nothing written twice."""
 
 from __future__ import annotations
 
@@ -73,5 +73,10 @@ def test_a_step_that_ends_meanwhile_waits_and_says_so_and_nothing_is_lost(kernel
     client = home.client()
     run = client.runs(limit=1)[0]
     assert run["state"] == "succeeded"
-    texts = [e["content"]["text"] for e in client.events(run=run["id"]) if e["kind"] == "output"]
+    [found] = client.steps(run["id"])
+    assert (found["state"], found["history"]) == ("succeeded", ["queued", "running", "succeeded"])
+    events = list(client.events(run=run["id"]))
+    numbers = [e["seq"] for e in events]
+    assert numbers == sorted(set(numbers))
+    texts = [e["content"]["text"] for e in events if e["kind"] == "output"]
     assert "".join(texts).startswith("going\nover\n")
