@@ -34,7 +34,8 @@
     │   ├── QuotaReached                more than the namespace may ever have
     │   └── WorkerUnstartable           its container ends, or is never begun
     ├── RecordsError                  the database of runs
-    │   └── RecordsLocked
+    │   ├── RecordsLocked
+    │   └── RecordsInUse
     ├── StoreError                    the store of artifacts
     │   ├── ArtifactMissing
     │   ├── ArtifactCorrupt
@@ -53,50 +54,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 __all__ = [
-    "ArtifactCorrupt",
-    "ArtifactMissing",
-    "CannotTravel",
-    "CellyardError",
-    "ClusterError",
-    "ClusterRefused",
-    "ClusterUnreachable",
-    "DoesNotFit",
-    "EngineError",
-    "EngineLeaving",
-    "EngineMismatch",
-    "EngineUnavailable",
-    "EnvironmentUnfit",
-    "IllegalState",
-    "ImageUnavailable",
-    "InvalidCell",
-    "InvalidSettings",
-    "InvalidSize",
-    "InvalidStepLine",
-    "ModulesTooLarge",
-    "NotFound",
-    "OperatorMissing",
-    "PackagesUnavailable",
-    "QuotaReached",
-    "RecordsError",
-    "RecordsLocked",
-    "StepAlreadyRunning",
-    "StepCancelled",
-    "StepError",
-    "StepKilled",
-    "StepOutOfMemory",
-    "StepTimeout",
-    "StoreError",
-    "StoreFull",
-    "StoreRefused",
-    "StoreUnreachable",
-    "UnknownName",
-    "UsageError",
-    "VersionMismatch",
-    "WorkerLost",
-    "WorkerTaken",
-    "WorkerUnstartable",
-    "error_from_dict",
-]
+    "ArtifactCorrupt", "ArtifactMissing", "CannotTravel", "CellyardError", "ClusterError", "ClusterRefused",
+    "ClusterUnreachable", "DoesNotFit", "EngineError", "EngineLeaving", "EngineMismatch", "EngineUnavailable",
+    "EnvironmentUnfit", "IllegalState", "ImageUnavailable", "InvalidCell", "InvalidSettings", "InvalidSize",
+    "InvalidStepLine", "ModulesTooLarge", "NotFound", "OperatorMissing", "PackagesUnavailable", "QuotaReached",
+    "RecordsError", "RecordsInUse", "RecordsLocked", "StepAlreadyRunning", "StepCancelled", "StepError", "StepKilled",
+    "StepOutOfMemory", "StepTimeout", "StoreError", "StoreFull", "StoreRefused", "StoreUnreachable", "UnknownName",
+    "UsageError", "VersionMismatch", "WorkerLost", "WorkerTaken", "WorkerUnstartable", "error_from_dict",
+]  # fmt: skip
 
 
 class CellyardError(Exception):
@@ -358,6 +323,15 @@ class RecordsLocked(RecordsError):
     """Another process holds the records. Fields: path, waited."""
 
     template = "the records {path} were locked by another process for {waited}; nothing was written."
+
+
+class RecordsInUse(RecordsError):
+    """Another engine writes the records. Fields: path, holder."""
+
+    template = (
+        "the records {path} belong to another engine now{holder}, and one at a time may write them. End that one "
+        "(`cellyard engine stop` where it runs), or set CELLYARD_RECORDS to a database of its own for this one."
+    )
 
 
 class StoreError(CellyardError):

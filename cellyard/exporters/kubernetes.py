@@ -190,7 +190,7 @@ class _Job:
         if not self.request.settings.records.startswith("sqlite"):
             notes.append(
                 "The records' address may hold a password, and is not written out: put CELLYARD_RECORDS into the "
-                "Secret, so that runs in the cluster are recorded there."
+                "Secret, with a database or schema of its own (one engine at a time writes one), to keep the records."
             )
         return tuple(notes)
 

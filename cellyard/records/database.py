@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from cellyard.errors import CellyardError, RecordsError, RecordsLocked
 from cellyard.model import format_duration
+from cellyard.records.claim import Claim
 
 __all__ = ["Database"]
 
@@ -33,6 +34,12 @@ class Database:
         self.busy_timeout = busy_timeout
         self._engine = self._make_engine(url)
         self._reader = self._engine.execution_options(**{_READ: True})
+        self._claim: Claim | None = None
+
+    def claim(self) -> None:
+        """Be the one engine that writes here, until :meth:`close`. Raises RecordsInUse when another is."""
+        with self._translated():
+            self._claim = Claim(self._engine, self.name)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -50,8 +57,10 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close every connection; the last process to do so leaves one plain file."""
+        """Close every connection; the last process to do so leaves one plain file. Others may claim it then."""
         self._engine.dispose()
+        if self._claim is not None:
+            self._claim.close()
 
     def _make_engine(self, url: str) -> Engine:
         with self._translated():

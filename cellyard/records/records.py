@@ -42,14 +42,16 @@ BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process's write."""
 
 
-def open_records(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Records:
+def open_records(url: str, *, busy_timeout: float = BUSY_TIMEOUT, as_engine: bool = False) -> Records:
     """The records behind an SQLAlchemy URL; a file, its folder and the tables are made where missing.
 
-    Raises RecordsError when the database cannot be used or was written by a newer schema version, and
-    RecordsLocked when tables have to be made and another process holds the database.
+    Raises RecordsError when the database cannot be used or was written by a newer schema version, RecordsLocked when
+    tables have to be made and another process holds the database, RecordsInUse for a second one ``as_engine``.
     """
     database = Database(url, busy_timeout=busy_timeout)
     try:
+        if as_engine:
+            database.claim()
         # Asked first without the writer's lock: whoever only reads must not wait for whoever writes.
         with database.read() as connection:
             prepared = is_prepared(connection)

@@ -14,6 +14,7 @@ from cellyard.errors import (
     EngineUnavailable,
     IllegalState,
     NotFound,
+    RecordsInUse,
     RecordsLocked,
     StepAlreadyRunning,
     StepCancelled,
@@ -42,6 +43,7 @@ STATUS: tuple[tuple[type[CellyardError], int], ...] = (
     (UsageError, 400),
     (EngineLeaving, 503),
     (EngineUnavailable, 503),
+    (RecordsInUse, 409),
     (RecordsLocked, 503),
     (CellyardError, 500),
 )

@@ -165,7 +165,7 @@ class Engine:
         # Half a second of imports, which the first caller need not wait for.
         from cellyard.records import open_records
 
-        return open_records(self.settings.records)
+        return open_records(self.settings.records, as_engine=True)
 
 
 def _outlives(name: str) -> bool:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from cellyard import __version__
-from cellyard.errors import EngineMismatch, EngineUnavailable
+from cellyard.errors import EngineMismatch, EngineUnavailable, RecordsInUse
 from cellyard.service.lifecycle import EngineLock, bind_socket, log_path, spawn_engine
 from cellyard.settings import prepare_runtime
 from tests.service.engines import Home, engine_home, finished, run_step, step, until
@@ -145,6 +145,19 @@ def test_an_engine_whose_process_fails_is_reported_at_once(home: Home) -> None:
             broken.client().ensure()
         assert time.monotonic() - began < 10
         assert "nonsense" in str(caught.value)
+
+
+def test_a_second_engine_is_not_let_into_the_records_of_the_first(home: Home) -> None:
+    running = home.client().submit_step(step("import time\ntime.sleep(1)\nx = 1"))
+    events = [next(running)]
+    with engine_home(CELLYARD_RECORDS=home.settings.records) as other:
+        with pytest.raises(RecordsInUse, match="cellyard engine stop"):
+            run_step(other.client(), "1")
+        events += running
+        assert finished(events)["state"] == "succeeded"
+        home.client().stop(drain=False, timeout=20)
+        assert finished(run_step(other.client(), "1"))["state"] == "succeeded"
+        assert [run["state"] for run in other.client().runs()] == ["succeeded", "succeeded"]
 
 
 def test_it_leaves_after_idling(home: Home) -> None:
