@@ -65,7 +65,7 @@ def test_a_notebook_means_the_same_with_its_steps_marked(kernels, cells):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", range(10))  # hypothesis keeps megabytes of notes on every example of one test
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck))
 @given(cells=notebooks())
 def test_many_more_notebooks_mean_the_same(kernels, part, cells):
     compare(kernels, cells)
