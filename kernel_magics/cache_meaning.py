@@ -58,7 +58,7 @@ def live_parts(
     }
     imported = {name: names[name].__name__ for name in reached if type(names[name]) is types.ModuleType}
     if effects_of(tree.body, imported).random:
-        state = repr(process_state.capture(("random", "numpy_random")))
+        state = repr(process_state.capture(process_state.RANDOM))
         parts["random"] = hashlib.sha256(state.encode()).hexdigest()[:32]
     return parts
 

@@ -201,7 +201,9 @@ def _fresh_random() -> dict[str, Any]:
     random.seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
-    return process_state.capture(("random", "numpy_random"))
+    if "torch" in sys.modules:
+        sys.modules["torch"].seed()
+    return process_state.capture(process_state.RANDOM)
 
 
 def _is_own(name: str) -> bool:

@@ -17,6 +17,7 @@ from blake3 import blake3
 
 from cellyard.artifacts.definitions import fingerprint, is_definition
 from cellyard.artifacts.holding import held_by
+from cellyard.artifacts.tensors import content_of, is_plain, is_tensor
 
 __all__ = ["LARGEST_DIGESTED", "canonical_digest"]
 
@@ -171,6 +172,14 @@ class _Writer:
                 whole = arrow.record_batch([arrow.concat_arrays(chunks)], names=[""])
                 self._hasher.update(whole.serialize())
 
+    def _tensor(self, value: Any) -> None:
+        if not is_plain(value):
+            self._reduced(value)
+            return
+        self._tag("tensor", type(value).__qualname__, value.dtype, tuple(value.shape), value.requires_grad)
+        self._hasher.update(content_of(value))
+        self.write((type(value), dict(vars(value)), value.grad if value.is_leaf else None))
+
     def _polars(self, value: Any) -> None:
         self._tag("polars", type(value).__qualname__, getattr(value, "name", ""))
         self.write(value.to_arrow())
@@ -215,4 +224,4 @@ def _of_library(kind: type) -> _Rule | None:
     root = kind.__module__.partition(".")[0]
     if root == "pyarrow" and kind.__name__.endswith("Array"):
         return _Writer._arrow
-    return _OF_LIBRARIES.get((root, kind.__name__))
+    return _Writer._tensor if is_tensor(kind) else _OF_LIBRARIES.get((root, kind.__name__))

@@ -32,6 +32,7 @@ from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.process_objects import find_here, is_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND, owner_of
+from cellyard.artifacts.tensors import reduce_of_torch
 
 __all__ = ["BUFFER_BYTES", "Packer", "find_match", "rebuild_array", "rebuild_times", "rebuild_view"]
 
@@ -87,7 +88,7 @@ class Packer(_Pickler):  # type: ignore[misc]
             return self._reduce_array(obj)
         if is_of_process(kind) and (place := place_here(obj)) is not None:
             return find_here, (place,)
-        return _without_loop(obj) if kind.__module__ in LOOP_BOUND else reference_to(obj, kind)
+        return _reduce_of_library(obj, kind)
 
     def _reduce_class(self, obj: type) -> Any:
         if is_definition(obj):
@@ -236,6 +237,13 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
 def _is_module(name: Any, names: dict[str, Any]) -> bool:
     found = sys.modules.get(name) if name != "__main__" else None
     return found is not None and vars(found) is names
+
+
+def _reduce_of_library(obj: Any, kind: type) -> Any:
+    if kind.__module__ in LOOP_BOUND:
+        return _without_loop(obj)
+    reduced = reduce_of_torch(obj, kind)
+    return reference_to(obj, kind) if reduced is NotImplemented else reduced
 
 
 def _without_loop(obj: Any) -> Any:

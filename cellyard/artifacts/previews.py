@@ -83,6 +83,11 @@ def _of_array(value: Any) -> Preview:
     return Preview("numpy.ndarray", shape, _cut(repr(value[edge])[:-1] + ", …)"))
 
 
+def _of_tensor(value: Any) -> Preview:
+    shape = f"{' × '.join(f'{n:,}' for n in value.shape) or 'scalar'} {value.dtype}, {size_in_words(value.nbytes)}"
+    return Preview(_type_name(value), shape, _cut(repr(value.detach())))
+
+
 def _of_polars(value: Any) -> Preview:
     shape = f"{value.height:,} rows × {value.width:,} columns"
     schema = tuple(f"{name}: {kind}" for name, kind in list(value.schema.items())[:SCHEMA])
@@ -112,6 +117,8 @@ _RULES: dict[str, Callable[[Any], Preview]] = {
     "pandas.Series": _of_series,
     "numpy.ndarray": _of_array,
     "polars.DataFrame": _of_polars,
+    "torch.Tensor": _of_tensor,
+    "torch.Parameter": _of_tensor,
     "builtins.str": _of_text,
     "builtins.bytes": _of_text,
     "builtins.bytearray": _of_text,

@@ -29,6 +29,7 @@ from cellyard.artifacts.definitions import is_definition, registry
 from cellyard.artifacts.holding import held_by, is_object
 from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
+from cellyard.artifacts.tensors import is_tensor, parts_of
 
 __all__ = ["LOOP_BOUND", "Sharing", "alias_groups", "find_sharing", "owner_of", "shared_bases"]
 
@@ -140,6 +141,7 @@ class _Walker:
         self._unchanging: dict[int, bool] = {}
         self._held_roots: Counter[int] = Counter()
         self._met_definitions: dict[int, Any] = {}
+        self._met_tensors = False
         self.held: dict[str, Any] = {}
         """The definitions that were walked, by their held names."""
 
@@ -197,7 +199,10 @@ class _Walker:
         return following + gc.get_referents(*[item for item in items if type(item) not in special])
 
     def is_shared_outside(self, holders: int, of_held: int) -> bool:
-        """Whether an object has more references than this walk has met. To be asked when the walk is over."""
+        """Whether an object has more references than this walk has met. To be asked when the walk is over. Who else
+        holds a tensor or its memory, Python does not know."""
+        if self._met_tensors:
+            return True
         own = 3  # the list of visited objects, the loop's variable, the argument of getrefcount
         met, roots, held, more = self._met, self._roots, self._held_roots, holders - 1
         return any(
@@ -258,6 +263,11 @@ class _Walker:
         if item.dtype.hasobject:
             yield from item.ravel().tolist()
 
+    def enter_tensor(self, item: Any) -> Iterable[Any]:
+        """A tensor leads to the memory that it shows, and that others may show; so do handles, to what they undo."""
+        self._met_tensors = True
+        return parts_of(item)
+
     def enter_pandas_block(self, item: Any) -> Iterable[Any]:
         """Copy-on-write hides the memory that frames share; only objects held in a column can be shared."""
         values = item.values
@@ -317,6 +327,8 @@ def _rule_for(kind: type) -> _Rule | None:
         return _enter_nothing
     if kind.__module__ in LOOP_BOUND:
         return _enter_without_loop
+    if is_tensor(kind):
+        return _Walker.enter_tensor
     rule = _OF_LIBRARIES.get((kind.__module__ or "").partition(".")[0])
     return None if rule is None else rule(kind)
 
@@ -338,11 +350,18 @@ def _rule_for_numpy(kind: type) -> _Rule | None:
     return _enter_nothing if names & {"dtype", "generic", "ufunc"} else None
 
 
+def _rule_for_torch(kind: type) -> _Rule | None:
+    if kind.__name__ in {"Size", "device", "dtype", "layout", "memory_format"}:
+        return _enter_nothing
+    return {"UntypedStorage": _enter_whole, "RemovableHandle": _Walker.enter_tensor}.get(kind.__name__)
+
+
 _OF_LIBRARIES: dict[str, Callable[[type], _Rule | None]] = {
     "numpy": _rule_for_numpy,
     "pandas": _rule_for_pandas,
     "polars": _rule_for_polars,
     "pyarrow": lambda _: _enter_nothing,
+    "torch": _rule_for_torch,
 }
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cellyard.artifacts.tensors import is_plain
+
 __all__ = ["PICTURE_TOLERANCE", "TOLERANCE", "Likeness", "likeness"]
 
 TOLERANCE = 1e-9
@@ -163,11 +165,30 @@ class _Comparison:
         if first.dtype.hasobject:
             self._sequence(np.ravel(first).tolist(), np.ravel(second).tolist(), where)
         elif first.dtype.kind in "fc":
-            self._floats(np.asarray(first), np.asarray(second), where)
+            self._floats(np.asarray(first), np.asarray(second), where, float(np.finfo(first.dtype).eps))
         elif first.tobytes() != second.tobytes():
             raise _Different(where, f"{int((np.asarray(first) != np.asarray(second)).sum()):,} elements differ")
 
-    def _floats(self, first: Any, second: Any, where: str) -> None:
+    def _torch(self, first: Any, second: Any, where: str) -> None:
+        import torch
+
+        if not isinstance(first, torch.Tensor) or not is_plain(first) or not is_plain(second):
+            self._object(first, second, where)
+            return
+        ours, theirs = ((each.dtype, tuple(each.shape), each.requires_grad) for each in (first, second))
+        if ours != theirs:
+            raise _Different(where, f"{first.dtype} {ours[1:]} and {second.dtype} {theirs[1:]}")
+        self.compare(vars(first), vars(second), f"{where} (attributes)")
+        if first.is_leaf and second.is_leaf:
+            self.compare(first.grad, second.grad, f"{where}.grad")
+        if first.dtype.is_floating_point or first.dtype.is_complex:
+            wide = torch.complex128 if first.dtype.is_complex else torch.float64
+            one, other = (each.detach().to(wide).resolve_conj().resolve_neg().numpy() for each in (first, second))
+            self._floats(one, other, where, float(torch.finfo(first.dtype).eps))
+        elif not torch.equal(first, second):
+            raise _Different(where, f"{int((first != second).sum()):,} elements differ")
+
+    def _floats(self, first: Any, second: Any, where: str, precision: float) -> None:
         import numpy as np
 
         with np.errstate(all="ignore"):
@@ -177,7 +198,7 @@ class _Comparison:
             one, other = first[apart], second[apart]
             ratio = np.abs(one - other) / np.maximum(np.abs(one), np.abs(other))
         # Of single precision no more can be asked than it has.
-        allowed = max(self._tolerance, 8 * float(np.finfo(first.dtype).eps))
+        allowed = max(self._tolerance, 8 * precision)
         if not np.all(np.isfinite(ratio)) or float(ratio.max()) > allowed:
             raise _Different(
                 where, f"{int(apart.sum()):,} of {first.size:,} numbers differ, by up to {ratio.max():.3g}"
@@ -290,4 +311,5 @@ _BY_LIBRARY = {
     "matplotlib": _Comparison._matplotlib,
     "polars": _Comparison._frames,
     "pyarrow": _Comparison._frames,
+    "torch": _Comparison._torch,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ _CHANGING = _words(
     add add_node add_edge append appendleft backward clear difference_update discard extend extendleft fill fit
     fit_transform heapify insert insert_many intersection_update itemset load_state_dict move_to_end partial_fit pop
     popitem popleft push put remove resize reverse rotate setdefault setflags shuffle sort step subtract
-    symmetric_difference_update update write writelines zero_grad zero_ copy_
+    symmetric_difference_update update write writelines zero_grad
     integers normal choice standard_normal permutation uniform exponential poisson binomial randint choices gauss
     """
 )
@@ -64,11 +65,26 @@ _STOCHASTIC = _words(
     make_circles
     """
 )
+_DRAWING = (
+    "numpy.random.", "random.", "torch.rand", "torch.normal", "torch.bernoulli", "torch.multinomial", "torch.poisson",
+    "torch.manual_seed", "torch.seed", "torch.set_rng_state", "torch.get_rng_state", "torch.dropout", "torch.nn.",
+    "torch.utils.data.", "torch.distributions.",
+)  # fmt: skip
+_DRAWING_METHODS = _words(
+    "bernoulli_ cauchy_ exponential_ geometric_ log_normal_ normal_ random_ uniform_ multinomial bernoulli"
+)
+"""Of tensors."""
+_NOT_DRAWING = re.compile(
+    r"torch\.nn\.(functional(?!\.(\w*dropout|rrelu|gumbel))|utils|parameter|modules?|Module|Parameter|Buffer|Sequential"
+    r"|Identity|Flatten|ReLU|GELU|SiLU|Tanh|Sigmoid|\w*Softmax|\w*Loss|\w*Pool|BatchNorm|LayerNorm)|torch\.nn\Z"
+)
+"""Of torch's layers those that have no weights to begin with."""
 _STATE_CALLS = (
     "os.chdir", "os.putenv", "os.unsetenv", "os.environ", "os.umask", "sys.path", "sys.setrecursionlimit",
     "matplotlib.rc", "matplotlib.pyplot.rc", "matplotlib.style.use", "matplotlib.pyplot.style.use", "matplotlib.use",
     "seaborn.set", "pandas.set_option", "pandas.reset_option", "pandas.options", "numpy.set_printoptions",
     "numpy.seterr", "warnings.filterwarnings", "warnings.simplefilter", "logging.basicConfig", "decimal.setcontext",
+    "torch.set_default", "torch.set_printoptions", "torch.use_deterministic",
 )  # fmt: skip
 _OUTSIDE = (
     "requests.", "urllib.request.", "http.client.", "httpx.", "aiohttp.", "socket.", "subprocess.", "ftplib.",
@@ -83,7 +99,7 @@ _OUTSIDE = (
     "numpy.genfromtxt", "numpy.savetxt", "numpy.fromfile", "joblib.load", "joblib.dump", "pickle.load", "pickle.dump",
     "json.load", "json.dump", "yaml.safe_load", "io.open", "gzip.open", "zipfile.", "tarfile.", "duckdb.",
     "PIL.Image.open", "matplotlib.pyplot.savefig", "matplotlib.pyplot.imread", "get_ipython", "os.getcwd",
-    "pathlib.Path.cwd", "os.getcwd", "pathlib.Path.cwd",
+    "pathlib.Path.cwd", "torch.load", "torch.save", "torch.hub.",
 )  # fmt: skip
 _INSIDE = ("pickle.loads", "pickle.dumps", "json.loads", "json.dumps")
 _OUTSIDE_BUILTINS = frozenset({"open", "input"})
@@ -280,8 +296,9 @@ class _Reader:
         if isinstance(function, ast.Attribute):
             is_own = _root(function) not in self._modules
             inplace = names.get("inplace")
-            if is_own and (function.attr in _CHANGING or (isinstance(inplace, ast.Constant) and inplace.value)):
+            if is_own and (_is_changing(function.attr) or (isinstance(inplace, ast.Constant) and inplace.value)):
                 self._change(function.value)
+            self.random = self.random or (is_own and function.attr in _DRAWING_METHODS)
             if function.attr == "sample" and "random_state" not in names and is_own:
                 self.random = True
             if not is_own and function.attr in {"shuffle", "heappush", "heappop", "heapify"} and call.args:
@@ -322,7 +339,7 @@ class _Reader:
 
     def _use(self, node: ast.Attribute | ast.Name) -> None:
         meaning = self._meaning(node)
-        if meaning.startswith(("numpy.random.", "random.")):
+        if meaning.startswith(_DRAWING) and not _NOT_DRAWING.match(meaning):
             parts = meaning.removeprefix("numpy.").split(".")
             self.random = self.random or parts[1] not in _GENERATORS
         if meaning.startswith(_STATE_CALLS) and meaning.partition(".")[0] not in {"os", "sys"}:
@@ -340,6 +357,11 @@ class _Reader:
         if not isinstance(node, ast.Name):
             return ""
         return ".".join([self._modules.get(node.id, node.id if not parts else f"?{node.id}"), *reversed(parts)])
+
+
+def _is_changing(method: str) -> bool:
+    """Those of tensors are told by their last letter."""
+    return method in _CHANGING or (method.endswith("_") and not method.startswith("_"))
 
 
 def _own(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:

@@ -25,8 +25,8 @@ RANDOM = "random state"
 _NOT_NAMED = re.compile(r"@|_[0-9]+\Z")
 """What a step has changed in a definition; what it has shown, under a number that another run may give to another
 cell."""
-_SEED = re.compile(r"seed\(|set_?state\(")
-_RANDOM_SECTIONS = frozenset({"random", "numpy_random"})
+_SEED = re.compile(r"seed\(|set_?(rng_)?state\(")
+_RANDOM_SECTIONS = frozenset({"random", "numpy_random", "torch_random"})
 
 
 @dataclass(frozen=True, slots=True)

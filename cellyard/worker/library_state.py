@@ -5,11 +5,23 @@ Each function is called only where the library's module is imported.
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["plotly_renderer", "plotly_template", "set_plotly_renderer", "set_plotly_template", "set_sklearn", "sklearn"]
+__all__ = [
+    "plotly_renderer",
+    "plotly_template",
+    "set_plotly_renderer",
+    "set_plotly_template",
+    "set_sklearn",
+    "set_torch",
+    "set_torch_random",
+    "sklearn",
+    "torch",
+    "torch_random",
+]
 
 
 def sklearn() -> dict[str, Any]:
@@ -44,3 +56,47 @@ def set_plotly_renderer(value: str) -> None:
     """Nothing where it is that already: a renderer that is set begins anew."""
     if value != plotly_renderer():
         sys.modules["plotly.io._renderers"].renderers.default = value
+
+
+def torch_random() -> bytes:
+    """``torch.get_rng_state``: of the generator that torch itself draws from, on the processor."""
+    state = sys.modules["torch"].get_rng_state()
+    return ctypes.string_at(state.data_ptr(), state.numel())
+
+
+def set_torch_random(value: bytes) -> None:
+    """What is drawn next."""
+    torch = sys.modules["torch"]
+    torch.set_rng_state(torch.frombuffer(bytearray(value), dtype=torch.uint8))
+
+
+def torch() -> dict[str, Any]:
+    """In plain values, which pickle without torch: the type of new tensors, whether gradients are followed, what must
+    be deterministic, how tensors are shown; and the number of the next hook, which is the key of all its hooks."""
+    library = sys.modules["torch"]
+    return {
+        "dtype": str(library.get_default_dtype()).removeprefix("torch."),
+        "gradients": library.is_grad_enabled(),
+        "deterministic": (
+            library.are_deterministic_algorithms_enabled(),
+            library.is_deterministic_algorithms_warn_only_enabled(),
+        ),
+        "precision": library.get_float32_matmul_precision(),
+        "shown": dict(vars(library._tensor_str.PRINT_OPTS)),
+        "hooks": library.utils.hooks.RemovableHandle.next_id,
+    }
+
+
+def set_torch(value: Mapping[str, Any]) -> None:
+    """What is another here."""
+    library, now = sys.modules["torch"], torch()
+    if now["dtype"] != value["dtype"]:
+        library.set_default_dtype(getattr(library, value["dtype"]))
+    library.set_grad_enabled(value["gradients"])
+    if now["deterministic"] != value["deterministic"]:
+        is_on, only_warns = value["deterministic"]
+        library.use_deterministic_algorithms(is_on, warn_only=only_warns)
+    if now["precision"] != value["precision"]:
+        library.set_float32_matmul_precision(value["precision"])
+    vars(library._tensor_str.PRINT_OPTS).update(value["shown"])
+    library.utils.hooks.RemovableHandle.next_id = value["hooks"]

@@ -1,9 +1,9 @@
 """The listed process state that travels with a step: captured in one process, applied in the other.
 
-Working directory, environment, ``sys.path``, random states of ``random`` and numpy, warning filters, decimal context,
-logging, the recursion limit, the options of numpy, pandas, matplotlib, scikit-learn and plotly, and the settings and
-magics of IPython's shell. A section of a library that is not imported yet is applied when it is. Sections are values
-that pickle; the environment may hold secrets, so no section is ever recorded.
+Working directory, environment, ``sys.path``, random states of ``random``, numpy and torch, warning filters, decimal
+context, logging, the recursion limit, the options of numpy, pandas, matplotlib, scikit-learn, plotly and torch, and the
+settings and magics of IPython's shell. A section of a library that is not imported yet is applied when it is. Sections
+are values that pickle; the environment may hold secrets, so no section is ever recorded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from cellyard.worker.logging_state import capture_logging, set_logging
 from cellyard.worker.magics_state import capture_magics, set_magics
 from cellyard.worker.shell_state import capture_figures, capture_shell, set_figures, set_shell
 
-__all__ = ["Watcher", "apply", "capture", "portable", "same"]
+__all__ = ["RANDOM", "Watcher", "apply", "capture", "portable", "same"]
+
+RANDOM = ("random", "numpy_random", "torch_random")
+"""The sections that tell what is drawn next."""
 
 State = dict[str, Any]
 
@@ -356,4 +359,6 @@ _SECTIONS: dict[str, _Section] = {
     "plotly_renderer": _Section(
         "plotly.io._renderers", library_state.plotly_renderer, library_state.set_plotly_renderer
     ),
+    "torch": _Section("torch", library_state.torch, library_state.set_torch),
+    "torch_random": _Section("torch", library_state.torch_random, library_state.set_torch_random),
 }

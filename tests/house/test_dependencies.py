@@ -42,6 +42,7 @@ BROUGHT = {
     "zmq",
     "tlz",
     "sklearn",
+    "torch",
 }
 
 

@@ -87,7 +87,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "artifacts",
             "records",
         },
-        {"matplotlib", "numpy", "pandas", "yaml"},
+        {"matplotlib", "numpy", "pandas", "torch", "yaml"},
     ),
     "history": ({"model", "settings", "tables", "artifacts", "records", "service"}, set()),
     "cli": (

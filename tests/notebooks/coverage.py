@@ -43,7 +43,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     ),
     "libraries": (
         "numpy", "pandas", "pandas on Arrow", "polars", "pyarrow", "scipy sparse", "scikit-learn", "statsmodels",
-        "lightgbm", "networkx", "sympy", "matplotlib", "seaborn", "plotly", "PIL",
+        "lightgbm", "networkx", "sympy", "matplotlib", "seaborn", "plotly", "PIL", "torch",
     ),
     "outputs": (
         "stdout", "stderr", "display", "rich reprs", "several figures", "plt.show",

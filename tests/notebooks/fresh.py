@@ -85,6 +85,12 @@ class Fresh:
             with warnings.catch_warnings(), contextlib.suppress(AttributeError):
                 warnings.simplefilter("ignore")
                 pandas.reset_option("all")
+        if torch := sys.modules.get("torch"):
+            torch.manual_seed(0)
+            torch.set_default_dtype(torch.float32)
+            torch.set_grad_enabled(True)
+            torch.utils.hooks.RemovableHandle.next_id = 0
+            torch.set_printoptions(profile="default")
         if pyplot := sys.modules.get("matplotlib.pyplot"):
             pyplot.close("all")
             pyplot.rcdefaults()

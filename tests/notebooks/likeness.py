@@ -9,6 +9,7 @@ import functools
 import logging
 import pathlib
 import re
+import sys
 import types
 import typing
 import weakref
@@ -134,6 +135,30 @@ class _Reader:
         self._kept.append(owner)
         return self._memories.setdefault(owner.ctypes.data, len(self._memories)), array.ctypes.data - owner.ctypes.data
 
+    def _torch(self, value: Any) -> tuple[Any, ...]:
+        """A tensor: what it is, its elements, which memory it shows and where, its gradient and own attributes. One
+        that was computed from others that require gradients is known by its value: its graph does not travel."""
+        torch = sys.modules["torch"]
+        if isinstance(value, torch.Generator):
+            return ("generator", value.get_state().tolist())
+        if not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
+            return self._instance(value) if hasattr(value, "__dict__") else self._opaque(value)
+        storage = value.untyped_storage()
+        self._kept.append(storage)
+        memory = self._memories.setdefault(storage.data_ptr(), len(self._memories)) if storage.nbytes() else None
+        place = (memory, storage.nbytes(), value.storage_offset(), value.stride())
+        gradient = self._of(value.grad if value.is_leaf else None)
+        kept = (value.requires_grad and value.is_leaf, self._ordered(vars(value)), gradient)
+        return (
+            "tensor",
+            self._of(type(value)),
+            str(value.dtype),
+            tuple(value.shape),
+            repr(value.tolist()),
+            place,
+            kept,
+        )
+
     def _pandas(self, value: Any) -> tuple[Any, ...]:
         kind = type(value).__qualname__
         if kind == "DataFrame":
@@ -172,8 +197,8 @@ def _is_unchanging(value: Any) -> bool:
     if isinstance(value, datetime.date | datetime.timedelta | decimal.Decimal | pathlib.PurePath):
         return True
     names = {base.__name__ for base in kind.__mro__}
-    unchanging = {"generic", "dtype", "Index", "ExtensionDtype", "Expr"}
-    return root in {"numpy", "pandas", "polars"} and bool(names & unchanging)
+    unchanging = {"generic", "dtype", "Index", "ExtensionDtype", "Expr", "device", "layout", "Size"}
+    return root in {"numpy", "pandas", "polars", "torch"} and bool(names & unchanging)
 
 
 def _text(value: Any) -> str:
@@ -215,6 +240,7 @@ _BY_TYPE: dict[type, _Rule] = {
 _OF_LIBRARY: dict[str, _Rule] = {
     "numpy": _Reader._numpy,
     "pandas": _Reader._pandas,
+    "torch": _Reader._torch,
     **dict.fromkeys(
         ("matplotlib", "polars", "pyarrow", "scipy", "sklearn", "statsmodels", "lightgbm", "sympy", "networkx"),
         _Reader._opaque,

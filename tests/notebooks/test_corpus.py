@@ -31,13 +31,15 @@ IMPORTED = {
 
 @pytest.fixture(scope="module")
 def kernels() -> Iterator[tuple[Kernel, Kernel]]:
-    """One kernel for plain cells, one for steps, each with a folder of its own."""
+    """One kernel for plain cells, one for steps, each with a folder of its own. Both work with one thread, as a step of
+    one CPU does: in what order torch adds up depends on their number."""
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with (
         tempfile.TemporaryDirectory(prefix="cy-") as one,
         tempfile.TemporaryDirectory(prefix="cy-") as other,
         engine_home() as home,
-        kernel_at(home.env, load=False, folder=one) as plain,
-        kernel_at(home.env, folder=other) as marked,
+        kernel_at({**home.env, **threads}, load=False, folder=one) as plain,
+        kernel_at({**home.env, **threads}, folder=other) as marked,
     ):
         prepare(plain)
         prepare(marked)
