@@ -115,7 +115,8 @@ class Backend(Protocol):
     - For each token that ``submit`` took, the listener gets messages in order, and last exactly one
       ``{"kind": "finished"}``: also when the child, the worker or the backend's own process dies (state
       "lost", error type "WorkerLost", with the cause), and at the latest when ``close`` returns. Before it
-      come "started", then "output" and "memory"; a step that never started has only "finished". A "note" (a
+      come "started", then "output" and "memory"; a step that never started has only "finished". A "starting" comes
+      before it, with the "time" from which the step had a worker, or one was begun for it. A "note" (a
       sentence for the user: what is waited for, what is installed) may come at any time before the end.
     - The listener is called on the loop that called ``start``, with a batch of messages of one token, and
       must not raise.

@@ -239,6 +239,7 @@ class HostedBackend:
             case ["begun", token]:
                 if token in self._live:
                     self._live[token].begun = True
+                    self._deliver(token, [{"kind": "starting", "time": time.time()}])
             case ["ready", _]:
                 self._ready.set()
                 for live in self._live.values():

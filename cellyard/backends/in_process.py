@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -155,6 +156,7 @@ class InProcessBackend:
             emit([cancelled(task.name)])
             return
         self._begun.add(task.token)
+        emit([{"kind": "starting", "time": time.time()}])
         try:
             await self._pool.run(task.to_dict(), emit)
         except Exception as error:  # noqa: BLE001 - whatever broke, the step must get its last message

@@ -26,14 +26,15 @@ _NEXT = 3
 
 def export(arguments: argparse.Namespace) -> int:
     """Write the export's files, apply it when asked to, and say when it will run."""
-    if arguments.to == "bundle":
-        return export_bundle(arguments)
     exporter = create_exporter(arguments.to)
+    if exporter.about.writes_bundle:
+        return export_bundle(arguments, exporter)
     request = _request(arguments)
-    if arguments.parameters and (arguments.as_notebook or arguments.to != "kubernetes"):
+    takes_bundle = exporter.about.carries_bundle and not arguments.as_notebook
+    if arguments.parameters and not takes_bundle:
         raise UsageError("-p is for bundles: the parameters of a notebook that runs itself are those it has.")
     notes: list[str] = []
-    if arguments.to == "kubernetes" and not arguments.as_notebook:
+    if takes_bundle:
         given = parse_assignments(arguments.parameters)
         bundle, notes = bundle_for_job(arguments.notebook, request.files, given)
         request = replace(request, options={**request.options, "bundle": bundle})

@@ -1,4 +1,4 @@
-"""``cellyard export NOTEBOOK --to bundle``: gather, export, lock, write."""
+"""``cellyard export NOTEBOOK --to bundle``, or to another target that is a bundle: gather, export, lock, write."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from cellyard.errors import UsageError
+from cellyard.exporters import Exporter
 from cellyard.exporters.bundle_reading import read_bundle
 from cellyard.exporters.bundling import content_of, make_bundle, write_export
 from cellyard.notebook.parameters import parse_assignments
@@ -13,7 +14,7 @@ from cellyard.notebook.parameters import parse_assignments
 __all__ = ["export_bundle"]
 
 
-def export_bundle(arguments: argparse.Namespace) -> int:
+def export_bundle(arguments: argparse.Namespace, exporter: Exporter) -> int:
     """Write the bundle, and say what is in it."""
     for name in ("schedule", "timezone", "secret", "service_account", "apply", "deadline"):
         if getattr(arguments, name):
@@ -22,7 +23,14 @@ def export_bundle(arguments: argparse.Namespace) -> int:
     included = {_relative(path, arguments.notebook): content_of(path) for path in arguments.include}
     given = parse_assignments(arguments.parameters)
     _say("reading the notebook" + ("" if arguments.no_lock else ", and locking the packages that it needs"))
-    made = make_bundle(arguments.notebook, included, name=arguments.name, lock=not arguments.no_lock, given=given)
+    made = make_bundle(
+        arguments.notebook,
+        included,
+        name=arguments.name,
+        lock=not arguments.no_lock,
+        given=given,
+        exporter=exporter,
+    )
     write_export(made, arguments.output)
     for note in made.notes:
         _say(f"note: {note}")

@@ -37,6 +37,7 @@ class LiveStep:
     attempt: int = 1
     taken: int = 0  # attempts whose worker the cluster took away
     survived: bool = False  # its engine; it cannot be tried again
+    given: float = 0.0  # to a worker, or a worker begun for it
     began: float = 0.0
     waits_for: str = ""  # in the words that were told last
     pid: int | None = None
@@ -84,7 +85,7 @@ class LiveStep:
         """From now on only the next attempt's token counts."""
         self.token = self.next_token
         self.attempt += 1
-        self.began, self.pid, self.worker = 0.0, None, None
+        self.given, self.began, self.pid, self.worker = 0.0, 0.0, None, None
         self.concluding = False
         self.peak_memory = 0
         self.seen = Seen()

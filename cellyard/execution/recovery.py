@@ -53,6 +53,7 @@ class Survivor:
             owns_run=self.owns_run,
             token=token,
             attempt=step.attempt,
+            given=step.given or 0.0,
             began=step.started or 0.0,
             pid=step.pid,
             worker=step.worker,

@@ -251,6 +251,8 @@ class Runner:
             self._tell.step(live, "objects", {"objects": live.seen.objects, **number}, at=message.get("time"))
         elif kind == "glance":
             self._tell.passing(live, "glance", {"text": message["text"], "left_out": message["left_out"]})
+        elif kind == "starting":
+            self._tell.starting(live, float(message["time"]))
         elif kind == "started":
             self._started(live, message)
         elif kind == "finished" and not live.concluding:

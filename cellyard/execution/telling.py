@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cellyard.execution.hub import Event, Hub, Slot
-from cellyard.execution.journal import Journal
+from cellyard.execution.journal import PERIOD, Journal
 from cellyard.execution.live import LiveStep, LiveSteps
 from cellyard.execution.verdict import Verdict
 from cellyard.model import Resources, StepState, format_duration, format_memory
@@ -44,6 +44,19 @@ class Teller:
     def passing(self, live: LiveStep, kind: str, content: dict[str, Any]) -> None:
         """Tell something that nobody needs later: it is not recorded."""
         self.hub.publish(kind, content, run=live.run, step=live.name, step_id=live.step_id, attempt=live.attempt)
+
+    def starting(self, live: LiveStep, at: float) -> None:
+        """It has a worker since then, or one is begun for it. Told and written where more than a moment passes until it
+        begins; otherwise its end says so, too."""
+        if not live.given:
+            live.given = at
+            live.timers.append(asyncio.get_running_loop().call_later(PERIOD, self._still_starting, live))
+
+    def _still_starting(self, live: LiveStep) -> None:
+        if not live.began:
+            token, given = live.token, live.given
+            self.journal.post(lambda records: records.mark_given(token, given))
+            self.passing(live, "starting", {"given": given, "attempt": live.attempt})
 
     def queued_again(self, live: LiveStep, ended: Mapping[str, Any]) -> None:
         """The next attempt waits; ``ended`` is how the one before it did."""
@@ -122,6 +135,8 @@ def end_of_attempt(live: LiveStep, content: Mapping[str, Any], events: Sequence[
         peak_memory=content["peak_memory"] or None,
         cpu_seconds=content["cpu_seconds"],
         finished=content["time"],
+        # By clocks of two machines, perhaps.
+        given=min(live.given, live.began or live.given) or None,
         started=live.began or None,
         pid=live.pid,
         worker=live.worker,

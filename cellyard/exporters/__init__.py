@@ -8,8 +8,8 @@ kubernetes  a CronJob that runs the notebook inside the cluster, its steps on po
 
 from __future__ import annotations
 
-from cellyard.exporters.base import Export, Exporter, ExportRequest
+from cellyard.exporters.base import Export, Exporter, ExporterFacts, ExportRequest
 from cellyard.exporters.registry import create_exporter, exporter_names
 from cellyard.schedules.cron import Schedule
 
-__all__ = ["Export", "ExportRequest", "Exporter", "Schedule", "create_exporter", "exporter_names"]
+__all__ = ["Export", "ExportRequest", "Exporter", "ExporterFacts", "Schedule", "create_exporter", "exporter_names"]

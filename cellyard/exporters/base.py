@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from cellyard.schedules.cron import Schedule
 from cellyard.settings import Settings
 
-__all__ = ["Export", "ExportRequest", "Exporter"]
+__all__ = ["Export", "ExportRequest", "Exporter", "ExporterFacts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +42,33 @@ class Export:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterFacts:
+    """What an exporter says of itself, for whoever offers it. ``title``: what it makes, in words. ``keeps_time``: a
+    schedule is a part of what is written. ``writes_bundle``: what is written is a bundle, perhaps with more beside it;
+    so it can be locked, proven, and run at its times by the engine of a machine, and the request's options are those of
+    a bundle. ``carries_bundle``: the option ``bundle`` is the notebook's bundle, if it can be one."""
+
+    title: str
+    keeps_time: bool = False
+    writes_bundle: bool = False
+    carries_bundle: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts as JSON."""
+        return asdict(self)
+
+
 class Exporter(Protocol):
     """A target. What every exporter promises:
 
+    - ``about`` says what kind of target it is; nothing asks for its name.
     - ``export`` is pure: the same request gives the same texts; nothing is written or contacted.
     - What cannot be carried there is refused with a UsageError that says what to do, never left out silently.
     - No secret is written out: secrets are named, and found by the target.
     """
+
+    about: ClassVar[ExporterFacts]
 
     def export(self, request: ExportRequest) -> Export:
         """The request as the target wants it."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from cellyard import __version__
 from cellyard.errors import UsageError
-from cellyard.exporters.base import Export, ExportRequest
+from cellyard.exporters.base import Export, ExporterFacts, ExportRequest
 from cellyard.exporters.bundle_readme import bundle_readme
 from cellyard.model.pipeline import Pipeline, PipelineStep
 from cellyard.notebook.building import pipeline_of
@@ -34,6 +34,10 @@ _LOAD = re.compile(r"^\s*%(?:load_ext|reload_ext)\s+(?:cellyard|kernel_magics)\s
 class BundleExporter:
     """The exporter. Options: ``notebook`` (the document, read), ``lock`` (the text of a pylock.toml), ``python`` (the
     version it is for), ``modules`` (files that the code imports, by their names from the notebook's folder on)."""
+
+    about: ClassVar[ExporterFacts] = ExporterFacts(
+        title="Bundle: files that run anywhere, one per step", writes_bundle=True
+    )
 
     def export(self, request: ExportRequest) -> Export:
         """The bundle's files. Raises UsageError for a notebook that is no pipeline, with every cell and line."""

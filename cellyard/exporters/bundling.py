@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cellyard.errors import UsageError
-from cellyard.exporters.base import Export, ExportRequest
+from cellyard.exporters.base import Export, Exporter, ExportRequest
 from cellyard.exporters.bundle import MANIFEST, BundleExporter
 from cellyard.exporters.bundle_needs import find_needs
 from cellyard.notebook import Notebook, parameter_values, read_notebook
@@ -32,9 +32,11 @@ def make_bundle(
     name: str | None = None,
     lock: bool = True,
     given: Mapping[str, str] | None = None,
+    exporter: Exporter | None = None,
 ) -> Export:
-    """The bundle of a notebook with what it needs; ``given`` are other defaults for its parameters. Raises UsageError,
-    ModulesTooLarge and PackagesUnavailable."""
+    """The bundle of a notebook with what it needs; ``given`` are other defaults for its parameters, ``exporter`` is
+    another one that writes bundles. Raises UsageError, ModulesTooLarge and PackagesUnavailable."""
+    exporter = exporter or BundleExporter()
     content = content_of(notebook)
     read = _with_defaults(read_notebook(notebook), given or {})
     needs = find_needs(notebook.absolute().parent, _modules(read))
@@ -44,10 +46,10 @@ def make_bundle(
         notebook=notebook.name, content=content, files=included, settings=load_settings(), options=options
     )
     # Once without the lock: what is wrong with the notebook is told before registries are asked.
-    made = BundleExporter().export(request)
+    made = exporter.export(request)
     if lock:
         options["lock"] = needs.lock()
-        made = BundleExporter().export(request)
+        made = exporter.export(request)
     return Export(files=made.files, data=made.data, notes=(*made.notes, *needs.notes))
 
 

@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from shlex import quote
-from typing import Any
+from typing import Any, ClassVar
 
 from cellyard.backends.dask_on_kubernetes.pod_specs import quantity
 from cellyard.backends.dask_on_kubernetes.shapes import DEFAULT_IMAGE
 from cellyard.errors import UsageError
-from cellyard.exporters.base import Export, ExportRequest
+from cellyard.exporters.base import Export, ExporterFacts, ExportRequest
 from cellyard.exporters.readme import readme
 from cellyard.kubernetes.kubeconfig import DEFAULT_NAMESPACE
 from cellyard.kubernetes.manifests import account, binding, container_security, pod_security, role, scratch
@@ -56,6 +56,10 @@ class CronJobOptions:
 class KubernetesExporter:
     """The exporter; its options are the fields of CronJobOptions, and ``bundle``: the files of the notebook's bundle,
     which is then what runs, instead of the notebook."""
+
+    about: ClassVar[ExporterFacts] = ExporterFacts(
+        title="Kubernetes: a CronJob that runs it in a cluster", keeps_time=True, carries_bundle=True
+    )
 
     def export(self, request: ExportRequest) -> Export:
         """Four files: the notebook, the rights, the job, and how to use them. Raises UsageError for a store that pods

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 from importlib.metadata import entry_points
+from typing import Any
 
 from cellyard.errors import UsageError
-from cellyard.exporters.base import Exporter
+from cellyard.exporters.base import Exporter, ExporterFacts
 
-__all__ = ["ENTRY_POINTS", "EXPORTERS", "create_exporter", "exporter_names"]
+__all__ = ["ENTRY_POINTS", "EXPORTERS", "create_exporter", "exporter_names", "exporters_told"]
 
 ENTRY_POINTS = "cellyard.exporters"
 """The group in which another distribution names its exporters."""
@@ -28,6 +29,20 @@ def exporter_names() -> list[str]:
     return sorted(EXPORTERS.keys() | {each.name for each in entry_points(group=ENTRY_POINTS)})
 
 
+def exporters_told() -> list[dict[str, Any]]:
+    """All exporters by name, each with what it says of itself, or with the ``problem`` that keeps it from being used.
+    Imports them."""
+    return [_told(name) for name in exporter_names()]
+
+
+def _told(name: str) -> dict[str, Any]:
+    try:
+        facts, problem = create_exporter(name).about, ""
+    except UsageError as error:
+        facts, problem = ExporterFacts(title=name), str(error)
+    return {"name": name, **facts.to_dict(), "problem": problem}
+
+
 def create_exporter(name: str) -> Exporter:
     """The exporter of that name; raises UsageError when there is none, or when it cannot be imported."""
     if name in EXPORTERS:
@@ -42,6 +57,9 @@ def _load(name: str, path: str, hint: str) -> Exporter:
     module, _, attribute = path.partition(":")
     try:
         found: Exporter = getattr(importlib.import_module(module), attribute)()
+        facts = found.about
     except (ImportError, AttributeError) as error:
         raise UsageError(f"exporting to {name} could not be loaded ({error}). {hint}") from error
+    if not isinstance(facts, ExporterFacts):
+        raise UsageError(f"exporting to {name}: its `about` is no ExporterFacts. {hint}")
     return found

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from cellyard.model import Resources
 from cellyard.model.sizing import Evidence
+from cellyard.records.database import Database
 from cellyard.records.schema import attempts, events, runs, steps
 
-__all__ = ["contents_of", "evidence_of", "resize"]
+__all__ = ["EvidenceRecords"]
 
 _ATTEMPTS = (
     select(
@@ -40,10 +41,37 @@ _CONTENTS = (
     )
     .order_by(events.c.seq)
 )
+_GIVEN = [update(each).where(each.c.token == bindparam("current")) for each in (attempts, steps)]
 _RESIZE = update(steps).where(steps.c.id == bindparam("key"))
 
 
-def evidence_of(connection: Connection, notebook: str, name: str | None, *, most: int) -> dict[str, list[Evidence]]:
+class EvidenceRecords:
+    """The part of :class:`~cellyard.records.Records` that is about attempts: what they used, and when they started."""
+
+    _database: Database
+
+    def evidence(self, notebook: str, name: str | None = None, *, most: int) -> dict[str, list[Evidence]]:
+        """What attempts at the notebook's steps (or one) used, at most so many of each step, the newest first."""
+        with self._database.read() as connection:
+            return _evidence_of(connection, notebook, name, most=most)
+
+    def contents_of(self, run_id: int, step_id: int, kinds: Collection[str]) -> list[dict[str, Any]]:
+        """The contents of a step's events of these kinds, in order, each with its kind, attempt and time."""
+        with self._database.read() as connection:
+            return _contents_of(connection, run_id, step_id, kinds)
+
+    def resize_step(self, step_id: int, resources: Resources) -> None:
+        """The step's next attempt gets another size."""
+        with self._database.write() as connection:
+            _resize(connection, step_id, resources)
+
+    def mark_given(self, token: str, given: float) -> None:
+        """The attempt has a worker since then, or one is begun for it. An unknown token is ignored."""
+        with self._database.write() as connection:
+            _note_given(connection, token, given)
+
+
+def _evidence_of(connection: Connection, notebook: str, name: str | None, *, most: int) -> dict[str, list[Evidence]]:
     """What the attempts at each step of the notebook used (or at one), at most so many of each, the newest first. An
     attempt that ran out of memory had what its error says."""
     query = _ATTEMPTS if name is None else _ATTEMPTS.where(steps.c.name == name)
@@ -55,7 +83,7 @@ def evidence_of(connection: Connection, notebook: str, name: str | None, *, most
     return found
 
 
-def contents_of(connection: Connection, run_id: int, step_id: int, kinds: Collection[str]) -> list[dict[str, Any]]:
+def _contents_of(connection: Connection, run_id: int, step_id: int, kinds: Collection[str]) -> list[dict[str, Any]]:
     """The contents of a step's events of these kinds, in order, each with its kind, attempt and time."""
     wanted = {"run": run_id, "step": step_id, "kinds": list(kinds)}
     return [
@@ -64,9 +92,15 @@ def contents_of(connection: Connection, run_id: int, step_id: int, kinds: Collec
     ]
 
 
-def resize(connection: Connection, step_id: int, resources: Resources) -> None:
+def _resize(connection: Connection, step_id: int, resources: Resources) -> None:
     """The step's next attempt gets another size."""
     connection.execute(_RESIZE, {"key": step_id, "resources": resources.to_dict()})
+
+
+def _note_given(connection: Connection, token: str, given: float) -> None:
+    """The attempt with this token, if it is its step's newest, has a worker since then, and starts."""
+    for statement in _GIVEN:
+        connection.execute(statement, {"current": token, "given": given})
 
 
 def _evidence(row: Any) -> Evidence:

@@ -13,10 +13,10 @@ from typing import Any, Self
 
 from cellyard.errors import WorkerLost
 from cellyard.model import Resources, RunState, StepRequest, StepState
-from cellyard.model.sizing import Evidence
-from cellyard.records import comeback, evidence, reading, tracking, writing
+from cellyard.records import comeback, reading, tracking, writing
 from cellyard.records.caching import CachingRecords
 from cellyard.records.database import Database
+from cellyard.records.evidence import EvidenceRecords
 from cellyard.records.lineage import lineage, resolve
 from cellyard.records.preparing import is_prepared, prepare
 from cellyard.records.remembering import RememberingRecords
@@ -64,7 +64,7 @@ def open_records(url: str, *, busy_timeout: float = BUSY_TIMEOUT, as_engine: boo
     return Records(database)
 
 
-class Records(CachingRecords, RememberingRecords):
+class Records(CachingRecords, EvidenceRecords, RememberingRecords):
     """The runs of one database. All writing methods raise RecordsLocked when another process holds the
     database for longer than the busy timeout, and RecordsError for a full disk or a damaged file; nothing has
     then been written. A change that ``model.states`` does not have raises IllegalState."""
@@ -220,11 +220,6 @@ class Records(CachingRecords, RememberingRecords):
             writing.append_events(connection, told)
         return LostWork(tuple(run.id for run in lost_runs), tuple(step.id for step in lost_steps))
 
-    def resize_step(self, step_id: int, resources: Resources) -> None:
-        """The step's next attempt gets another size."""
-        with self._database.write() as connection:
-            evidence.resize(connection, step_id, resources)
-
     def mark_taken(self, tokens: Sequence[str]) -> None:
         """Kernels have taken over what the steps of these tokens made."""
         with self._database.write() as connection:
@@ -345,16 +340,6 @@ class Records(CachingRecords, RememberingRecords):
         """At most ``limit`` events with a number above ``seq``, in order."""
         with self._database.read() as connection:
             return reading.events_since(connection, seq, run_id=run_id, step_id=step_id, limit=limit)
-
-    def contents_of(self, run_id: int, step_id: int, kinds: Collection[str]) -> list[dict[str, Any]]:
-        """The contents of a step's events of these kinds, in order, each with its kind, attempt and time."""
-        with self._database.read() as connection:
-            return evidence.contents_of(connection, run_id, step_id, kinds)
-
-    def evidence(self, notebook: str, name: str | None = None, *, most: int) -> dict[str, list[Evidence]]:
-        """What attempts at the notebook's steps (or one) used, at most so many of each step, the newest first."""
-        with self._database.read() as connection:
-            return evidence.evidence_of(connection, notebook, name, most=most)
 
     def last_seq(self) -> int:
         """The number of the newest event; 0 when there is none."""

@@ -161,6 +161,7 @@ class StepRecord(_Lasting):
     worker: str | None = None
     packages: dict[str, str] | None = None
     taken: float | None = None
+    given: float | None = None
     reused: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -188,7 +189,8 @@ class StepRecord(_Lasting):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord(_Lasting):
-    """One attempt at a step. Numbers count from 1; the token is what its commit must carry."""
+    """One attempt at a step. Numbers count from 1; the token is what its commit must carry. ``given``: when it
+    had a worker, or one was begun for it; from then to ``started`` it is starting."""
 
     id: int
     step_id: int
@@ -196,6 +198,7 @@ class AttemptRecord(_Lasting):
     token: str
     state: StepState
     created: float
+    given: float | None = None
     started: float | None = None
     finished: float | None = None
     worker: str | None = None
@@ -285,6 +288,7 @@ class AttemptEnd:
     peak_memory: int | None = None
     cpu_seconds: float | None = None
     finished: float | None = None
+    given: float | None = None
     started: float | None = None
     pid: int | None = None
     worker: str | None = None

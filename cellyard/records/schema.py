@@ -37,7 +37,7 @@ __all__ = [
     "steps",
 ]
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Changes with every table, column or index that is added here; ``preparing`` adds them to older records."""
 
 metadata = MetaData()
@@ -103,6 +103,7 @@ steps = Table(
     Column("worker", Text),
     Column("packages", _JSON),
     Column("taken", Float(53)),
+    Column("given", Float(53)),
     Column("reused", Integer),
     Index("steps_by_run", "run_id", "position"),
     Index("steps_by_name", "name", "id"),
@@ -120,6 +121,7 @@ attempts = Table(
     Column("state", String(16), nullable=False),
     Column("history", Text, nullable=False),
     Column("created", Float(53), nullable=False),
+    Column("given", Float(53)),
     Column("started", Float(53)),
     Column("finished", Float(53)),
     Column("worker", Text),

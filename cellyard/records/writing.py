@@ -182,7 +182,7 @@ def start_attempt(connection: Connection, step_id: int, token: str) -> int:
     _lose_live_attempt(connection, step.token)
     number = step.attempt + 1
     _insert_attempt(connection, step_id, number=number, token=token)
-    connection.execute(_UPDATE_STEP, {"key": step_id, "attempt": number, "token": token})
+    connection.execute(_UPDATE_STEP, {"key": step_id, "attempt": number, "token": token, "given": None})
     return number
 
 
@@ -346,6 +346,7 @@ def _facts(end: AttemptEnd) -> Values:
         "error": None if end.error is None else dict(end.error),
         "peak_memory": end.peak_memory,
         "cpu_seconds": end.cpu_seconds,
+        **({"given": end.given} if end.given else {}),
     }
 
 

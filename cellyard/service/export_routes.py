@@ -45,10 +45,11 @@ class ExportRequest(BaseModel):
 
 @router.get("/v1/exporters")
 async def exporters(engine: Serving) -> JSONResponse:
-    """The targets by name; ``keeps_time`` where a schedule is a part of what is written."""
-    from cellyard.exporters.registry import exporter_names
+    """The targets by name, each with what it says of itself (see ``ExporterFacts``), and the ``problem`` of one that
+    cannot be used here."""
+    from cellyard.exporters.registry import exporters_told
 
-    return JSONResponse({"exporters": [{"name": name, "keeps_time": name != "bundle"} for name in exporter_names()]})
+    return JSONResponse({"exporters": await asyncio.to_thread(exporters_told)})
 
 
 @router.post("/v1/export-jobs")

@@ -13,7 +13,7 @@ import { changed } from './components/parameterTable';
 import type { Connection } from './connection';
 import { words } from './format';
 import type { NotebookModel } from './notebookModel';
-import type { Exported, ExportWanted, Pipeline } from './wire';
+import type { Exported, Exporter, ExportWanted, Pipeline } from './wire';
 
 interface Place {
   app: JupyterFrontEnd;
@@ -26,6 +26,7 @@ class ExportBody extends ReactWidget implements Dialog.IBodyWidget<ExportAsked> 
   constructor(
     private readonly api: Api,
     private readonly pipeline: Pipeline,
+    private readonly targets: readonly Exporter[],
     private asked: ExportAsked,
     private readonly onProblem: (cell: number) => void
   ) {
@@ -44,6 +45,7 @@ class ExportBody extends ReactWidget implements Dialog.IBodyWidget<ExportAsked> 
       <ExportForm
         api={this.api}
         pipeline={this.pipeline}
+        targets={this.targets}
         asked={this.asked}
         onChange={onChange}
         onProblem={this.onProblem}
@@ -60,24 +62,33 @@ export async function exportPipeline(place: Place): Promise<void> {
     return;
   }
   let pipeline: Pipeline;
+  let targets: Exporter[];
   try {
     connection.start();
-    pipeline = await connection.api.pipeline(model.source());
+    [pipeline, targets] = await Promise.all([
+      connection.api.pipeline(model.source()),
+      connection.api.exporters()
+    ]);
   } catch (error) {
     Notification.error(`The notebook could not be read as a pipeline: ${words(error)}`);
     return;
   }
-  const asked = await ask(place, panel, pipeline);
+  const asked = await ask(place, panel, pipeline, targets);
   if (asked) {
     await panel.context.save();
     await carryOut(place, panel, asked);
   }
 }
 
-async function ask(place: Place, panel: NotebookPanel, pipeline: Pipeline): Promise<ExportAsked | null> {
+async function ask(
+  place: Place,
+  panel: NotebookPanel,
+  pipeline: Pipeline,
+  targets: readonly Exporter[]
+): Promise<ExportAsked | null> {
   const stem = panel.context.localPath.replace(/\.ipynb$/, '');
   const first: ExportAsked = {
-    to: 'bundle',
+    to: targets.find(each => each.writes_bundle) ?? targets[0],
     output: `${stem}-pipeline`,
     lock: true,
     prove: false,
@@ -92,7 +103,7 @@ async function ask(place: Place, panel: NotebookPanel, pipeline: Pipeline): Prom
   const isGood = pipeline.steps.length > 0 && !pipeline.problems.some(problem => problem.level === 'error');
   const dialog: Dialog<ExportAsked> = new Dialog({
     title: 'Export to pipeline',
-    body: new ExportBody(place.connection.api, pipeline, first, onProblem),
+    body: new ExportBody(place.connection.api, pipeline, targets, first, onProblem),
     buttons: isGood
       ? [Dialog.cancelButton(), Dialog.okButton({ label: 'Export' })]
       : [Dialog.cancelButton({ label: 'Close' })]
@@ -130,12 +141,12 @@ async function carryOut(place: Place, panel: NotebookPanel, asked: ExportAsked):
   try {
     const options = optionsOf(asked);
     const say = (line: string) => job.say(line);
-    const made = await connection.api.exportTo({ path, output, to: asked.to, options }, say, job.signal);
+    const made = await connection.api.exportTo({ path, output, to: asked.to.name, options }, say, job.signal);
     if (made.code && !made.proof) {
       throw new Error(made.problem.replace(/^cellyard: /, '') || made.said);
     }
     const { expression, timezone } = asked;
-    const isScheduled = asked.to === 'bundle' && expression !== null && !made.code;
+    const isScheduled = asked.to.writes_bundle && expression !== null && !made.code;
     if (isScheduled) {
       const name = PathExt.basename(panel.context.path, '.ipynb');
       await connection.api.schedule({ path: output, name, expression, timezone });
@@ -159,9 +170,9 @@ async function carryOut(place: Place, panel: NotebookPanel, asked: ExportAsked):
 function optionsOf({ to, lock, prove, expression, timezone, given }: ExportAsked): ExportWanted['options'] {
   const parameter = changed(given).map(([name, value]) => `${name}=${value}`);
   // Without a lock there is no environment to be made: then it is proven in the present one.
-  return to === 'bundle'
-    ? { parameter, 'no-lock': !lock, prove: prove && lock, 'prove-here': prove && !lock }
-    : { parameter, schedule: expression, timezone: expression ? timezone : null };
+  const bundle = { 'no-lock': !lock, prove: prove && lock, 'prove-here': prove && !lock };
+  const times = { schedule: expression, timezone: expression ? timezone : null };
+  return { parameter, ...(to.writes_bundle ? bundle : to.keeps_time ? times : {}) };
 }
 
 /** The folder in the file browser, and its first file to read. */

@@ -34,18 +34,18 @@ export function duration(seconds: number): string {
   return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${Math.floor(minutes / 60)} h`;
 }
 
+// Made once: making one takes longer than formatting a thousand times, and so does throwing it away.
+const TIME = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit' });
+const DAY = new Intl.DateTimeFormat([], { day: 'numeric', month: 'short' });
+const DAY_OF_YEAR = new Intl.DateTimeFormat([], { day: 'numeric', month: 'short', year: 'numeric' });
+
 /** A moment, as near as one needs it: the time today, else the day. */
 export function moment(seconds: number, now = new Date()): string {
   const when = new Date(seconds * 1000);
   if (when.toDateString() === now.toDateString()) {
-    return when.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+    return TIME.format(when);
   }
-  const sameYear = when.getFullYear() === now.getFullYear();
-  return when.toLocaleDateString([], {
-    day: 'numeric',
-    month: 'short',
-    year: sameYear ? undefined : 'numeric'
-  });
+  return (when.getFullYear() === now.getFullYear() ? DAY : DAY_OF_YEAR).format(when);
 }
 
 /** A time as the clocks of a zone show it. */

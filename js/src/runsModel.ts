@@ -21,14 +21,16 @@ export class RunsModel {
   private readonly searching: Later;
   private text = '';
   private isReading = false;
+  /** The oldest run of those that were read in a row; a search may have found older ones. */
+  private reached = Infinity;
   loaded = false;
   complete = false;
   error = '';
 
   constructor(private readonly connection: Connection) {
-    this.later = new Later(() => this.refresh(FRESH), SOON);
+    this.later = new Later(async () => void (await this.refresh()), SOON);
     this.searching = new Later(() => this.find(), TYPING);
-    connection.connected.connect(() => void this.refresh(Math.max(PAGE, this.byId.size)));
+    connection.connected.connect(() => void this.readAnew());
     connection.happened.connect((_, event) => this.apply(event));
   }
 
@@ -42,14 +44,14 @@ export class RunsModel {
 
   /** Know of older runs, too. */
   async more(): Promise<void> {
-    const oldest = this.sorted[this.sorted.length - 1]?.id;
-    if (this.complete || this.isReading || oldest === undefined) {
+    if (this.complete || this.isReading || this.reached === Infinity) {
       return;
     }
     this.isReading = true;
     try {
-      const found = await this.connection.api.runs({ limit: PAGE, before: oldest });
+      const found = await this.connection.api.runs({ limit: PAGE, before: this.reached });
       this.complete = found.length < PAGE;
+      this.reached = found[found.length - 1]?.id ?? this.reached;
       this.add(found);
     } catch {
       // The list stays as far as it goes; the connection tells what is wrong.
@@ -76,19 +78,33 @@ export class RunsModel {
     }
   }
 
-  private async refresh(limit: number): Promise<void> {
+  /** Read all that is known anew: more may have happened than is told. A page at a time, as it was read first. */
+  private async readAnew(): Promise<void> {
+    const last = this.reached;
+    let before: number | undefined;
+    do {
+      before = await this.refresh(PAGE, before);
+    } while (before !== undefined && before > last);
+  }
+
+  /** Read the newest runs, or those before one of them. Resolves with the oldest that was read, if there may be older. */
+  private async refresh(limit = FRESH, before?: number): Promise<number | undefined> {
     try {
-      const found = await this.connection.api.runs({ limit: Math.min(limit, 10_000) });
-      this.complete ||= found.length < limit && limit >= PAGE;
-      const oldest = found.length ? found[found.length - 1].id : 0;
+      const found = await this.connection.api.runs({ limit, before });
+      const isAll = found.length < limit;
+      this.complete ||= isAll;
+      const oldest = isAll ? 0 : found[found.length - 1].id;
+      this.reached = Math.min(this.reached, oldest || Infinity);
       // What the engine does not list any more has been removed.
-      this.byId = new Map([...this.byId].filter(([id]) => id < oldest));
+      this.byId = new Map([...this.byId].filter(([id]) => id < oldest || id >= (before ?? Infinity)));
       this.error = '';
       this.loaded = true;
       this.add(found);
+      return oldest || undefined;
     } catch (error) {
       this.error = words(error);
       this.changes.emit();
+      return undefined;
     }
   }
 

@@ -67,6 +67,8 @@ export interface Step {
   inputs: Reference[];
   outputs: Reference[];
   created: number;
+  /** When the newest attempt had a worker, or one was begun for it: from then on it starts. */
+  given: number | null;
   attempt: number;
   token: string | null;
   started: number | null;
@@ -243,8 +245,13 @@ export interface Decision {
 
 export interface Exporter {
   name: string;
+  title: string;
   /** Whether a schedule is a part of what is written. */
   keeps_time: boolean;
+  /** Whether that is a bundle: it can be locked and proven, and this machine's engine can run it at its times. */
+  writes_bundle: boolean;
+  /** What keeps it from being used here. */
+  problem: string;
 }
 
 export interface CronWords {

@@ -26,6 +26,7 @@ def test_a_run_in_the_background_is_planned_watched_mended_resumed_and_reproduce
     expect(run.locator(".cy-cause")).to_contain_text("division by zero")
     expect(run.locator(".cy-node")).to_have_count(2)
     expect(run.locator(".cy-edge")).to_have_count(1)
+    expect(run.locator(".cy-timeline-row").first).to_contain_text(re.compile(r"waited .*, took .* to start, ran "))
     assert lab.faults(".cy-run-tab") == []
     run.get_by_role("tab", name=re.compile("table")).click()
     expect(run.get_by_role("img", name="Memory over time")).to_be_visible()

@@ -141,7 +141,11 @@ def test_records_of_the_first_schema_grow_and_keep_all(url):
     with open_records(url) as records:
         run = records.open_step(request(), token="t1").run_id
     first = {"schema_version", "runs", "steps", "attempts", "events"}
-    since = {"runs": ("name", "owner", "git_commit", "git_changed"), "steps": ("packages",)}
+    since = {
+        "runs": ("name", "owner", "git_commit", "git_changed"),
+        "steps": ("packages", "given"),
+        "attempts": ("given",),
+    }
     with connected(url) as connection:
         for table in reversed(metadata.sorted_tables):
             if table.name not in first:

@@ -128,6 +128,18 @@ def test_an_end_may_bring_the_news_of_its_start(records):
     assert (step.history, step.pid, step.seconds) == (("queued", "running", "succeeded"), 5, 1.0)
 
 
+def test_since_when_a_step_starts_is_kept_for_each_attempt(records):
+    opened = records.open_step(request(), token="t1")
+    records.mark_given("t1", 3.0)
+    assert (records.step(opened.step_id).given, records.step(opened.step_id).state) == (3.0, "queued")
+    records.mark_running("t1", started=4.0)
+    assert records.retry_step(AttemptEnd(token="t1", state=StepState.FAILED), token="t2")
+    assert records.step(opened.step_id).given is None
+    assert records.finish_step(AttemptEnd(token="t2", state=SUCCEEDED, given=6.0, started=7.0, ends_run=True))
+    assert [each.given for each in records.attempts(opened.step_id)] == [3.0, 6.0]
+    assert records.step(opened.step_id).given == 6.0
+
+
 # -- attempts and tokens
 
 

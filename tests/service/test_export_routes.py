@@ -8,9 +8,10 @@ from cellyard.errors import UsageError
 
 
 def test_the_targets_are_told(client):
-    found = client._call("GET", "/v1/exporters")["exporters"]
-    assert {"name": "bundle", "keeps_time": False} in found
-    assert {"name": "kubernetes", "keeps_time": True} in found
+    found = {each["name"]: each for each in client._call("GET", "/v1/exporters")["exporters"]}
+    seen = {name: (each["keeps_time"], each["writes_bundle"], each["problem"]) for name, each in found.items()}
+    assert seen == {"bundle": (False, True, ""), "kubernetes": (True, False, "")}
+    assert found["bundle"]["title"].startswith("Bundle:")
 
 
 def test_a_cron_expression_is_told_in_words_with_its_next_times(client):

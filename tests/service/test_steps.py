@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
 import pytest
 
 from cellyard.errors import DoesNotFit, NotFound, StepAlreadyRunning, UsageError
+from cellyard.execution.journal import PERIOD
 from cellyard.service.client import EngineClient
 from tests.service.engines import Home, finished, run_step, step, until
 
@@ -52,6 +55,18 @@ def test_it_leaves_a_record_with_size_time_and_process(client: EngineClient):
     assert found["seconds"] is not None
     run = client.run(events[0]["run"])
     assert (run["kind"], run["state"], run["history"]) == ("cell", "succeeded", ["queued", "running", "succeeded"])
+
+
+def test_it_is_known_when_a_step_was_given_to_a_worker_and_that_it_starts(client: EngineClient):
+    events = run_step(client, "import os\nprint(os.getppid())")
+    [ran] = client.steps(events[0]["run"])
+    assert ran["created"] <= ran["given"] <= ran["started"]
+    # Without its parent a step takes as long to start as a new one does.
+    os.kill(int(text(events)), signal.SIGKILL)
+    events = run_step(client, "pass")
+    assert kinds(events)[:3] == ["accepted", "starting", "state"]
+    [ran] = client.steps(events[0]["run"])
+    assert ran["given"] == events[1]["content"]["given"] < ran["started"] - PERIOD
 
 
 def test_an_exception_of_its_own_fails_the_step_and_its_run(client: EngineClient):

@@ -149,6 +149,7 @@ class Crew(Attendance):
             if self._tasks.get(token) is not None:
                 name = await cluster.create_worker(shape)
                 self._workers[name] = Worker(name, shape, time.monotonic())
+                self._tasks.hire(token)
         await self._report(cluster, decided.await_)
         starts = not self._connection.is_up or any(each.address is None for each in self._workers.values())
         later = decided.later if decided.later is not None else RENEW_EVERY

@@ -38,6 +38,7 @@ class Task:
     memory: int = 0
     asked: str | None = None  # "interrupt" or "cancel", when that was asked of it
     notes: set[str] = field(default_factory=set)
+    hired: bool = False  # a worker is begun for it
     losing: bool = False  # why it was lost is being found out
 
     @property
@@ -119,6 +120,13 @@ class Tasks:
         """The step goes to that worker. The engine must know before the worker does: it may begin at once."""
         task.sent, task.worker = True, worker
         self._tell("begun", task.token)
+
+    def hire(self, token: str) -> None:
+        """A worker is begun for the step; told once."""
+        task = self._all.get(token)
+        if task is not None and not task.hired:
+            task.hired = True
+            self._tell("messages", token, [{"kind": "starting", "time": time.time()}], task.number)
 
     def pass_on(self, token: str, number: int, packed: bytes, *, ended: bool) -> Task | None:
         """A step's messages from its worker. Returns the step when they were the last; its messages come in order, and

@@ -4,19 +4,13 @@ import * as React from 'react';
 
 import type { Api } from '../api';
 import { size } from '../format';
-import type { Pipeline, Problem } from '../wire';
+import type { Exporter, Pipeline, Problem } from '../wire';
 import { CronField } from './cronField';
-import { useAnswer } from './hooks';
 import { Given, ParameterTable } from './parameterTable';
-
-const TARGETS: Record<string, string> = {
-  bundle: 'Bundle: files that run anywhere, one per step',
-  kubernetes: 'Kubernetes: a CronJob that runs it in a cluster'
-};
 
 /** What the user asks for; the paths are those of the server's files. */
 export interface ExportAsked {
-  to: string;
+  to: Exporter;
   output: string;
   lock: boolean;
   prove: boolean;
@@ -29,6 +23,7 @@ export interface ExportAsked {
 export interface ExportFormProps {
   api: Api;
   pipeline: Pipeline;
+  targets: readonly Exporter[];
   asked: ExportAsked;
   onChange: (asked: ExportAsked) => void;
   onProblem: (cell: number) => void;
@@ -37,12 +32,12 @@ export interface ExportFormProps {
 export function ExportForm({
   api,
   pipeline,
+  targets,
   asked: given,
   onChange,
   onProblem
 }: ExportFormProps): React.ReactElement {
   const [asked, setAsked] = React.useState(given);
-  const targets = useAnswer(() => api.exporters(), [api]).value ?? [{ name: 'bundle', keeps_time: false }];
   const change = (part: Partial<ExportAsked>) => {
     const next = { ...asked, ...part };
     setAsked(next);
@@ -67,10 +62,14 @@ export function ExportForm({
       ) : null}
       <label className="cy-field">
         <span>Target</span>
-        <select className="cy-select" value={asked.to} onChange={event => change({ to: event.target.value })}>
-          {targets.map(({ name }) => (
-            <option key={name} value={name}>
-              {TARGETS[name] ?? name}
+        <select
+          className="cy-select"
+          value={asked.to.name}
+          onChange={event => change({ to: targets.find(each => each.name === event.target.value) })}
+        >
+          {targets.map(({ name, title, problem }) => (
+            <option key={name} value={name} disabled={Boolean(problem)} title={problem}>
+              {title}
             </option>
           ))}
         </select>
@@ -84,7 +83,7 @@ export function ExportForm({
         />
         <small>Where the files are written, among those of JupyterLab.</small>
       </label>
-      {asked.to === 'bundle' ? (
+      {asked.to.writes_bundle ? (
         <>
           <label className="cy-field cy-field-switch">
             <input
@@ -108,15 +107,17 @@ export function ExportForm({
           </label>
         </>
       ) : null}
-      <CronField
-        api={api}
-        expression={asked.expression ?? ''}
-        timezone={asked.timezone ?? ''}
-        onChange={(expression, timezone) =>
-          change({ expression: expression || null, timezone: timezone || null })
-        }
-      />
-      {asked.to === 'bundle' && asked.expression ? (
+      {asked.to.writes_bundle || asked.to.keeps_time ? (
+        <CronField
+          api={api}
+          expression={asked.expression ?? ''}
+          timezone={asked.timezone ?? ''}
+          onChange={(expression, timezone) =>
+            change({ expression: expression || null, timezone: timezone || null })
+          }
+        />
+      ) : null}
+      {asked.to.writes_bundle && asked.expression ? (
         <p className="cy-muted">The engine of this machine runs it at these times, while it is there.</p>
       ) : null}
     </div>

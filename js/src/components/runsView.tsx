@@ -66,7 +66,7 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
           label="Runs"
           items={runs}
           rowHeight={ROW}
-          keyOf={run => run.id}
+          keyOf={idOf}
           row={run => <RunRow run={run} now={now} isLive={isLive} />}
           onOpen={onOpen}
           onEnd={() => void model.more()}
@@ -82,7 +82,17 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
   );
 }
 
-function RunRow({ run, now, isLive }: { run: Run; now: number; isLive: boolean }): React.ReactElement {
+function idOf(run: Run): number {
+  return run.id;
+}
+
+interface RunRowProps {
+  run: Run;
+  now: number;
+  isLive: boolean;
+}
+
+const RunRow = React.memo(({ run, now, isLive }: RunRowProps): React.ReactElement => {
   const seconds = ranFor(run, now, isLive);
   return (
     <>
@@ -95,13 +105,12 @@ function RunRow({ run, now, isLive }: { run: Run; now: number; isLive: boolean }
         <span className="cy-row-title">
           {[fileName(run.notebook), ...run.tags.map(tag => `#${tag}`)].join(' ')}
         </span>
-        <span className="cy-row-side">
-          {run.id} · {moment(run.created)}
-        </span>
+        <span className="cy-row-side">{`${run.id} · ${moment(run.created)}`}</span>
       </span>
     </>
   );
-}
+});
+RunRow.displayName = 'RunRow';
 
 export function Loading({ error }: { error: string }): React.ReactElement {
   return error ? (

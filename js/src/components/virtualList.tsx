@@ -1,4 +1,7 @@
-/** A list box that draws only the rows in view, so that ten thousand cost what twenty do. */
+/**
+ * A list box that draws only the rows in view, so that ten thousand cost what twenty do. A row that leaves the view lends
+ * its elements to the one that enters it: scrolling makes no elements, and leaves none to be collected.
+ */
 
 import * as React from 'react';
 
@@ -35,6 +38,7 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
     return () => watching.disconnect();
   }, [look]);
 
+  const slots = Math.ceil(view.height / rowHeight) + 1 + 2 * BEYOND;
   const first = Math.max(0, Math.floor(view.top / rowHeight) - BEYOND);
   const last = Math.min(items.length, Math.ceil((view.top + view.height) / rowHeight) + BEYOND);
   const near = last >= items.length - 1;
@@ -46,7 +50,10 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [near, items.length]);
 
-  const at = items.findIndex(item => keyOf(item) === active);
+  const at = React.useMemo(
+    () => (active === null ? -1 : items.findIndex(item => keyOf(item) === active)),
+    [items, keyOf, active]
+  );
   const go = (to: number) => {
     const next = Math.max(0, Math.min(items.length - 1, to));
     setActive(keyOf(items[next]));
@@ -93,7 +100,7 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
           const key = keyOf(item);
           return (
             <div
-              key={key}
+              key={(first + offset) % slots}
               id={`${id}-${key}`}
               className={`cy-list-row${key === active ? ' cy-active' : ''}`}
               role="option"
