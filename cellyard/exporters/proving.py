@@ -292,7 +292,7 @@ def _version(python: str) -> str:
 
 
 def _page(proof: Proof) -> str:
-    how = "made anew from the lock" if proof.environment == "new" else "the one it was exported from"
+    how = "an environment made anew from the lock" if proof.environment == "new" else "the environment of the export"
     head = (
         "The bundle gives the notebook's values." if proof.holds else "The bundle does NOT give the notebook's values."
     )
@@ -301,7 +301,7 @@ def _page(proof: Proof) -> str:
         "",
         f"**{head}**",
         "",
-        f"It was run in a fresh process, from an empty store, in an environment {how}, and every value that a step has",
+        f"It was run in a fresh process, from an empty store, in {how}, and every value that a step has",
         f"read or made was compared with that of the notebook's own run (numbers to within {TOLERANCE:g}).",
         "",
     ]

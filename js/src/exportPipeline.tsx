@@ -75,7 +75,7 @@ export async function exportPipeline(place: Place): Promise<void> {
   }
   const asked = await ask(place, panel, pipeline, targets);
   if (asked) {
-    await panel.context.save();
+    await model.saved(panel);
     await carryOut(place, panel, asked);
   }
 }

@@ -117,8 +117,7 @@ const sidebar: JupyterFrontEndPlugin<void> = {
     const runInBackground = async () => {
       const { panel } = notebook;
       if (panel) {
-        await panel.context.save();
-        openRun((await connection.api.runPipeline(notebook.pathOf(panel))).id);
+        openRun((await connection.api.runPipeline(await notebook.saved(panel))).id);
       }
     };
     const { commands } = app;

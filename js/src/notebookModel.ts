@@ -138,14 +138,22 @@ export class NotebookModel {
     return content && { ...content, cells: content.cells.map(cell => ({ ...cell, outputs: [] })) };
   }
 
+  /** The path of a notebook whose file is as it is here. What has not changed is not written: its file may just have been,
+   * and JupyterLab would take that for somebody else's change. */
+  async saved(panel: NotebookPanel): Promise<string> {
+    if (panel.context.model.dirty) {
+      await panel.context.save();
+    }
+    return this.pathOf(panel);
+  }
+
   /** Ask what a run of the notebook, which is saved first, would do with each step. Rejects with the reason. */
   async makePlan(): Promise<void> {
     const panel = this.watched;
     if (!panel) {
       return;
     }
-    await panel.context.save();
-    const found = await this.connection.api.plan(this.pathOf(panel));
+    const found = await this.connection.api.plan(await this.saved(panel));
     if (panel === this.watched) {
       this.plan = new Map(found.map(each => [each.name, each]));
       this.read();

@@ -9,7 +9,7 @@ import { sizeOf, StepsProps, timeOf } from './notebookView';
 import { StateMark } from './stateMark';
 
 /** Smaller than this nobody can read it: then it is scrolled. */
-const SMALLEST = 0.6;
+const SMALLEST = 0.75;
 
 export function GraphView(props: StepsProps): React.ReactElement {
   const { steps } = props;
@@ -77,7 +77,7 @@ function drawing(layout: Layout, scale: number, props: StepsProps): React.ReactE
                 width: BOX.width,
                 height: BOX.height
               }}
-              title={step.stale || undefined}
+              title={[step.name, step.stale].filter(Boolean).join(': ')}
               onClick={() => onChoose(step)}
             >
               <span className="cy-row-top">

@@ -10,6 +10,8 @@ import { GraphView } from './graphView';
 import { useNow, useSignal } from './hooks';
 import { StateMark } from './stateMark';
 
+const LOAD = /^\s*%(re)?load_ext\s+(kernel_magics|cellyard)\b/m;
+
 export interface NotebookActions {
   runAll: () => void;
   runFrom: (step: NotebookStep) => void;
@@ -42,7 +44,10 @@ export function NotebookView({ model, isLive, actions }: NotebookViewProps): Rea
     return <p className="cy-empty">Open a notebook, and its steps appear here.</p>;
   }
   if (!model.steps.some(step => step.marked)) {
-    return <Teaching actions={actions} />;
+    const cells = model.panel.content.widgets;
+    return (
+      <Teaching actions={actions} isLoaded={cells.some(cell => LOAD.test(cell.model.sharedModel.source))} />
+    );
   }
   const step = model.steps.find(each => each.cell === chosen);
   const problems = model.pipeline?.problems ?? [];
@@ -135,7 +140,9 @@ function StepsTable({ steps, isLive, now, chosen, onChoose }: StepsProps): React
       <thead>
         <tr>
           <th scope="col">Step</th>
-          <th scope="col">State</th>
+          <th scope="col">
+            <span>State</span>
+          </th>
           <th scope="col">Size</th>
           <th scope="col">Time</th>
           {isPlanned ? <th scope="col">Plan</th> : null}
@@ -230,7 +237,13 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
   );
 }
 
-function Teaching({ actions }: { actions: NotebookActions }): React.ReactElement {
+interface TeachingProps {
+  actions: NotebookActions;
+  /** Whether the notebook has the line that loads the magics. */
+  isLoaded: boolean;
+}
+
+function Teaching({ actions, isLoaded }: TeachingProps): React.ReactElement {
   return (
     <div className="cy-teach">
       <h3>This notebook has no steps yet</h3>
@@ -241,9 +254,15 @@ function Teaching({ actions }: { actions: NotebookActions }): React.ReactElement
       <ol>
         <li>
           <p>Load the magics once, at the top of the notebook.</p>
-          <button className="jp-Button jp-mod-styled" onClick={actions.insertLoad}>
-            Insert %load_ext kernel_magics
-          </button>
+          {isLoaded ? (
+            <p className="cy-row-top">
+              <StateMark state="succeeded" /> The line is there.
+            </p>
+          ) : (
+            <button className="jp-Button jp-mod-styled" onClick={actions.insertLoad}>
+              Insert %load_ext kernel_magics
+            </button>
+          )}
         </li>
         <li>
           <p>Choose a cell that takes long or needs much memory.</p>
