@@ -275,8 +275,10 @@ class Runner:
             live.timers.append(loop.call_later(timeout, self._time_out, live))
 
     def _mark_running(self, live: LiveStep) -> None:
-        token, pid, worker, began = live.token, live.pid, live.worker, live.began
-        self.journal.post(lambda records: records.mark_running(token, pid=pid, worker=worker, started=began))
+        token, pid, worker, given, began = live.token, live.pid, live.worker, live.given, live.began
+        self.journal.post(
+            lambda records: records.mark_running(token, pid=pid, worker=worker, given=given, started=began)
+        )
 
     def _time_out(self, live: LiveStep) -> None:
         live.done = replace(live.done, timed_out=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cellyard.execution.hub import Event, Hub, Slot
-from cellyard.execution.journal import PERIOD, Journal
+from cellyard.execution.journal import Journal
 from cellyard.execution.live import LiveStep, LiveSteps
 from cellyard.execution.verdict import Verdict
 from cellyard.model import Resources, StepState, format_duration, format_memory
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["QueueTeller", "Teller", "end_of_attempt", "finished_content", "why_again"]
 
 _LOOK_AGAIN = 0.2
+_SLOW = 0.5
 
 
 class Teller:
@@ -46,11 +47,11 @@ class Teller:
         self.hub.publish(kind, content, run=live.run, step=live.name, step_id=live.step_id, attempt=live.attempt)
 
     def starting(self, live: LiveStep, at: float) -> None:
-        """It has a worker since then, or one is begun for it. Told and written where more than a moment passes until it
-        begins; otherwise its end says so, too."""
+        """It has a worker since then, or one is begun for it. Told and written by itself where that takes long;
+        otherwise it is written with its beginning."""
         if not live.given:
             live.given = at
-            live.timers.append(asyncio.get_running_loop().call_later(PERIOD, self._still_starting, live))
+            live.timers.append(asyncio.get_running_loop().call_later(_SLOW, self._still_starting, live))
 
     def _still_starting(self, live: LiveStep) -> None:
         if not live.began:

@@ -158,12 +158,19 @@ class Records(CachingRecords, EvidenceRecords, RememberingRecords):
             return writing.start_attempt(connection, step_id, token)
 
     def mark_running(
-        self, token: str, *, pid: int | None = None, worker: str | None = None, started: float | None = None
+        self,
+        token: str,
+        *,
+        pid: int | None = None,
+        worker: str | None = None,
+        started: float | None = None,
+        given: float | None = None,
     ) -> bool:
         """The attempt with its step (and its run, where that was queued) runs; False, and nothing written, when
         the token is not current or its attempt is no longer queued."""
         with self._database.write() as connection:
-            return writing.mark_running(connection, token, {"pid": pid, "worker": worker, "started": started})
+            values = {"pid": pid, "worker": worker, "started": started, "given": given}
+            return writing.mark_running(connection, token, values)
 
     def finish_step(self, end: AttemptEnd) -> bool:
         """The commit point: attempt and step end, with ``end.ends_run`` their run too, and ``end.events`` are

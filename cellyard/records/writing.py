@@ -187,7 +187,7 @@ def start_attempt(connection: Connection, step_id: int, token: str) -> int:
 
 
 def mark_running(connection: Connection, token: str, values: Mapping[str, Any]) -> bool:
-    """The attempt with its step, and its run where that was queued, run now. ``values``: pid, worker, started.
+    """The attempt with its step, and its run where that was queued, run now. ``values``: pid, worker, given, started.
 
     False, and nothing is written, when the token is not the current one or its attempt has ended or runs.
     """
@@ -199,6 +199,8 @@ def mark_running(connection: Connection, token: str, values: Mapping[str, Any]) 
         return False
     started = values.get("started") or time.time()
     facts = {"pid": values.get("pid"), "worker": values.get("worker"), "started": started}
+    if values.get("given"):
+        facts["given"] = values["given"]
     _change_attempt(connection, attempt, [StepState.RUNNING], facts)
     _change_step(connection, step, [StepState.RUNNING], facts)
     if run.state == RunState.QUEUED:

@@ -106,6 +106,14 @@ def run_step(client: EngineClient, source: str, **more: Any) -> list[dict[str, A
     return list(client.submit_step(step(source, **more)))
 
 
+def until_it_runs(stream: Iterator[dict[str, Any]]) -> None:
+    """Read a step's events up to the one that says that it runs; it may take long to start."""
+    seen = [next(stream)["kind"]]
+    while seen[-1] in ("accepted", "starting"):
+        seen.append(next(stream)["kind"])
+    assert (seen[0], seen[-1]) == ("accepted", "state")
+
+
 def finished(events: list[dict[str, Any]]) -> dict[str, Any]:
     """What the last event, the step's end, says."""
     assert events[-1]["kind"] == "finished", [each["kind"] for each in events]

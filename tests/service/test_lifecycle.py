@@ -18,7 +18,7 @@ from cellyard import __version__
 from cellyard.errors import EngineMismatch, EngineUnavailable, RecordsInUse
 from cellyard.service.lifecycle import EngineLock, bind_socket, log_path, spawn_engine
 from cellyard.settings import prepare_runtime
-from tests.service.engines import Home, engine_home, finished, run_step, step, until
+from tests.service.engines import Home, engine_home, finished, run_step, step, until, until_it_runs
 
 ENSURE = "from cellyard.service.client import EngineClient; print(EngineClient().ensure()['pid'])"
 OLDER = "cellyard.__version__ = '0.0.9'"
@@ -177,8 +177,7 @@ def test_it_does_not_leave_while_a_step_runs(home: Home) -> None:
 def test_terminated_it_ends_its_steps_and_says_so(home: Home) -> None:
     client = home.client()
     stream = client.submit_step(step("import time; time.sleep(60)"))
-    seen = [next(stream)["kind"], next(stream)["kind"]]
-    assert seen == ["accepted", "state"]
+    until_it_runs(stream)
     os.kill(client.ensure()["pid"], signal.SIGTERM)
     end = finished(list(stream))
     assert end["state"] == "cancelled"

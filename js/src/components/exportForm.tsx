@@ -118,14 +118,19 @@ export function ExportForm({
         />
       ) : null}
       {asked.to.writes_bundle && asked.expression ? (
-        <p className="cy-muted">The engine of this machine runs it at these times, while it is there.</p>
+        <p className="cy-muted cy-beside">
+          The engine of this machine runs it at these times, while it is there.
+        </p>
       ) : null}
     </div>
   );
 }
 
 function Found({ pipeline }: { pipeline: Pipeline }): React.ReactElement {
-  const { steps, edges } = pipeline;
+  const { steps } = pipeline;
+  const known = new Set(steps.map(step => step.name));
+  // A step may say that it comes after one that does not exist: that is among the problems.
+  const edges = pipeline.edges.filter(edge => known.has(edge.from));
   const before = (name: string) => edges.filter(edge => edge.to === name).map(edge => edge.from);
   return (
     <details open={steps.length <= 8}>

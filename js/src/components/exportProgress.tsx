@@ -75,9 +75,11 @@ export function ExportProgress({ job }: { job: ExportJob }): React.ReactElement 
         <div className="cy-row-top">
           <StateMark state="running" word />
           <span className="cy-muted">It goes on when this is closed, and tells you when it has ended.</span>
-          <button className="jp-Button jp-mod-styled jp-mod-warn cy-small" onClick={() => job.stop()}>
-            Stop
-          </button>
+          <span className="cy-row-side">
+            <button className="jp-Button jp-mod-styled jp-mod-warn cy-small" onClick={() => job.stop()}>
+              Stop
+            </button>
+          </span>
         </div>
       )}
     </div>
