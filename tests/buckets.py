@@ -232,9 +232,11 @@ class Relay:
 
     def close(self) -> None:
         self._closed.set()
+        _shut(self._listening)  # closed alone, it would go on accepting
         self._listening.close()
         for each in self._open:
             _shut(each)
+            each.close()
 
     def _accept(self) -> None:
         while True:
@@ -242,7 +244,11 @@ class Relay:
                 here, _ = self._listening.accept()
             except OSError:
                 return
-            there = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                there = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:  # the server is away, and who asked for it sees just that
+                here.close()
+                continue
             self._open += [here, there]
             for source, sink in ((here, there), (there, here)):
                 threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()

@@ -15,9 +15,10 @@ from blake3 import blake3
 
 from cellyard.artifacts.artifact import pack_group
 from cellyard.artifacts.definitions import registry
-from cellyard.artifacts.holding import REGISTERED, held_by, is_object, put, remove
+from cellyard.artifacts.holding import REGISTERED, held_by, holds_objects, is_object, put, remove
 from cellyard.artifacts.own_magics import MAGICS, register_magics
 from cellyard.artifacts.reference import HELD
+from cellyard.artifacts.sharing import alias_groups
 from cellyard.errors import CannotTravel
 
 __all__ = ["HeldState", "entry_of", "put_back"]
@@ -35,8 +36,13 @@ class HeldState:
         self._definitions = {token: found for token, found in live.items() if found is not None}
         self._before = {token: self._look(found) for token, found in self._definitions.items()}
 
+    def holders(self) -> list[Any]:
+        """The definitions that hold something that others may share."""
+        return [each for each in self._definitions.values() if holds_objects(each)]
+
     def changes(self) -> dict[str, dict[str, Any]]:
-        """By held name: ``set``, the attributes that are new or other than they were, and ``removed``."""
+        """By held name: ``set``, the attributes that are new or other than they were, with those that share objects
+        with them, and ``removed``."""
         found: dict[str, dict[str, Any]] = {}
         for token, definition in self._definitions.items():
             before, now = self._before[token], self._look(definition)
@@ -45,7 +51,7 @@ class HeldState:
             }
             removed = [name for name in before if name not in now]
             if changed or removed:
-                found[HELD + token] = {"set": changed, "removed": removed}
+                found[HELD + token] = {"set": {**changed, **_shared_with(changed, definition)}, "removed": removed}
         return found
 
     def _look(self, definition: Any) -> dict[str, tuple[Any, bytes]]:
@@ -69,6 +75,15 @@ class HeldState:
 def _is_same(before: Mapping[str, tuple[Any, bytes]], name: str, value: Any, digest: bytes) -> bool:
     old, old_digest = before.get(name, (_MISSING, b""))
     return (old is value or (name == REGISTERED and old == value)) and old_digest == digest
+
+
+def _shared_with(changed: Mapping[str, Any], definition: Any) -> dict[str, Any]:
+    """What else the definition holds that shares an object with what has changed."""
+    objects = {place: value for place, value in held_by(definition).items() if is_object(value)}
+    if objects.keys().isdisjoint(changed) or objects.keys() <= changed.keys():
+        return {}
+    groups = (group for group in alias_groups(objects) if not changed.keys().isdisjoint(group))
+    return {place: objects[place] for group in groups for place in group}
 
 
 def entry_of(definition: Any, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:

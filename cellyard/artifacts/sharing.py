@@ -87,9 +87,15 @@ def alias_groups(values: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
 
 
 def find_sharing(
-    values: Mapping[str, Any], *, holders: int | None = None, of_held: int = 0, thorough: bool = False
+    values: Mapping[str, Any],
+    *,
+    holders: int | None = None,
+    of_held: int = 0,
+    thorough: bool = False,
+    definitions: Iterable[Any] = (),
 ) -> Sharing:
-    """Alias groups and shared array memory of ``values``, and of what definitions hold that they reach.
+    """Alias groups and shared array memory of ``values``, and of what definitions hold that they reach, or that are
+    among ``definitions``.
 
     With ``holders`` it is also found whether others hold any of it: that is how many dictionaries hold these very
     values on behalf of the caller, ``values`` included, whose references do not count; nor do ``of_held`` to what
@@ -98,7 +104,7 @@ def find_sharing(
     if holders is None and not thorough and sum(map(_may_lead_on, values.values())) <= 1:
         return Sharing(tuple((name,) for name in values), None)
     walker = _walked(values)
-    walker.walk_definitions()
+    walker.walk_definitions(definitions)
     is_shared = holders is None or walker.is_shared_outside(holders, of_held)
     groups = tuple(g for g in walker.groups(dict.fromkeys([*values, *walker.held])) if len(g) > 1 or g[0] in values)
     bases = frozenset(walker.shared_bases())
@@ -151,8 +157,9 @@ class _Walker:
         self._roots[id(value)] += 1
         self._walk_all(name, [value])
 
-    def walk_definitions(self) -> None:
-        """Visit what the definitions hold that have been met, as far as it can be shared, on behalf of each."""
+    def walk_definitions(self, more: Iterable[Any]) -> None:
+        """Visit what definitions hold, of those that have been met and of more, on behalf of each."""
+        self._met_definitions.update((id(each), each) for each in more)
         while self._met_definitions:
             _, definition = self._met_definitions.popitem()
             name = HELD + registry.token(definition)

@@ -271,6 +271,7 @@ class _Step:
             self._groups,
             self._store,
             held={**self._held.changes(), **new_magics(self._magics)},
+            holders=self._held.holders(),
             wanted=self._wanted(),
             is_kept=bool(self.request.get("key")),
             roomy=lambda: use_processors(self._ahead.processors),

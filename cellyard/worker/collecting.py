@@ -38,11 +38,13 @@ def collect_outputs(
     store: Store,
     *,
     held: Mapping[str, Any],
+    holders: Sequence[Any] = (),
     wanted: Iterable[str] | None,
     is_kept: bool = False,
     roomy: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Store everything that must come back; ``held`` are the changes in functions and classes, by their held names.
+    """Store everything that must come back; ``held`` are the changes in functions and classes, by their held names,
+    ``holders`` those that came with the step and hold something that an output may share.
     ``roomy`` is called before much is stored, which is the worker's work and not the step's. With ``is_kept`` the
     result is for steps of other runs, too, and each reference has the ``canonical`` digest of its values.
 
@@ -66,7 +68,7 @@ def collect_outputs(
     shown = {earlier_name(result, at): value for at, value in enumerate(reversed(hook.values[-_KEPT:]))}
     candidates.update(shown)
     inputs = _untouched_inputs(groups, namespace, touched)
-    stored, packed = _pack_candidates(candidates, inputs, namespace, set(wanted or ()))
+    stored, packed = _pack_candidates(candidates, inputs, holders, namespace, set(wanted or ()))
     if sum(one.size for one, _ in packed) > MUCH:
         roomy()
     outputs = [*stored, *_store_all(packed, namespace, store, set(wanted or ()))]
@@ -129,14 +131,15 @@ def _untouched_inputs(groups: Sequence[LoadedGroup], namespace: Mapping[str, Any
 def _pack_candidates(
     candidates: dict[str, Any],
     inputs: dict[str, Any],
+    holders: Sequence[Any],
     namespace: dict[str, Any],
     wanted: set[str],
 ) -> tuple[list[dict[str, Any]], list[tuple[Packed, dict[str, Any]]]]:
     """The references of what cannot travel, and all that can, packed."""
-    everything, sharing = _sharing_of(candidates, inputs)
+    everything, sharing = _sharing_of(candidates, inputs, holders)
     stored, packed = _pack_all(candidates, everything, sharing, namespace, wanted)
     if sharing.bases is None and any(holds_objects(d) for one, _ in packed for d in one.definitions.values()):
-        sharing = find_sharing(everything, thorough=True)
+        sharing = find_sharing(everything, thorough=True, definitions=holders)
         stored, packed = _pack_all(candidates, everything, sharing, namespace, wanted)
     return stored, packed
 
@@ -172,10 +175,13 @@ def _are_new(names: Sequence[str]) -> bool:
     return all(map(is_held, names)) and bool(registry.origin) and any(registry.origin in name for name in names)
 
 
-def _sharing_of(candidates: dict[str, Any], inputs: dict[str, Any]) -> tuple[dict[str, Any], Sharing]:
-    """What the candidates share, with each other and with inputs, which are looked into only where that can be."""
+def _sharing_of(
+    candidates: dict[str, Any], inputs: dict[str, Any], holders: Sequence[Any]
+) -> tuple[dict[str, Any], Sharing]:
+    """What the candidates share, with each other and with inputs and holders, which are looked into only where that
+    can be."""
     changing = {name: value for name, value in candidates.items() if type(value) not in _CONSTANT}
-    if not changing or not inputs:
+    if not changing or not (inputs or holders):
         return candidates, find_sharing(candidates)
     # held by the step's namespace, by the candidates and by this dictionary; by what watches the definitions
     sharing = find_sharing(changing, holders=3, of_held=1)
@@ -184,7 +190,7 @@ def _sharing_of(candidates: dict[str, Any], inputs: dict[str, Any]) -> tuple[dic
         groups = sharing.groups + constant
         return candidates, Sharing(groups, sharing.bases, definitions=sharing.definitions)
     everything = {**inputs, **candidates}
-    return everything, find_sharing(everything)
+    return everything, find_sharing(everything, thorough=True, definitions=holders)
 
 
 def _pack_or_explain(
