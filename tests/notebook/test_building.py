@@ -127,6 +127,20 @@ def test_steps_that_draw_from_the_random_state_come_one_after_the_other():
     assert edges(found) == {("a", "c"): ("random state",), ("c", "d"): ("random state",)}
 
 
+def test_what_draws_from_torchs_random_state_is_ordered_and_what_does_not_is_free():
+    use = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\nx = torch.zeros(3)"
+    found = pipeline(
+        use,
+        "%%step a\nw = torch.randn(3)",
+        "%%step b\ny = F.relu(x)",
+        "%%step c\nnet = nn.Linear(3, 1)",
+        "%%step d\nloss = nn.MSELoss()",
+        "%%step e\nz = torch.empty(3).uniform_()",
+    )
+    drawn = {steps for steps, names in edges(found).items() if names == ("random state",)}
+    assert drawn == {("a", "c"), ("c", "e")}
+
+
 def test_a_generator_is_a_value_like_any_other():
     found = pipeline(
         "import numpy as np",

@@ -15,7 +15,10 @@ import zmq
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-__all__ = ["Kernel", "Ran", "kernel_at"]
+__all__ = ["THREADS", "Kernel", "Ran", "kernel_at"]
+
+THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Has a kernel work with one thread, as a step of one CPU does: in what order torch adds up depends on their number."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.notebooks.comparison import compare, prepare
 from tests.notebooks.coverage import LEAST, NOUNS, TABLE, cells_by_noun, table
-from tests.notebooks.kernels import Kernel, kernel_at
+from tests.notebooks.kernels import THREADS, Kernel, kernel_at
 from tests.notebooks.written import MARKINGS, Notebook, read
 from tests.service.engines import engine_home
 
@@ -31,15 +31,13 @@ IMPORTED = {
 
 @pytest.fixture(scope="module")
 def kernels() -> Iterator[tuple[Kernel, Kernel]]:
-    """One kernel for plain cells, one for steps, each with a folder of its own. Both work with one thread, as a step of
-    one CPU does: in what order torch adds up depends on their number."""
-    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    """One kernel for plain cells, one for steps, each with a folder of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="cy-") as one,
         tempfile.TemporaryDirectory(prefix="cy-") as other,
         engine_home() as home,
-        kernel_at({**home.env, **threads}, load=False, folder=one) as plain,
-        kernel_at({**home.env, **threads}, folder=other) as marked,
+        kernel_at(home.env | THREADS, load=False, folder=one) as plain,
+        kernel_at(home.env | THREADS, folder=other) as marked,
     ):
         prepare(plain)
         prepare(marked)

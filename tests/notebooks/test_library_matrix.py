@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.notebooks.kernels import Kernel, kernel_at
+from tests.notebooks.kernels import THREADS, Kernel, kernel_at
 from tests.service.engines import engine_home
 
 
@@ -140,6 +140,46 @@ CASES = {
         "from PIL import Image\nvalue = Image.linear_gradient('L').resize((16, 16))",
         "(value.mode, value.size, value.tobytes().hex())",
     ),
+    "torch tensor": Case(
+        "torch",
+        "import torch\nvalue = torch.arange(60_000, dtype=torch.bfloat16).reshape(200, 300).T",
+        "(value.shape, value.stride(), str(value.dtype), value[1].tolist())",
+    ),
+    "torch views": Case(
+        "torch",
+        "import torch\nx = torch.arange(6.0)\nvalue = [x, x[2:4], x.reshape(2, 3), x.data]",
+        "(value[1].add_(0).data_ptr() - value[0].data_ptr(), len({v.untyped_storage().data_ptr() for v in value}),"
+        " [v.tolist() for v in value])",
+    ),
+    "torch sparse": Case(
+        "torch", "import torch\nvalue = torch.eye(3).to_sparse()", "(str(value.layout), value.to_dense().tolist())"
+    ),
+    "torch module": Case(
+        "torch",
+        "import torch\nfrom torch import nn\ntorch.manual_seed(1)\n"
+        "value = nn.Sequential(nn.Linear(3, 300), nn.BatchNorm1d(300), nn.Linear(300, 1))\n"
+        "value(torch.ones(4, 3)).sum().backward()",
+        "([p.grad.tolist() for p in value.parameters()], value.eval()(torch.ones(1, 3)).tolist(), repr(value))",
+    ),
+    "torch optimizer and scheduler": Case(
+        "torch",
+        "import torch\ntorch.manual_seed(1)\nnet = torch.nn.Linear(3, 1)\n"
+        "adam = torch.optim.Adam(net.parameters(), lr=0.1)\n"
+        "value = torch.optim.lr_scheduler.ExponentialLR(adam, 0.5)\nnet(torch.ones(2, 3)).sum().backward()",
+        "(value.optimizer.step(), value.step(), value.get_last_lr(), "
+        "[p.tolist() for p in value.optimizer.param_groups[0]['params']])",
+    ),
+    "torch dataset": Case(
+        "torch",
+        "import torch\nfrom torch.utils.data import TensorDataset, DataLoader\n"
+        "value = DataLoader(TensorDataset(torch.arange(6), torch.arange(6) * 2), batch_size=4)",
+        "[[part.tolist() for part in batch] for batch in value]",
+    ),
+    "torch generator": Case(
+        "torch",
+        "import torch\nvalue = torch.Generator().manual_seed(4); torch.rand(1, generator=value)",
+        "torch.rand(2, generator=value).tolist()",
+    ),
     "attrs": Case(
         "attrs",
         "import attrs\n@attrs.define\nclass Point:\n    x: int\n    y: list\nvalue = Point(1, [2])",
@@ -156,7 +196,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def kernels():
-    with engine_home() as home, kernel_at(home.env) as marked, kernel_at(home.env) as plain:
+    with engine_home() as home, kernel_at(home.env | THREADS) as marked, kernel_at(home.env | THREADS) as plain:
         marked.run("%load_ext kernel_magics")
         yield plain, marked
 

@@ -76,7 +76,17 @@ SECTIONS: dict[str, tuple[str, str]] = {
         "import matplotlib; matplotlib.rcParams['figure.figsize'] = [3, 2]",
         "list(__import__('matplotlib').rcParams['figure.figsize'])",
     ),
+    "torch_random": (
+        "import torch; torch.manual_seed(5); torch.rand(3)",
+        "(__import__('torch').rand(3) * 1e6).round().tolist()",
+    ),
+    "torch": (
+        "import torch; torch.set_default_dtype(torch.float64); torch.set_printoptions(precision=2);"
+        "_ = torch.set_grad_enabled(False)",
+        "[str(__import__('torch').ones(1) / 3), __import__('torch').is_grad_enabled()]",
+    ),
 }
+NAMES = [pytest.param(each, marks=pytest.mark.long) if each.startswith("torch") else each for each in SECTIONS]
 
 
 def made_here(sets: str, reads: str) -> tuple[dict[str, Any], Any, Any]:
@@ -92,7 +102,7 @@ pickle.dump((state, before, {reads}), sys.stdout.buffer)"""
     return state, before, after
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("section", NAMES)
 def test_a_section_set_here_holds_there(section: str) -> None:
     sets, reads = SECTIONS[section]
     state, before, after = made_here(sets, reads)
@@ -101,11 +111,11 @@ def test_a_section_set_here_holds_there(section: str) -> None:
     assert elsewhere(state, f"apply(state)\nprint(json.dumps({reads}))") == after
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("section", NAMES)
 def test_only_what_was_changed_comes_back(section: str) -> None:
     sets, _ = SECTIONS[section]
     module = section.partition("_")[0]
-    imports = f"import {module}" if module in {"numpy", "pandas", "matplotlib"} else "pass"
+    imports = f"import {module}" if module in {"numpy", "pandas", "matplotlib", "torch"} else "pass"
     imports += ".random" if section == "numpy_random" else ""
     assert delta(imports, f"before = w.changes()\n{sets}", "[sorted(before), sorted(changed)]") == [[], [section]]
 
