@@ -27,6 +27,9 @@ FORK_AFTER = 0.03
 #: Children that wait: one has rehearsed while the step before ran, also when steps follow each other closely.
 SPARES = 2
 
+_LATER = {"torch": "torch._dynamo"}
+"""What a package imports only when it is used: it takes seconds, and every optimizer of torch does."""
+
 _AHEAD_BYTES = 32 << 10
 """More may not go into a socket that nobody reads just now."""
 _END_WITHIN = 3.0
@@ -282,9 +285,9 @@ class Parents:
         """Have a parent with these packages too, soon."""
         if self._current is None or self._preparing is not None:
             return
-        missing = set(packages) - self._current.packages - self._unsafe
-        if missing:
-            wanted = (self._current.packages | set(packages)) - self._unsafe
+        named = {*packages, *(_LATER[name] for name in packages if name in _LATER)}
+        if named - self._current.packages - self._unsafe:
+            wanted = (self._current.packages | named) - self._unsafe
             self._preparing = asyncio.get_running_loop().create_task(self._replace(wanted))
 
     async def _replace(self, wanted: set[str]) -> None:
