@@ -30,6 +30,7 @@ __all__ = [
     "function_reduce",
     "is_definition",
     "is_empty_cell",
+    "is_nameless",
     "loading",
     "registry",
     "resolve",
@@ -109,6 +110,11 @@ def is_definition(obj: Any) -> bool:
     if isinstance(obj, type):
         return True
     return type(obj) is types.FunctionType and "<" not in obj.__qualname__ and "." not in obj.__qualname__
+
+
+def is_nameless(function: Any) -> bool:
+    """Whether a function of the notebook travels by value each time: lambdas, and functions made in functions."""
+    return bool(function.__module__ == "__main__" and "<" in function.__qualname__)
 
 
 def files_of(definition: Any) -> Iterator[str]:

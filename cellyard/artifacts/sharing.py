@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cellyard.artifacts.definitions import is_definition, registry
+from cellyard.artifacts.definitions import is_definition, is_nameless, registry
 from cellyard.artifacts.holding import held_by, is_object
 from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
@@ -379,12 +379,7 @@ def _is_constant(item: Any, kind: type) -> bool:
         return True
     if rule is _enter_nothing:
         return kind not in {bytearray, array_module.array}
-    return kind is types.FunctionType and not item.__closure__ and not _is_nameless(item)
-
-
-def _is_nameless(function: Any) -> bool:
-    """Whether a function of the notebook travels by value each time: lambdas, and functions made in functions."""
-    return function.__module__ == "__main__" and "<" in function.__qualname__
+    return kind is types.FunctionType and not item.__closure__ and not is_nameless(item)
 
 
 def _holds_mutable(item: Any) -> bool:
