@@ -17,7 +17,7 @@ export interface Layout {
   edges: readonly { from: string; to: string; points: readonly Point[] }[];
 }
 
-export const BOX = { width: 140, height: 46 };
+export const BOX = { width: 148, height: 46 };
 
 /** Lay out from top to bottom; a point of a node is its centre. */
 export async function layOut(nodes: readonly GraphNode[]): Promise<Layout> {

@@ -245,6 +245,11 @@ def test_the_runs_by_keyboard_in_two_themes_and_in_little_room(page):
     expect(lab.sidebar.get_by_role("listbox", name="Runs")).to_be_focused()
     lab.page.keyboard.press("ArrowDown")
     chosen = lab.sidebar.locator(".cy-list-row.cy-active")
+    runs = lab.sidebar.get_by_role("listbox", name="Runs")
+    for key, place in (("End", chosen.get_attribute("aria-setsize") or ""), ("Home", "1"), ("ArrowDown", "2")):
+        lab.page.keyboard.press(key)
+        expect(chosen).to_have_attribute("aria-posinset", place)
+        expect(runs).to_have_attribute("aria-activedescendant", chosen.get_attribute("id") or "")
     expect(chosen).to_contain_text("load")
     for theme in ("JupyterLab Light", "JupyterLab Dark High Contrast"):
         lab.theme(theme)
