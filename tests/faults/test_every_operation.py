@@ -82,9 +82,11 @@ class Pipeline:
 
 
 @pytest.fixture
-def interrupted(tmp_path: Path) -> Iterator[Home]:
-    path = os.pathsep.join([str(HOOK), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with engine_home(PYTHONPATH=path, CELLYARD_INTERRUPTION=str(tmp_path / "control")) as home:
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    # Also for engines that this process starts when it asks one that has been killed.
+    monkeypatch.setenv("PYTHONPATH", str(HOOK), prepend=os.pathsep)
+    monkeypatch.setenv("CELLYARD_INTERRUPTION", str(tmp_path / "control"))
+    with engine_home() as home:
         yield home
 
 
@@ -96,7 +98,6 @@ def interrupt_all(pipeline: Pipeline, kind: str) -> int:
     """
     let_by, committed, count = 0, 0, 0
     while True:
-        # An engine that this process started would not have the hook.
         assert pipeline.run("engine", "run") == 0
         before, ran = pipeline.committed(), pipeline.ran()
         if len(before) > committed:
@@ -133,7 +134,6 @@ def interrupt_each(pipeline: Pipeline, kind: str) -> int:
     how many those were. What is interrupted costs one step at the most, and what had ended is not run again."""
     count = 0
     while True:
-        # An engine that this process started would not have the hook.
         assert pipeline.run("engine", "run") == 0
         last, ran = pipeline.newest(), pipeline.ran()
         pipeline.interrupt(kind, count)

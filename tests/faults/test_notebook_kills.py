@@ -80,6 +80,7 @@ class Notebook:
         self._kernel: Kernel | None = None
         self._is_ready = False
         self.told: list[str] = []
+        self.said = ""
         self.restarts = 0
 
     def run(self) -> None:
@@ -113,7 +114,9 @@ class Notebook:
             self.told.append(error)
             if error == "EngineError":  # a worker that dies again and again is given a rest
                 time.sleep(5)
-        raise AssertionError(f"step {number} did not succeed in {MOST_TRIES} tries: {self.told[-MOST_TRIES:]}")
+        found = [(s["id"], s["name"], s["state"]) for s in self._home.client().notebook_steps(self.path)]
+        tries = f"{self.told[-MOST_TRIES:]}; at last: {self.said}; {found}"
+        raise AssertionError(f"step {number} did not succeed in {MOST_TRIES} tries: {tries}")
 
     def _try(self, number: int) -> str | None:
         if self._kernel is None:
@@ -146,7 +149,7 @@ class Notebook:
         error = None
         for message in self._messages(id):
             if message["msg_type"] == "error":
-                error = message["content"]["ename"]
+                error, self.said = message["content"]["ename"], message["content"]["evalue"]
         while True:
             try:
                 if client.get_shell_msg(timeout=0.5)["parent_header"].get("msg_id") == id:
