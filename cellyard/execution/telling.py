@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from cellyard.errors import WorkerLost
 from cellyard.execution.hub import Event, Hub, Slot
 from cellyard.execution.journal import Journal
 from cellyard.execution.live import LiveStep, LiveSteps
-from cellyard.execution.verdict import Verdict
+from cellyard.execution.verdict import Verdict, error_content
 from cellyard.model import Resources, StepState, format_duration, format_memory
 
 if TYPE_CHECKING:
     from cellyard.records import AttemptEnd
 
-__all__ = ["QueueTeller", "Teller", "end_of_attempt", "finished_content", "why_again"]
+__all__ = ["QueueTeller", "Teller", "end_of_attempt", "finished_content", "untaken", "why_again"]
 
 _LOOK_AGAIN = 0.2
 _SLOW = 0.5
@@ -102,6 +104,25 @@ class QueueTeller:
         self._timer = None
         for live in self._steps.wait_anew():
             self._teller.passing(live, "waiting", {"waits_for": live.waits_for})
+
+
+def untaken(told: Sequence[tuple[Slot, Event]], live: LiveStep) -> list[tuple[Slot, Event]]:
+    """The same events for an end that the records have not taken, because another one is there or none can be: nobody
+    may build on what they do not have."""
+    hint = "Its end is not in the records, so that what it made cannot be found again. Run it again."
+    error = error_content(WorkerLost(step=live.name, worker=live.worker or "", hint=hint))
+    lost: dict[str, Any] = {
+        "state": "lost",
+        "outputs": [],
+        "deleted": [],
+        "result": None,
+        "process_state": None,
+        "error": error,
+    }
+    return [
+        (slot, replace(event, content={key: lost.get(key, value) for key, value in event.content.items()}))
+        for slot, event in told
+    ]
 
 
 def finished_content(live: LiveStep, message: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:

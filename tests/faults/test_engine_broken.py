@@ -79,3 +79,21 @@ async def test_a_step_whose_very_end_breaks_gives_its_name_free(runner, monkeypa
             while runner.busy:
                 await asyncio.sleep(0.01)
     assert (await end_of(runner))["state"] == "succeeded"
+
+
+async def test_an_end_that_the_records_do_not_have_is_told_as_lost(runner, monkeypatch, caplog):
+    monkeypatch.setattr("cellyard.records.Records.finish_step", lambda *_: False)
+    async with asyncio.timeout(10):
+        accepted = await runner.submit(REQUEST, "a-handle")
+        told = [slot.event async for slot in _until_finished(accepted.events)]
+    assert told[-1].content["state"] == "lost"
+    assert told[-1].content["error"]["type"] == "WorkerLost"
+    assert not told[-1].content["outputs"]
+    assert "did not take the end of step broken" in caplog.text
+
+
+async def _until_finished(events):
+    async for slot in events:
+        yield slot
+        if slot.event is not None and slot.event.kind == "finished":
+            return

@@ -16,6 +16,7 @@ from queue import Empty
 import pytest
 
 from cellyard.artifacts.store import open_store
+from cellyard.service.lifecycle import log_tail
 from tests.faults.killers import TOLD, Killer
 from tests.faults.processes import descendants_of, is_alive
 from tests.notebooks.kernels import Kernel, kernel_at
@@ -116,7 +117,8 @@ class Notebook:
                 time.sleep(5)
         found = [(s["id"], s["name"], s["state"]) for s in self._home.client().notebook_steps(self.path)]
         tries = f"{self.told[-MOST_TRIES:]}; at last: {self.said}; {found}"
-        raise AssertionError(f"step {number} did not succeed in {MOST_TRIES} tries: {tries}")
+        log = log_tail(self._home.settings, lines=60)
+        raise AssertionError(f"step {number} did not succeed in {MOST_TRIES} tries: {tries}\n{log}")
 
     def _try(self, number: int) -> str | None:
         if self._kernel is None:
