@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from cellyard.errors import CellyardError
 from cellyard.origin import Origin, origin_of
 from kernel_magics.identity import Identity
 from kernel_magics.logging_cells import CellLog
@@ -123,7 +124,10 @@ class Session:
         when it is there."""
         if not self.identity.is_named or self.client.info() is None:
             return
-        self.comeback.look()
+        try:
+            self.comeback.look()
+        except CellyardError:  # it has just ended, or cannot read its records: that is said when it is needed
+            return
         self._said = True
         if sentence := self.comeback.sentence():
             print(sentence)

@@ -141,7 +141,7 @@ class Notebook:
         kernel = self._stack.enter_context(kernel_at(env, load=False))
         self._killer.kernel = kernel.pid
         self._kernel = kernel
-        self._execute("%load_ext kernel_magics")
+        assert self._execute("%load_ext kernel_magics") is None, self.said
         return kernel
 
     def _execute(self, source: str) -> str | None:
@@ -154,8 +154,10 @@ class Notebook:
                 error, self.said = message["content"]["ename"], message["content"]["evalue"]
         while True:
             try:
-                if client.get_shell_msg(timeout=0.5)["parent_header"].get("msg_id") == id:
-                    return error
+                reply = client.get_shell_msg(timeout=0.5)
+                if reply["parent_header"].get("msg_id") == id:
+                    # What a magic that is not there prints is no error to followers of the output.
+                    return error or reply["content"].get("ename")
             except Empty:
                 self._check_alive()
 
