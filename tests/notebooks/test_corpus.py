@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import tempfile
@@ -29,8 +30,8 @@ IMPORTED = {
 }
 
 
-@pytest.fixture(scope="module")
-def kernels() -> Iterator[tuple[Kernel, Kernel]]:
+@contextlib.contextmanager
+def two_kernels() -> Iterator[tuple[Kernel, Kernel]]:
     """One kernel for plain cells, one for steps, each with a folder of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="cy-") as one,
@@ -42,6 +43,20 @@ def kernels() -> Iterator[tuple[Kernel, Kernel]]:
         prepare(plain)
         prepare(marked)
         yield plain, marked
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Iterator[tuple[Kernel, Kernel]]:
+    """For the first cells of all parts."""
+    with two_kernels() as found:
+        yield found
+
+
+@pytest.fixture
+def new_kernels() -> Iterator[tuple[Kernel, Kernel]]:
+    """For all cells of a part: some change modules for good, where they run."""
+    with two_kernels() as found:
+        yield found
 
 
 def differences(kernels: tuple[Kernel, Kernel], part: str, marking: str, *, look: bool) -> list[str]:
@@ -80,8 +95,8 @@ def test_the_first_cells_of_each_noun_mean_the_same(kernels, part):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", PARTS)
-def test_a_cell_means_the_same_as_a_step(kernels, part):
-    found = differences(kernels, part, "every", look=True)
+def test_a_cell_means_the_same_as_a_step(new_kernels, part):
+    found = differences(new_kernels, part, "every", look=True)
     assert not found, "\n".join(found)
 
 
@@ -89,8 +104,8 @@ def test_a_cell_means_the_same_as_a_step(kernels, part):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("marking", ["even", "odd", "drawn"])
 @pytest.mark.parametrize("part", PARTS)
-def test_plain_cells_and_steps_take_turns(kernels, part, marking):
-    found = differences(kernels, part, marking, look=False)
+def test_plain_cells_and_steps_take_turns(new_kernels, part, marking):
+    found = differences(new_kernels, part, marking, look=False)
     assert not found, "\n".join(found)
 
 
