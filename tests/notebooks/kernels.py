@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,6 +83,8 @@ class Kernel:
         """What was asked so far, and whether the answer was hidden."""
         self.payloads: list[dict[str, Any]] = []
         """What came with the reply to the last cell: help that is shown beside the notebook, text for the next cell."""
+        self.passed_by: deque[dict[str, Any]] = deque(maxlen=200)
+        """What other cells have sent while one was followed: one of before may still show something."""
         self.pid, self.folder = self.look("(__import__('os').getpid(), __import__('os').getcwd())")
 
     def run(self, code: str, *, timeout: float = 60.0) -> Ran:
@@ -119,6 +122,7 @@ class Kernel:
             self._answer_until_output(deadline)
             message = self.client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
             if message["parent_header"].get("msg_id") != id:
+                self.passed_by.append(message)
                 continue
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 break
