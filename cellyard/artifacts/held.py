@@ -51,7 +51,7 @@ class HeldState:
             }
             removed = [name for name in before if name not in now]
             if changed or removed:
-                found[HELD + token] = {"set": {**changed, **_shared_with(changed, definition)}, "removed": removed}
+                found[HELD + token] = {"set": {**changed, **_shared_with(changed, now)}, "removed": removed}
         return found
 
     def _look(self, definition: Any) -> dict[str, tuple[Any, bytes]]:
@@ -77,9 +77,9 @@ def _is_same(before: Mapping[str, tuple[Any, bytes]], name: str, value: Any, dig
     return (old is value or (name == REGISTERED and old == value)) and old_digest == digest
 
 
-def _shared_with(changed: Mapping[str, Any], definition: Any) -> dict[str, Any]:
-    """What else the definition holds that shares an object with what has changed."""
-    objects = {place: value for place, value in held_by(definition).items() if is_object(value)}
+def _shared_with(changed: Mapping[str, Any], now: Mapping[str, tuple[Any, bytes]]) -> dict[str, Any]:
+    """What else the definition holds ``now`` that shares an object with what has changed."""
+    objects = {place: value for place, (value, _) in now.items() if is_object(value)}
     if objects.keys().isdisjoint(changed) or objects.keys() <= changed.keys():
         return {}
     groups = (group for group in alias_groups(objects) if not changed.keys().isdisjoint(group))

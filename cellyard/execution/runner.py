@@ -27,7 +27,7 @@ from cellyard.execution.recovery import Survivor, recover
 from cellyard.execution.reusing import Reuser
 from cellyard.execution.routing import Routes
 from cellyard.execution.runs import OpenRuns
-from cellyard.execution.telling import QueueTeller, Teller, end_of_attempt, finished_content, untaken, why_again
+from cellyard.execution.telling import QueueTeller, Teller, as_lost, end_of_attempt, finished_content, why_again
 from cellyard.execution.verdict import Verdict, error_content, judge
 from cellyard.model import Resources, StepRequest
 
@@ -331,7 +331,7 @@ class Runner:
         if not written:
             _log.error("the records did not take the end of step %s of run %d", live.name, live.run)
             self.journal.give_back(earlier)
-            told = untaken(told, live)
+            told = as_lost(told, live)
         elif verdict.state == "succeeded":
             self.reuser.forget_items(live.request)
         # Its name is free before anyone hears of its end.

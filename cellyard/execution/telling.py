@@ -18,7 +18,7 @@ from cellyard.model import Resources, StepState, format_duration, format_memory
 if TYPE_CHECKING:
     from cellyard.records import AttemptEnd
 
-__all__ = ["QueueTeller", "Teller", "end_of_attempt", "finished_content", "untaken", "why_again"]
+__all__ = ["QueueTeller", "Teller", "as_lost", "end_of_attempt", "finished_content", "why_again"]
 
 _LOOK_AGAIN = 0.2
 _SLOW = 0.5
@@ -106,7 +106,7 @@ class QueueTeller:
             self._teller.passing(live, "waiting", {"waits_for": live.waits_for})
 
 
-def untaken(told: Sequence[tuple[Slot, Event]], live: LiveStep) -> list[tuple[Slot, Event]]:
+def as_lost(told: Sequence[tuple[Slot, Event]], live: LiveStep) -> list[tuple[Slot, Event]]:
     """The same events for an end that the records have not taken, because another one is there or none can be: nobody
     may build on what they do not have."""
     hint = "Its end is not in the records, so that what it made cannot be found again. Run it again."

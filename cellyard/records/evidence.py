@@ -63,12 +63,14 @@ class EvidenceRecords:
     def resize_step(self, step_id: int, resources: Resources) -> None:
         """The step's next attempt gets another size."""
         with self._database.write() as connection:
-            _resize(connection, step_id, resources)
+            connection.execute(_RESIZE, {"key": step_id, "resources": resources.to_dict()})
 
     def mark_given(self, token: str, given: float) -> None:
-        """The attempt has a worker since then, or one is begun for it. An unknown token is ignored."""
+        """The attempt with this token, if it is its step's newest, has a worker since then, or one is begun for it. An
+        unknown token is ignored."""
         with self._database.write() as connection:
-            _note_given(connection, token, given)
+            for statement in _GIVEN:
+                connection.execute(statement, {"current": token, "given": given})
 
 
 def _evidence_of(connection: Connection, notebook: str, name: str | None, *, most: int) -> dict[str, list[Evidence]]:
@@ -90,17 +92,6 @@ def _contents_of(connection: Connection, run_id: int, step_id: int, kinds: Colle
         {**row.content, "kind": row.kind, "attempt": row.attempt, "time": row.time}
         for row in connection.execute(_CONTENTS, wanted)
     ]
-
-
-def _resize(connection: Connection, step_id: int, resources: Resources) -> None:
-    """The step's next attempt gets another size."""
-    connection.execute(_RESIZE, {"key": step_id, "resources": resources.to_dict()})
-
-
-def _note_given(connection: Connection, token: str, given: float) -> None:
-    """The attempt with this token, if it is its step's newest, has a worker since then, and starts."""
-    for statement in _GIVEN:
-        connection.execute(statement, {"current": token, "given": given})
 
 
 def _evidence(row: Any) -> Evidence:
