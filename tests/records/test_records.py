@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cellyard.errors import IllegalState, NotFound, RecordsError
-from cellyard.model import Resources, StepRequest, StepState, parse_step_line
+from cellyard.model import Resources, StepState
 from cellyard.records import (
     AttemptEnd,
     AttemptRecord,
@@ -18,34 +18,9 @@ from cellyard.records import (
     RunRecord,
     StepRecord,
 )
+from tests.records.making import event, notebook_run, request
 
 SUCCEEDED = StepState.SUCCEEDED
-
-
-def request(name: str = "train", *, run: int | None = None, notebook: str = "a.ipynb") -> StepRequest:
-    return StepRequest(
-        notebook=notebook,
-        session="kernel-1",
-        run=run,
-        name=name,
-        cell_id="c1",
-        source="model = fit(df)\n",
-        line="train --cpu 2",
-        raw_line="train --cpu {n}",
-        options=parse_step_line("train --cpu 2 --env A=b"),
-        execution_count=3,
-        inputs=({"id": "abc", "names": ["df"], "size": 10},),
-        private="cHJpdmF0ZQ==",
-        packages=("numpy",),
-    )
-
-
-def event(run: int, kind: str = "output", **content: object) -> EventRow:
-    return EventRow(run=run, kind=kind, content=content, time=1.5)
-
-
-def notebook_run(records, notebook: str = "a.ipynb") -> int:
-    return records.create_run(kind="notebook", notebook=notebook, session="kernel-1", owner_pid=42)
 
 
 # -- the way of a step
@@ -353,54 +328,3 @@ def test_several_threads_may_write_and_read_at_once(records):
     for thread in range(4):
         numbers = [each.content["number"] for each in told if each.content["thread"] == thread]
         assert numbers == sorted([*range(25)] * 4)
-
-
-# -- what an engine that died leaves behind
-
-
-def test_work_in_flight_becomes_lost_and_what_had_ended_stays(records):
-    done = records.open_step(request("done"), token="t0")
-    records.mark_running("t0")
-    records.finish_step(AttemptEnd(token="t0", state=SUCCEEDED, ends_run=True))
-    queued = records.open_step(request("queued"), token="t1")
-    running = records.open_step(request("running"), token="t2")
-    records.mark_running("t2")
-    run = notebook_run(records)
-    assert [step.name for step in records.open_steps()] == ["queued", "running"]
-
-    lost = records.mark_lost("engine ended")
-    assert lost.steps == (queued.step_id, running.step_id)
-    assert lost.runs == (queued.run_id, running.run_id, run)
-    assert records.open_steps() == []
-    assert records.open_runs() == []
-    assert records.step(done.step_id).state == "succeeded"
-    assert records.step(running.step_id).error["message"].endswith("was lost. Engine ended.")
-    assert records.attempts(running.step_id)[0].state == "lost"
-    assert not records.finish_step(AttemptEnd(token="t2", state=SUCCEEDED))
-    assert records.mark_lost("again").steps == ()
-
-
-def test_whoever_replays_a_lost_step_sees_its_end(records):
-    opened = records.open_step(request(), token="t1")
-    records.mark_lost("engine ended")
-    told = records.events_since(0, run_id=opened.run_id)
-    assert [(each.kind, each.step, each.content["state"]) for each in told] == [
-        ("finished", "train", "lost"),
-        ("state", None, "lost"),
-    ]
-
-
-def test_a_run_whose_owner_lives_can_be_kept(records):
-    run = notebook_run(records)
-    opened = records.open_step(request(run=run), token="t1")
-    lost = records.mark_lost("engine ended", keep_runs={run})
-    assert (lost.runs, lost.steps) == ((), (opened.step_id,))
-    assert records.run(run).state == "running"
-
-
-def test_what_is_told_of_lost_work_can_be_numbered_above_all_that_was_ever_told(records):
-    opened = records.open_step(request(), token="t1")
-    records.append_events([event(opened.run_id)])
-    records.mark_lost("engine ended", first_seq=100_001)
-    assert [each.seq for each in records.events_since(1)] == [100_001, 100_002]
-    assert records.append_events([event(opened.run_id)]) == [100_003]
