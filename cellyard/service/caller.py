@@ -13,14 +13,13 @@ from urllib.parse import urlencode
 
 from cellyard.errors import CellyardError, EngineLeaving, EngineUnavailable, error_from_dict
 from cellyard.service.finder import EngineFinder
-from cellyard.service.following import Opened
+from cellyard.service.following import MOST_BREAKS, Opened
 from cellyard.service.wire import Broken, Connection, Response
 from cellyard.settings import Settings, load_settings
 
 __all__ = ["EngineCaller", "Json", "query"]
 
 Json = dict[str, Any]
-_MOST_BREAKS = 5
 
 
 def query(wanted: Mapping[str, Any]) -> str:
@@ -47,13 +46,13 @@ class EngineCaller:
     def _call(self, method: str, target: str, body: Mapping[str, Any] | list[Any] | None = None) -> Any:
         given = dict(body) if isinstance(body, Mapping) else body
         data = json.dumps(given).encode() if given is not None else b""
-        for _ in range(_MOST_BREAKS):
+        for _ in range(MOST_BREAKS):
             try:
                 return self._exchange(method, target, data)
             except Broken as error:
                 # The engine ended at this very moment; these requests do no harm when they are carried out twice.
                 broken = error
-        raise EngineUnavailable(waited=f"{_MOST_BREAKS} attempts", log=str(broken)) from broken
+        raise EngineUnavailable(waited=f"{MOST_BREAKS} attempts", log=str(broken)) from broken
 
     def _exchange(self, method: str, target: str, data: bytes, parse: Callable[[bytes], Any] = json.loads) -> Any:
         connection = self._connection()

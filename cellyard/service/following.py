@@ -13,10 +13,11 @@ from typing import Any
 from cellyard.errors import EngineUnavailable
 from cellyard.service.wire import Broken, Connection, Response
 
-__all__ = ["EventStream", "Opened"]
+__all__ = ["MOST_BREAKS", "EventStream", "Opened"]
 
 Opened = tuple[Connection, Response]
-_MOST_BREAKS = 5
+MOST_BREAKS = 5
+"""So many engines or connections that end one after the other are survived; then it is said that none answers."""
 
 
 class EventStream(Iterator[dict[str, Any]]):
@@ -126,7 +127,7 @@ class EventStream(Iterator[dict[str, Any]]):
             return
         self._buffer.clear()
         self._breaks += 1
-        if self._breaks > _MOST_BREAKS:
+        if self._breaks > MOST_BREAKS:
             raise EngineUnavailable(waited=f"{self._breaks} attempts", log=str(error)) from error
 
     def _take(self) -> dict[str, Any] | None:
