@@ -127,6 +127,10 @@ def prepare_fork(url: str) -> None:
         s3_connection.prepare_fork()
 
 
+class _NeedlessError(Exception):
+    """What is being written is there already."""
+
+
 class LocalStore:
     """A store in a folder: ``objects/ab/cdef…`` and ``tmp/``."""
 
@@ -183,11 +187,9 @@ class LocalStore:
         id = blake3(view).hexdigest()
         path = self.path(id)
         if _has(path, view.nbytes):
-            with contextlib.suppress(OSError):  # it is as good as new to whoever asks what has not been used for long
-                os.utime(path)
+            _renew(path)
         else:
-            temporary = self._write(view)
-            self._commit(temporary, path)
+            self._commit(self._write(view), path)
         return id
 
     def _already_mapped(self, view: memoryview) -> str | None:
@@ -196,22 +198,36 @@ class LocalStore:
         return id if id is not None and _has(self.path(id), view.nbytes) else None
 
     def _put_overlapped(self, view: memoryview) -> str:
+        """Hash and write at once; the writing ends early when the hash turns out to be that of an object here."""
         hasher = blake3(max_threads=blake3.AUTO)
         hashing = threading.Thread(target=hasher.update, args=(view,))
         hashing.start()
+
+        def is_here() -> bool:
+            return not hashing.is_alive() and _has(self.path(hasher.hexdigest()), view.nbytes)
+
+        temporary = None
         try:
-            temporary = self._write(view)
+            with contextlib.suppress(_NeedlessError):
+                temporary = self._write(view, is_needless=is_here)
         finally:
             hashing.join()
         id: str = hasher.hexdigest()
-        self._commit(temporary, self.path(id))
+        if temporary is None:
+            _renew(self.path(id))
+        elif is_here():  # not renamed over it: a file system may then put both on its disk while we wait
+            _renew(self.path(id))
+            os.unlink(temporary)  # noqa: PTH108
+        else:
+            self._commit(temporary, self.path(id))
         return id
 
-    def _write(self, view: memoryview) -> str:
+    def _write(self, view: memoryview, is_needless: Callable[[], bool] = lambda: False) -> str:
+        """The temporary file with these bytes; _NeedlessError, and no file, once the object is known to be there."""
         temporary = f"{self._root}/tmp/{uuid.uuid4().hex}"
         descriptor = self._within("tmp", lambda: os.open(temporary, _NEW_FILE, 0o600), view.nbytes)
         try:
-            _write_all(descriptor, view)
+            _write_all(descriptor, view, is_needless)
         except OSError as error:
             os.unlink(temporary)  # noqa: PTH108
             raise self._translate(error, view.nbytes) from error
@@ -313,7 +329,15 @@ def _has(path: str, size: int) -> bool:
         return False
 
 
-def _write_all(descriptor: int, view: memoryview) -> None:
+def _renew(path: str) -> None:
+    """Have an object count as put just now: it is as good as new to whoever asks what has not been used for long."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def _write_all(descriptor: int, view: memoryview, is_needless: Callable[[], bool]) -> None:
     position = 0
     while position < view.nbytes:
+        if is_needless():
+            raise _NeedlessError
         position += os.write(descriptor, view[position : position + _CHUNK])

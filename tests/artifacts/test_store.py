@@ -143,6 +143,17 @@ def test_putting_again_mends_an_object_that_lost_its_end(store: LocalStore, size
     assert store.read(id) == data
 
 
+def test_a_large_object_that_is_there_is_not_written_again_but_counts_as_new(store: LocalStore) -> None:
+    data = os.urandom(LARGE)
+    path = Path(store.path(store.put(data)))
+    os.utime(path, (0, 0))
+    before = path.stat()
+    store.put(data)
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime > time.time() - 60) == (before.st_ino, True)
+    assert files(Path(store.url)) == [str(path.relative_to(store.url))]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB of its own, where mounting is permitted."""
