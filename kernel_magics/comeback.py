@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,9 @@ class ComeBack:
         self._left: dict[tuple[str, str], Earlier] = {}
         self._ran: dict[tuple[str, str], _Ran] = {}
         self._seen: dict[str, float] = {}
+        self._lock = threading.RLock()
+        self._has_looked = False
+        self._took: deque[str] = deque(maxlen=_REMEMBERED)
         self._taken: queue.SimpleQueue[str] | None = None
         self._telling: threading.Thread | None = None
 
@@ -72,12 +76,25 @@ class ComeBack:
     def look(self) -> list[Earlier]:
         """Ask the engine, which is started if need be; the oldest first."""
         identity = self._session.identity
-        found = [
-            Earlier.of(step, identity.notebook, identity.session)
-            for step in self._session.client.untaken(identity.notebook)
-        ]
-        self._left = {(each.request.raw_line, each.request.source): each for each in found}
+        with self._lock:
+            every = (
+                Earlier.of(step, identity.notebook, identity.session)
+                for step in self._session.client.untaken(identity.notebook)
+            )
+            found = [each for each in every if each.token not in self._took]
+            self._left = {(each.request.raw_line, each.request.source): each for each in found}
+            self._has_looked = True
         return found
+
+    def look_once(self) -> None:
+        """Ask, unless that was done, and no step was lost sight of since."""
+        with self._lock:
+            if not self._has_looked:
+                self.look()
+
+    def lost_sight(self) -> None:
+        """A step of this kernel may go on, or have ended, without its end having been seen here."""
+        self._has_looked = False
 
     def sentence(self) -> str:
         """What to say of them; nothing where there are none."""
@@ -92,11 +109,14 @@ class ComeBack:
     def find(self, line: str, source: str) -> Earlier | None:
         """The step that this very cell began and that its user has not seen to its end. Each is found once."""
         key = (line, source)
-        return self._left.pop(key, None) or self._unseen(key)
+        with self._lock:
+            self.look_once()  # there may have been no engine to ask when the magics were loaded
+            return self._left.pop(key, None) or self._unseen(key)
 
     def drop(self, earlier: Earlier) -> None:
         """It has been taken over otherwise."""
-        self._left.pop((earlier.request.raw_line, earlier.request.source), None)
+        with self._lock:
+            self._left.pop((earlier.request.raw_line, earlier.request.source), None)
 
     # -- pages of this kernel
 
@@ -131,6 +151,9 @@ class ComeBack:
 
     def took(self, token: str) -> None:
         """What this step made is bound here; the engine hears of it soon."""
+        with self._lock:
+            self._took.append(token)
+            self._left = {key: each for key, each in self._left.items() if each.token != token}
         if self._taken is None:
             self._taken = queue.SimpleQueue()
             work = (self._session.client, self._taken)

@@ -36,6 +36,7 @@ class PendingStep:
         self.request = request
         self.following = following
         self.is_bound = False
+        self.is_end_known = True
         self.failure: Callable[[], BaseException] | None = None
         self._names = names
         self._before = dict(names)
@@ -84,6 +85,7 @@ class PendingStep:
         except (CellyardError, OSError, ValueError) as error:
             problem = error if isinstance(error, CellyardError) else CellyardError(f"{type(error).__name__}: {error}")
             self.following.finished = _unknown_end(problem)
+            self.is_end_known = False
             self.following.stream.close()
             more = False
         finished = self.following.finished
@@ -234,9 +236,12 @@ class PendingSteps:
                 self._steps.remove(step)
                 self._take(step)
                 step.settled()
-                token = step.following.stream.token
-                self._comeback.took(token)
-                self._comeback.ran(step.request, step.following.run, token)
+                if step.is_end_known:
+                    token = step.following.stream.token
+                    self._comeback.took(token)
+                    self._comeback.ran(step.request, step.following.run, token)
+                else:
+                    self._comeback.lost_sight()
                 self._failed += [step] if step.failure is not None else []
 
     def _take(self, step: PendingStep) -> None:

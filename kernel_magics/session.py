@@ -141,7 +141,7 @@ class Session:
         output = output_of_cell(self.shell, 0)
 
         def tell() -> None:
-            self.comeback.look()
+            self.comeback.look_once()
             if sentence := self.comeback.sentence():
                 output.show({"type": "stream", "name": "stdout", "text": f"{sentence}\n"})
 

@@ -16,7 +16,7 @@ from cellyard.analysis.facts import Facts
 from cellyard.analysis.parsing import python_of, tree_of
 from cellyard.artifacts.store import OBJECTS
 from cellyard.environment.elsewhere import depart, first_variables
-from cellyard.errors import CellyardError, StepCancelled
+from cellyard.errors import CellyardError, EngineUnavailable, StepCancelled
 from cellyard.model.cache_key import key_of
 from cellyard.model.step import StepRequest
 from cellyard.model.step_line import StepLine, expand, parse_step_line
@@ -60,7 +60,7 @@ class StepCell:
 
         Raises the exception of the step, or what is wrong with the request.
         """
-        with _plain_errors():
+        with _plain_errors(), self._in_sight():
             self._know_source(line, cell)
             if self._session.identity.run is None and self._come_back(line, cell):
                 return
@@ -96,6 +96,15 @@ class StepCell:
             finished, worker = self._carry(following)
             self._take(finished, request, token=earlier.token)
         self._end(finished["error"], request, worker)
+
+    @contextlib.contextmanager
+    def _in_sight(self) -> Iterator[None]:
+        """An engine that is gone need not have taken the step with it: the cell, executed again, looks for it."""
+        try:
+            yield
+        except EngineUnavailable:
+            self._session.comeback.lost_sight()
+            raise
 
     def _come_back(self, line: str, cell: str) -> bool:
         """Whether this very cell has begun a step that its user has not seen to its end; it is then taken over."""

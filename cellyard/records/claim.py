@@ -7,7 +7,6 @@ The claim is a lock of the operating system or of the database server, which goe
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import platform
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import NoReturn
 from sqlalchemy import Connection, Engine, text
 
 from cellyard.errors import RecordsError, RecordsInUse
+from cellyard.lock_file import LockFile
 
 __all__ = ["Claim"]
 
@@ -54,17 +54,13 @@ class Claim:
         self._held.close()
 
     def _lock_file(self, path: Path) -> None:
+        lock = LockFile(path)
         try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            self._held.callback(os.close, file)
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._refuse(os.pread(file, 500, 0).decode(errors="replace"))
+            if not lock.acquire(_me()):
+                self._refuse(lock.note())
         except OSError as error:
-            self.close()
             raise RecordsError(f"the records {self._name} cannot be claimed, by a lock on {path}: {error}.") from error
-        os.ftruncate(file, 0)
-        os.pwrite(file, _me().encode(), 0)
+        self._held.callback(lock.release)
 
     def _lock_server(self, engine: Engine) -> None:
         # For the engine's life; in a pool it might be closed, or given to somebody else.

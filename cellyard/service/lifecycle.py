@@ -1,25 +1,21 @@
 """The engine's lock, socket and log in the runtime folder, and starting the process. Light: no HTTP, no SQL.
 
-The lock is an ``flock`` held for the engine's life, so the operating system lets go of it however the engine
-ends; the file itself stays and means nothing. Whoever holds the lock owns the socket's name.
+The lock is held for the engine's life. Whoever holds it owns the socket's name.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from cellyard.lock_file import LockFile
 from cellyard.settings import Settings, prepare_runtime
 
-__all__ = ["EngineLock", "EngineProcess", "bind_socket", "log_path", "log_tail", "remove_socket", "spawn_engine"]
+__all__ = ["EngineProcess", "bind_socket", "engine_lock", "log_path", "log_tail", "remove_socket", "spawn_engine"]
 
 _LOG_LIMIT = 1 << 20
 # What belongs to one kernel or one run, and would be wrong for every later step of this engine.
@@ -27,33 +23,9 @@ _NOT_INHERITED = ("CELLYARD_RUN", "CELLYARD_NOTEBOOK", "JPY_PARENT_PID", "JPY_SE
 _started: list[EngineProcess] = []
 
 
-class EngineLock:
+def engine_lock(settings: Settings) -> LockFile:
     """The right to be the engine of one runtime folder."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._path = settings.runtime / "engine.lock"
-        self._file: int | None = None
-
-    def acquire(self, facts: Mapping[str, Any]) -> bool:
-        """Take the lock, without waiting; False when another live process has it. ``facts`` are written into
-        the file for those who look."""
-        # Never inherited by children (O_CLOEXEC is Python's default): the lock would outlive the engine.
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return False
-        os.ftruncate(file, 0)
-        os.pwrite(file, json.dumps(dict(facts)).encode(), 0)
-        self._file = file
-        return True
-
-    def release(self) -> None:
-        """Let go; the file stays, because removing it would let two engines lock two different files."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+    return LockFile(settings.runtime / "engine.lock")
 
 
 def bind_socket(settings: Settings) -> socket.socket:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellyard import __version__
 from cellyard.backends.base import Backend
-from cellyard.service.lifecycle import EngineLock, bind_socket, log_path, remove_socket
+from cellyard.service.lifecycle import bind_socket, engine_lock, log_path, remove_socket
 from cellyard.settings import Settings, load_settings, prepare_runtime
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def main(settings: Settings | None = None, *, foreground: bool = False) -> int:
     """
     settings = settings or load_settings()
     prepare_runtime(settings)
-    lock = EngineLock(settings)
-    if not lock.acquire({"pid": os.getpid(), "version": __version__, "prefix": sys.prefix}):
+    lock = engine_lock(settings)
+    if not lock.acquire(f"process {os.getpid()}, cellyard {__version__} of {sys.prefix}"):
         return 0
     # Collecting in the middle of imports costs a tenth of the start and frees nothing.
     gc.disable()

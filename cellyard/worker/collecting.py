@@ -154,7 +154,7 @@ def _pack_all(
     stored: list[dict[str, Any]] = []
     packed: list[tuple[Packed, dict[str, Any]]] = []
     for names in sharing.groups:
-        if candidates.keys().isdisjoint(names) and not _are_new(names):
+        if candidates.keys().isdisjoint(names) and not _has_new(names):
             continue
         group = {name: _packable(name, names, candidates, everything, sharing) for name in names}
         _pack_or_explain(group, namespace, sharing.bases, wanted, packed, stored)
@@ -170,9 +170,9 @@ def _packable(
     return entry_of(everything[name]) if is_held(name) and name not in candidates else everything[name]
 
 
-def _are_new(names: Sequence[str]) -> bool:
-    """Whether all of it is held by definitions, one of which was made here: each of them travels by itself."""
-    return all(map(is_held, names)) and bool(registry.origin) and any(registry.origin in name for name in names)
+def _has_new(names: Sequence[str]) -> bool:
+    """Whether some of it is held by a definition that was made here: definitions travel by themselves, without it."""
+    return len(names) > 1 and bool(registry.origin) and any(is_held(n) and registry.origin in n for n in names)
 
 
 def _sharing_of(

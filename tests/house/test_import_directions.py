@@ -10,6 +10,7 @@ from tests.house.source_tree import dotted, imports, modules, room_of, third_par
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "background": (set(), set()),
+    "lock_file": (set(), set()),
     "settings": ({"model"}, {"platformdirs"}),
     "logged": (set(), set()),
     "origin": (set(), set()),
@@ -34,7 +35,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "environment": ({"analysis", "artifacts", "tables"}, {"packaging"}),
-    "records": ({"model"}, {"sqlalchemy"}),
+    "records": ({"model", "lock_file"}, {"sqlalchemy"}),
     "worker": (
         {"model", "logged", "tables", "artifacts", "analysis", "environment"},
         {
@@ -63,6 +64,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "exporters",
             "model",
             "settings",
+            "lock_file",
             "machine",
             "notebook",
             "records",

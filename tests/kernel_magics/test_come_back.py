@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,75 @@ def test_the_same_cell_attaches_while_the_step_runs(home: Home, notebook: dict[s
         assert cell.times == 1
         kernel.run(cell.text)
         assert cell.times == 2
+
+
+def test_the_same_cell_attaches_though_there_was_no_engine_when_the_magics_were_loaded(
+    home: Home, notebook: dict[str, str], tmp_path: Path
+):
+    cell = Cell(tmp_path)
+    begin_and_die(home, notebook, cell)
+    cell.gate.touch()
+    until(lambda: state_of(home, notebook) == "succeeded", "the step has ended")
+    home.kill_engine()
+    with kernel_at({**home.env, **notebook}, load=False) as kernel:
+        kernel.run("%load_ext kernel_magics")
+        # At once, as Run All does: the next engine is still starting.
+        assert kernel.run(cell.text).result == "3"
+        assert cell.times == 1
+
+
+#: From a moment on, no engine that this kernel starts can begin.
+NO_MORE_ENGINES = """
+import os, pathlib, threading, time
+def spoil():
+    while not pathlib.Path({file!r}).exists():
+        time.sleep(0.01)
+    os.environ['PYTHONHOME'] = '/nowhere'
+threading.Thread(target=spoil, daemon=True).start()
+"""
+MUCH = "print('x' * 5_000_000)\n"
+"""More than a connection holds that nobody reads from."""
+
+
+@pytest.mark.parametrize("options", ["", "--async"])
+def test_a_step_whose_end_was_not_seen_is_found_by_its_cell_in_the_same_kernel(
+    home: Home, notebook: dict[str, str], tmp_path: Path, options: str
+):
+    cell = Cell(tmp_path, options)
+    cell.text = cell.text.replace("print('two')", f"{MUCH}print('two')")
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.run(NO_MORE_ENGINES.format(file=str(tmp_path / "spoiled")))
+        id = kernel.begin(cell.text)
+        until(cell.count.exists, "the step has begun")
+        (tmp_path / "spoiled").touch()
+        time.sleep(0.1)
+        with stopped(kernel.pid):
+            cell.gate.touch()
+            until(lambda: state_of(home, notebook) == "succeeded", "the step has ended")
+            home.kill_engine()
+        told = kernel.try_run("%steps wait working") if options else kernel.finish(id)
+        assert told.error is not None
+        assert told.error["ename"] == "EngineUnavailable", told.words
+        home.client().ensure()
+        again = kernel.begin(cell.text)
+        kernel.until_output(again, "two")
+        assert kernel.finish(again).error is None
+        assert kernel.run("sum(made)").result == "6"
+        assert cell.times == 1
+        # It has been seen to its end: whoever asks for it now wants it anew.
+        kernel.run(cell.text)
+        kernel.run("made")
+        assert cell.times == 2
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Meanwhile the process does nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("options", ["", "--async"])

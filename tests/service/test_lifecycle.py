@@ -16,7 +16,7 @@ import pytest
 
 from cellyard import __version__
 from cellyard.errors import EngineMismatch, EngineUnavailable, RecordsInUse
-from cellyard.service.lifecycle import EngineLock, bind_socket, log_path, spawn_engine
+from cellyard.service.lifecycle import bind_socket, log_path, spawn_engine
 from cellyard.settings import prepare_runtime
 from tests.service.engines import Home, engine_home, finished, run_step, step, until, until_it_runs
 
@@ -68,18 +68,8 @@ def test_a_stale_socket_and_a_stale_lock_file_stop_nobody(home: Home) -> None:
     prepare_runtime(home.settings)
     with socket.socket(socket.AF_UNIX) as left_over:
         left_over.bind(str(home.settings.socket))
-    (home.settings.runtime / "engine.lock").write_text('{"pid": 1}')
+    (home.settings.runtime / "engine.lock").write_text("process 1")
     assert home.client().ensure()["version"] == __version__
-
-
-def test_the_lock_is_free_as_soon_as_its_holder_is(home: Home) -> None:
-    prepare_runtime(home.settings)
-    first, second = EngineLock(home.settings), EngineLock(home.settings)
-    assert first.acquire({})
-    assert not second.acquire({})
-    first.release()
-    assert second.acquire({})
-    second.release()
 
 
 def test_the_socket_and_its_folder_are_closed_to_others(home: Home) -> None:

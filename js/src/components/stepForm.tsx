@@ -121,7 +121,7 @@ function Text({ value, example, list, onChange }: TextProps): React.ReactElement
     <input
       className="jp-mod-styled cy-input"
       value={typed.trim() === value ? typed : value}
-      placeholder={example}
+      placeholder={example && `e.g. ${example}`}
       list={list}
       onChange={event => {
         setTyped(event.target.value);
