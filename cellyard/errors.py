@@ -24,6 +24,7 @@
     │       └── WorkerTaken             evicted, preempted, or gone with its node: no fault of the step
     ├── EngineError                   the engine process
     │   ├── EngineUnavailable
+    │   │   └── EngineEnded             in the middle of a request that must not be repeated unseen
     │   ├── EngineLeaving
     │   └── EngineMismatch
     ├── ClusterError                  Kubernetes
@@ -55,12 +56,12 @@ from typing import Any, ClassVar
 
 __all__ = [
     "ArtifactCorrupt", "ArtifactMissing", "CannotTravel", "CellyardError", "ClusterError", "ClusterRefused",
-    "ClusterUnreachable", "DoesNotFit", "EngineError", "EngineLeaving", "EngineMismatch", "EngineUnavailable",
-    "EnvironmentUnfit", "IllegalState", "ImageUnavailable", "InvalidCell", "InvalidSettings", "InvalidSize",
-    "InvalidStepLine", "ModulesTooLarge", "NotFound", "OperatorMissing", "PackagesUnavailable", "QuotaReached",
-    "RecordsError", "RecordsInUse", "RecordsLocked", "StepAlreadyRunning", "StepCancelled", "StepError", "StepKilled",
-    "StepOutOfMemory", "StepTimeout", "StoreError", "StoreFull", "StoreRefused", "StoreUnreachable", "UnknownName",
-    "UsageError", "VersionMismatch", "WorkerLost", "WorkerTaken", "WorkerUnstartable", "error_from_dict",
+    "ClusterUnreachable", "DoesNotFit", "EngineEnded", "EngineError", "EngineLeaving", "EngineMismatch",
+    "EngineUnavailable", "EnvironmentUnfit", "IllegalState", "ImageUnavailable", "InvalidCell", "InvalidSettings",
+    "InvalidSize", "InvalidStepLine", "ModulesTooLarge", "NotFound", "OperatorMissing", "PackagesUnavailable",
+    "QuotaReached", "RecordsError", "RecordsInUse", "RecordsLocked", "StepAlreadyRunning", "StepCancelled", "StepError",
+    "StepKilled", "StepOutOfMemory", "StepTimeout", "StoreError", "StoreFull", "StoreRefused", "StoreUnreachable",
+    "UnknownName", "UsageError", "VersionMismatch", "WorkerLost", "WorkerTaken", "WorkerUnstartable", "error_from_dict",
 ]  # fmt: skip
 
 
@@ -261,6 +262,12 @@ class EngineUnavailable(EngineError):
     """The engine did not answer. Fields: waited, log."""
 
     template = "the engine did not answer within {waited}. {log}"
+
+
+class EngineEnded(EngineUnavailable):
+    """It ended while it was asked for something, and nobody knows whether that was done. Fields: reason."""
+
+    template = "the engine ended in the middle of this ({reason}): see whether it was done before you ask again."
 
 
 class EngineLeaving(EngineError):

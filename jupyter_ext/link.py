@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from cellyard.errors import EngineUnavailable
+from cellyard.errors import EngineEnded, EngineUnavailable
 from cellyard.service.client import EngineClient
 from cellyard.settings import Settings
 
@@ -60,7 +60,7 @@ class EngineLink:
             if not starts:
                 raise EngineUnavailable(waited="0 s", log="No engine runs; one starts with the next step.") from error
         except httpx.TransportError as error:
-            raise EngineUnavailable(waited="0 s", log=f"It ended in the middle of a request ({error!r}).") from error
+            raise EngineEnded(reason=f"{error!r}") from error
         await asyncio.to_thread(self._engine.ensure)
         try:
             return await self._http.send(request, stream=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from cellyard.errors import CellyardError, EngineLeaving, EngineUnavailable, error_from_dict
+from cellyard.errors import CellyardError, EngineEnded, EngineLeaving, EngineUnavailable, error_from_dict
 from cellyard.service.finder import EngineFinder
 from cellyard.service.following import MOST_BREAKS, Opened
 from cellyard.service.wire import Broken, Connection, Response
@@ -20,11 +20,21 @@ from cellyard.settings import Settings, load_settings
 __all__ = ["EngineCaller", "Json", "query"]
 
 Json = dict[str, Any]
+Parser = Callable[[bytes], Any]
 
 
 def query(wanted: Mapping[str, Any]) -> str:
     """The end of a target that asks for this; what is None is not asked for."""
     return "?" + urlencode({key: value for key, value in wanted.items() if value is not None}, doseq=True)
+
+
+class _NotBegun(Broken):
+    """The engine is leaving and has taken nothing."""
+
+
+def _data(body: Mapping[str, Any] | list[Any] | None) -> bytes:
+    given = dict(body) if isinstance(body, Mapping) else body
+    return json.dumps(given).encode() if given is not None else b""
 
 
 class EngineCaller:
@@ -43,18 +53,29 @@ class EngineCaller:
         for connection in idle:
             connection.close()
 
-    def _call(self, method: str, target: str, body: Mapping[str, Any] | list[Any] | None = None) -> Any:
-        given = dict(body) if isinstance(body, Mapping) else body
-        data = json.dumps(given).encode() if given is not None else b""
+    def _call(
+        self, method: str, target: str, body: Mapping[str, Any] | list[Any] | None = None, parse: Parser = json.loads
+    ) -> Any:
+        """A request that does no harm when it is carried out twice: it is repeated when the engine ends under it."""
         for _ in range(MOST_BREAKS):
             try:
-                return self._exchange(method, target, data)
+                return self._exchange(method, target, _data(body), parse)
             except Broken as error:
-                # The engine ended at this very moment; these requests do no harm when they are carried out twice.
                 broken = error
         raise EngineUnavailable(waited=f"{MOST_BREAKS} attempts", log=str(broken)) from broken
 
-    def _exchange(self, method: str, target: str, data: bytes, parse: Callable[[bytes], Any] = json.loads) -> Any:
+    def _call_once(self, target: str, body: Mapping[str, Any], parse: Parser = json.loads) -> Any:
+        """A POST that must not be carried out twice; EngineEnded where nobody knows whether it was."""
+        for _ in range(MOST_BREAKS):
+            try:
+                return self._exchange("POST", target, _data(body), parse)
+            except _NotBegun as error:
+                broken = error
+            except Broken as error:
+                raise EngineEnded(reason=str(error)) from error
+        raise EngineUnavailable(waited=f"{MOST_BREAKS} attempts", log=str(broken)) from broken
+
+    def _exchange(self, method: str, target: str, data: bytes, parse: Parser) -> Any:
         connection = self._connection()
         try:
             response = connection.request(method, target, data)
@@ -90,7 +111,7 @@ class EngineCaller:
         if isinstance(error, EngineLeaving):
             # Nothing was begun; the next connection waits for its end and finds the engine after it.
             self._finder.forget()
-            return Broken(str(error))
+            return _NotBegun(str(error))
         return error
 
     def _connection(self) -> Connection:

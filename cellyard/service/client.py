@@ -178,7 +178,7 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
 
     def report(self, run: int) -> str:
         """The run as one page of HTML. Raises NotFound."""
-        found: str = self._exchange("GET", f"/v1/runs/{run}/report", b"", parse=bytes.decode)
+        found: str = self._call("GET", f"/v1/runs/{run}/report", parse=bytes.decode)
         return found
 
     def lineage(self, artifact: str, *, up: bool = True, down: bool = True) -> Json:

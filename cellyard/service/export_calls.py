@@ -23,7 +23,7 @@ class ExportCalls(EngineCaller):
         """Export a notebook (whole paths): what was said, the files, and the proof where it was asked for. Raises
         UsageError for what cannot be meant, CellyardError when it was not written."""
         body = {"path": path, "to": to, "output": output, "options": dict(options or {})}
-        found: Json = self._exchange("POST", "/v1/export-jobs", json.dumps(body).encode(), _result)
+        found: Json = self._call_once("/v1/export-jobs", body, _result)
         if found["code"] and found["proof"] is None and "proven" not in found["said"]:
             problem = str(found["problem"]).strip().removeprefix("cellyard: ") or str(found["said"]).strip()
             raise (UsageError if found["code"] == 2 else CellyardError)(problem)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +21,7 @@ class ScheduleCalls(EngineCaller):
 
     def add_schedule(self, wanted: Mapping[str, Any]) -> Json:
         """Make a schedule (path, expression, timezone, on_change, ...: see POST /v1/schedules). Raises UsageError."""
-        found: Json = self._exchange("POST", "/v1/schedules", json.dumps(dict(wanted)).encode())
+        found: Json = self._call_once("/v1/schedules", wanted)
         return found
 
     def change_schedule(self, name: str, state: str) -> Json:
@@ -43,7 +42,7 @@ class ScheduleCalls(EngineCaller):
 
     def run_schedule(self, name: str) -> Json:
         """Start a run of it now; returns the firing. Raises NotFound."""
-        found: Json = self._exchange("POST", f"/v1/schedules/{quote(name, safe='')}/run-now", b"{}")
+        found: Json = self._call_once(f"/v1/schedules/{quote(name, safe='')}/run-now", {})
         return found
 
     def schedule_history(self, name: str, *, limit: int = 20) -> list[Json]:

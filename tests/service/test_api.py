@@ -43,7 +43,7 @@ def test_a_request_that_is_not_understood_is_a_usage_error(client: EngineClient,
 
 def test_a_body_that_is_not_json_is_a_usage_error(client: EngineClient):
     with pytest.raises(UsageError, match="request"):
-        client._exchange("POST", f"/v1/steps?token={TOKEN}", b"{nonsense")
+        client._exchange("POST", f"/v1/steps?token={TOKEN}", b"{nonsense", json.loads)
 
 
 def test_every_error_of_ours_has_a_status():

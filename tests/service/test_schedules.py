@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
+import signal
 import sqlite3
 import stat
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cellyard.errors import NotFound, UsageError
+from cellyard.errors import EngineEnded, NotFound, UsageError
 from cellyard.history import History
 from cellyard.service.client import EngineClient
 from tests.exporters.notebooks import write_notebook
@@ -109,6 +112,22 @@ def test_a_run_by_hand_uses_a_copy_of_the_bundle_and_its_parameters(home: Home, 
     assert not Path(made["bundle"]).parent.exists()
     with pytest.raises(NotFound):
         client.schedule_history("by hand")
+
+
+def test_a_run_by_hand_is_not_asked_for_again_when_the_engine_ends_in_the_middle(home: Home, tmp_path: Path):
+    client = home.client()
+    client.add_schedule({"path": str(bundle(tmp_path / "b", "1")), "name": "once", "expression": "0 6 * * *"})
+    facts = client.info()
+    assert facts is not None
+    os.kill(facts["pid"], signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.run_schedule, "once")
+        time.sleep(0.3)
+        os.kill(facts["pid"], signal.SIGKILL)
+        with pytest.raises(EngineEnded, match="see whether it was done"):
+            asked.result(timeout=20)
+    assert client.schedule_history("once") == []
+    client.remove_schedule("once")
 
 
 def test_a_notebook_is_exported_when_it_is_scheduled(home: Home, tmp_path: Path):
