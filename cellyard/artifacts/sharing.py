@@ -23,6 +23,7 @@ import types
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from cellyard.artifacts.definitions import is_definition, is_nameless, registry
@@ -56,6 +57,7 @@ LOOP_BOUND = {"asyncio.locks", "asyncio.queues"}
 _UNCHANGING_OF_PANDAS = {"Index", "ExtensionDtype", "NAType", "NaTType", "Timestamp", "Timedelta", "Period", "Interval"}
 
 
+@dataclass(frozen=True)
 class Sharing:
     """What a set of names shares.
 
@@ -66,18 +68,11 @@ class Sharing:
     ``definitions`` are these by that name.
     """
 
-    def __init__(
-        self,
-        groups: tuple[tuple[str, ...], ...],
-        bases: frozenset[int] | None,
-        *,
-        is_shared_outside: bool = True,
-        definitions: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.groups = groups
-        self.bases = bases
-        self.is_shared_outside = is_shared_outside
-        self.definitions = definitions or {}
+    groups: tuple[tuple[str, ...], ...]
+    bases: frozenset[int] | None
+    _: KW_ONLY
+    is_shared_outside: bool = True
+    definitions: Mapping[str, Any] = field(default_factory=dict)
 
 
 def alias_groups(values: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
@@ -242,7 +237,11 @@ class _Walker:
         return tuple(tuple(group) for group in found.values())
 
     def shared_bases(self) -> Iterable[int]:
-        return (base for base, arrays in self._arrays_on.items() if len(arrays) > 1)
+        """Not of a view that alone shows its part of an array: the rest of that may be large, and nobody sees it."""
+        for base, arrays in self._arrays_on.items():
+            views = len(arrays - {base})
+            if views > 1 or (views and self._met[base] > views):
+                yield base
 
     def _meet_classes(self, items: Iterable[Any]) -> None:
         """Also the classes of instances: every instance refers to its own."""

@@ -84,17 +84,21 @@ class Resources:
         return ", ".join(lacking) or None
 
     def to_dict(self) -> dict[str, Any]:
-        """``{"cpu": float, "memory": int | None, "gpu": int}``; infinitely many CPUs are None, as JSON wants it."""
-        return {"cpu": None if math.isinf(self.cpu) else self.cpu, "memory": self.memory, "gpu": self.gpu}
+        """``{"cpu": float, "memory": int, "gpu": int}``; what has no limit is None, as JSON wants it."""
+        return {
+            "cpu": None if math.isinf(self.cpu) else self.cpu,
+            "memory": self.memory,
+            "gpu": self.gpu if self.gpu < UNLIMITED else None,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Resources:
         """The resources that :meth:`to_dict` wrote; what is missing has its default."""
-        memory, cpu = data.get("memory"), data.get("cpu", 1.0)
+        memory, cpu, gpu = data.get("memory"), data.get("cpu", 1.0), data.get("gpu", 0)
         return cls(
             cpu=math.inf if cpu is None else float(cpu),
             memory=None if memory is None else int(memory),
-            gpu=int(data.get("gpu", 0)),
+            gpu=UNLIMITED if gpu is None else int(gpu),
         )
 
 

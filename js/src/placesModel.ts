@@ -36,6 +36,11 @@ export class PlacesModel {
     return this.places.flatMap(place => place.steps);
   }
 
+  /** Workers come and go without an event; whoever shows them asks now and then. */
+  look(): void {
+    this.later.ask();
+  }
+
   private async refresh(): Promise<void> {
     if (this.connection.liveness !== 'live') {
       return;

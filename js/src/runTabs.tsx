@@ -4,6 +4,7 @@ import { MainAreaWidget, Notification, ReactWidget } from '@jupyterlab/apputils'
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
+import { Guard } from './components/guard';
 import { RunPage } from './components/runPage';
 import type { Connection } from './connection';
 import { words } from './format';
@@ -38,15 +39,19 @@ class RunTab extends ReactWidget {
 
   protected override render(): React.ReactElement {
     return (
-      <RunPage
-        model={this.model}
-        connection={this.connection}
-        rendermime={this.rendermime}
-        onCancel={run => told(this.connection.api.cancelRun(run))}
-        onResume={run => told(this.resume(run))}
-        onOpenNotebook={this.openNotebook}
-        onReproduce={(step, run) => told(this.reproduce(step, run))}
-      />
+      <Guard>
+        {() => (
+          <RunPage
+            model={this.model}
+            connection={this.connection}
+            rendermime={this.rendermime}
+            onCancel={run => told(this.connection.api.cancelRun(run))}
+            onResume={run => told(this.resume(run))}
+            onOpenNotebook={this.openNotebook}
+            onReproduce={(step, run) => told(this.reproduce(step, run))}
+          />
+        )}
+      </Guard>
     );
   }
 }

@@ -8,6 +8,13 @@ export interface Resources {
   gpu: number;
 }
 
+/** What steps may have together; null where there is no limit. */
+export interface Capacity {
+  cpu: number | null;
+  memory: number | null;
+  gpu: number | null;
+}
+
 export interface StepName {
   name: string;
   state: State;
@@ -139,7 +146,7 @@ export interface LiveStep {
 export interface Place {
   name: string;
   place: string;
-  capacity: Resources;
+  capacity: Capacity;
   default: boolean;
   /** Null where there is no such limit. */
   most_workers: number | null;

@@ -136,6 +136,14 @@ def test_memory_shown_by_several_arrays_is_named_by_its_owner() -> None:
     assert owner_of(lonely) is lonely
 
 
+def test_what_a_lone_view_does_not_show_does_not_travel_with_it() -> None:
+    large = np.ones(100)
+    view = large[:5]
+    assert find_sharing({"x": view, "y": [1]}, thorough=True).bases == frozenset()
+    assert find_sharing({"x": view, "y": [large]}).bases == {id(large)}
+    assert find_sharing({"x": view, "y": [view]}).bases == frozenset()
+
+
 HELD_BY_THE_VALUES_ALONE = {
     "a list of lists": "x = [[1], [2]]; y = {}",
     "an alias between the two": "x = [1]; y = [x, x]",

@@ -266,3 +266,16 @@ def test_the_runs_by_keyboard_in_two_themes_and_in_little_room(page):
     assert lab.faults(".cy-run-tab") == []
     lab.tab("Workers")
     assert lab.faults(".cy-sidebar") == []
+
+    # What cannot be drawn is said where it would be, and nowhere else.
+    odd = {"places": [{"name": "odd", "place": "", "steps": [], "workers": []}]}
+    lab.page.get_by_role("tab", name="keys.ipynb").click()
+    lab.page.route(re.compile("/workers"), lambda route: route.fulfill(json=odd))
+    lab.run(1)
+    expect(lab.sidebar.get_by_role("alert")).to_contain_text("This cannot be shown")
+    lab.page.unroute_all()
+    lab.run(1)
+    lab.tab("Runs")
+    expect(lab.sidebar.locator(".cy-list-row").first).to_be_visible()
+    lab.tab("Workers")
+    expect(lab.sidebar).to_contain_text("Idle: no step runs here.")

@@ -41,7 +41,7 @@ class _Reader:
     def __init__(self, namespace: Mapping[str, Any]) -> None:
         self._namespace = namespace
         self._numbers: dict[int, int] = {}
-        self._memories: dict[int, int] = {}
+        self._memories: dict[int, tuple[int, int]] = {}
         self._kept: list[Any] = []  # ids and addresses stay unique only while the objects live
 
     def read(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,12 +128,15 @@ class _Reader:
         return ("array", type(value).__name__, str(value.dtype), value.shape, elements, flags, *self._memory(value))
 
     def _memory(self, array: Any) -> tuple[int, int]:
-        """The number of the memory that an array shows, and how far in it begins."""
+        """The number of the memory that an array shows, and where in it, counted from the first array that shows it.
+        What nothing but the base of a lone view holds does not travel."""
         owner = array
         while type(owner.base) is type(array):
             owner = owner.base
         self._kept.append(owner)
-        return self._memories.setdefault(owner.ctypes.data, len(self._memories)), array.ctypes.data - owner.ctypes.data
+        begins = array.ctypes.data
+        number, first = self._memories.setdefault(owner.ctypes.data, (len(self._memories), begins))
+        return number, begins - first
 
     def _torch(self, value: Any) -> tuple[Any, ...]:
         """A tensor: what it is, its elements, which memory it shows and where, its gradient and own attributes. One
@@ -145,7 +148,9 @@ class _Reader:
             return self._instance(value) if hasattr(value, "__dict__") else self._opaque(value)
         storage = value.untyped_storage()
         self._kept.append(storage)
-        memory = self._memories.setdefault(storage.data_ptr(), len(self._memories)) if storage.nbytes() else None
+        memory = None
+        if storage.nbytes():
+            memory, _ = self._memories.setdefault(storage.data_ptr(), (len(self._memories), 0))
         place = (memory, storage.nbytes(), value.storage_offset(), value.stride())
         gradient = self._of(value.grad if value.is_leaf else None)
         kept = (value.requires_grad and value.is_leaf, self._ordered(vars(value)), gradient)

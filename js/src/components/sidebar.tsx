@@ -4,6 +4,7 @@ import * as React from 'react';
 
 import type { Connection } from '../connection';
 import { Banner } from './banner';
+import { Guard } from './guard';
 import { useSignal } from './hooks';
 
 export interface SidebarTab {
@@ -50,7 +51,7 @@ export function Sidebar({ connection, tabs }: SidebarProps): React.ReactElement 
       </div>
       <Banner connection={connection} />
       <div className="cy-panel" role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${chosen}`}>
-        {tabs[at].draw(isLive)}
+        <Guard key={chosen}>{() => tabs[at].draw(isLive)}</Guard>
       </div>
     </div>
   );

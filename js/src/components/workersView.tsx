@@ -9,6 +9,8 @@ import { useNow, useSignal } from './hooks';
 import { Loading } from './runsView';
 import { StateMark } from './stateMark';
 
+const LOOK_AGAIN = 1000;
+
 export interface WorkersViewProps {
   model: PlacesModel;
   isLive: boolean;
@@ -20,6 +22,10 @@ export function WorkersView(props: WorkersViewProps): React.ReactElement {
   const { model, isLive } = props;
   useSignal(model.changed);
   const now = useNow(model.live.length > 0);
+  React.useEffect(() => {
+    const timer = window.setInterval(() => model.look(), LOOK_AGAIN);
+    return () => window.clearInterval(timer);
+  }, [model]);
   if (!isLive) {
     return <p className="cy-empty">What runs now is not known while there is no connection to the engine.</p>;
   }
@@ -44,7 +50,7 @@ function PlaceCard({ place, now, onOpen, onCancel }: WorkersViewProps & { place:
   return (
     <section className="cy-card" aria-label={place.name}>
       <h3>
-        {place.name} <span className="cy-muted">{place.place}</span>
+        {place.name} {place.place === place.name ? null : <span className="cy-muted">{place.place}</span>}
       </h3>
       <Meter
         label="CPU"
@@ -52,10 +58,10 @@ function PlaceCard({ place, now, onOpen, onCancel }: WorkersViewProps & { place:
         of={place.capacity.cpu}
         text={value => String(Number(value.toFixed(1)))}
       />
-      {place.capacity.memory ? (
-        <Meter label="Memory asked for" used={memory} of={place.capacity.memory} text={bytes} />
+      <Meter label="Memory asked for" used={memory} of={place.capacity.memory} text={bytes} />
+      {gpu || place.capacity.gpu ? (
+        <Meter label="GPU" used={gpu} of={place.capacity.gpu} text={String} />
       ) : null}
-      {place.capacity.gpu ? <Meter label="GPU" used={gpu} of={place.capacity.gpu} text={String} /> : null}
       <Workers place={place} />
       <p className="cy-muted">
         {place.steps.length ? `${running.length} running, ${waiting} waiting` : 'Idle: no step runs here.'}
@@ -102,15 +108,15 @@ function Workers({ place }: { place: Place }): React.ReactElement {
     <>
       <ul className="cy-plain" aria-label={`Workers of ${place.name}`}>
         {workers.map(worker => (
-          <li key={worker.name} className="cy-row-top">
+          <li key={worker.name} className="cy-worker-row">
             <span className={`cy-worker cy-worker-${worker.state}`} aria-hidden="true" />
-            <span className="cy-row-title" title={worker.name}>
-              {worker.name}
+            <span className="cy-worker-words">
+              <span>{worker.name}</span>{' '}
+              <span>
+                {WORDS[worker.state]}, {size(worker.resources)}
+              </span>
+              {worker.note ? <span className="cy-muted">{worker.note}</span> : null}
             </span>
-            <span className="cy-row-side">
-              {WORDS[worker.state]}, {size(worker.resources)}
-            </span>
-            {worker.note ? <span className="cy-muted">{worker.note}</span> : null}
           </li>
         ))}
       </ul>
@@ -137,26 +143,29 @@ function Workers({ place }: { place: Place }): React.ReactElement {
 interface MeterProps {
   label: string;
   used: number;
-  of: number;
+  /** Null where there is no limit. */
+  of: number | null;
   text: (value: number) => string;
 }
 
 function Meter({ label, used, of, text }: MeterProps): React.ReactElement {
-  const words = `${text(used)} of ${text(of)}`;
+  const words = of === null ? `${text(used)}, no limit` : `${text(used)} of ${text(of)}`;
   return (
     <div className="cy-meter-row">
       <span className="cy-meter-label">{label}</span>
-      <span
-        className="cy-meter"
-        role="meter"
-        aria-label={label}
-        aria-valuemin={0}
-        aria-valuemax={of}
-        aria-valuenow={Math.min(used, of)}
-        aria-valuetext={words}
-      >
-        <span style={{ width: `${Math.min(100, of ? (used / of) * 100 : 0)}%` }} />
-      </span>
+      {of === null ? null : (
+        <span
+          className="cy-meter"
+          role="meter"
+          aria-label={label}
+          aria-valuemin={0}
+          aria-valuemax={of}
+          aria-valuenow={Math.min(used, of)}
+          aria-valuetext={words}
+        >
+          <span style={{ width: `${Math.min(100, of ? (used / of) * 100 : 0)}%` }} />
+        </span>
+      )}
       <span className="cy-row-side">{words}</span>
     </div>
   );
