@@ -58,6 +58,8 @@ class Driver:
         self._start = process_state.portable(process_state.capture())
         self._state = self._start
         self._step = _DrivenStep(self._session)
+        self._changed: list[Any] = []
+        """What steps have changed in classes, which live on while nothing that is loaded names them."""
 
     @property
     def _names(self) -> dict[str, Any]:
@@ -145,6 +147,7 @@ class Driver:
                 values = self._session.namespace.load(reference)
                 for name in filter(is_held, values):
                     put_back(name, values[name])
+                self._changed.append(values)
 
     def _state_before(self, index: int, steps: Sequence[Sequence[Any]], *, also_shown: bool) -> dict[str, Any]:
         """The process state before a cell: what was there at first, and what each cell above has changed in it."""

@@ -175,10 +175,14 @@ class Namespace:
         Returns what is of no name: values that the step has shown before its last."""
         known = {name for each in inputs for name in each["names"]}
         earlier: dict[str, Any] = {}
+        changed: list[Any] = []
         for output in outputs:
             values = self.values(output)
             for name in filter(is_held, list(values)):
-                self._change_definition(name, values.pop(name))
+                changed.append(values.pop(name))
+                self._change_definition(name, changed[-1])
+            for waiting in filter(is_stand_in, values.values()):
+                group_of(waiting).keeps = changed
             for name in keep:
                 values.pop(name, None)
             earlier.update({name: values.pop(name) for name in list(values) if is_earlier(name)})

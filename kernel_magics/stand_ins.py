@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import wrapt
@@ -40,6 +40,8 @@ class LazyGroup:
         self._replaced = replaced
         self._values: dict[str, Any] | None = None
         self._lock = threading.RLock()
+        self.keeps: Sequence[Any] = ()
+        """What must live until these values are loaded: classes that came beside them, and that only they name."""
 
     @property
     def is_fetched(self) -> bool:
@@ -65,6 +67,7 @@ class LazyGroup:
             if self._values is None:
                 self._values = self._load(self.reference)
                 self._replace(self._values)
+                self.keeps = ()
             return self._values
 
     def fetch_one(self, name: str) -> Any:

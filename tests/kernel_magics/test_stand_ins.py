@@ -161,3 +161,25 @@ def test_it_pickles_and_copies_as_the_value(kernel: Kernel, big: str):
     assert kernel.look(code) == "list"
     kernel.run("%%step\nbig = list(range(100_000))")
     assert kernel.look("type(__import__('copy').deepcopy(globals()['big'])).__name__") == "list"
+
+
+#: Garbage is collected before anything of a step's outputs is loaded.
+EAGER = """
+import gc, kernel_magics.namespace as _module
+_values = _module.Namespace.values
+def _after_collecting(self, output):
+    gc.collect()
+    return _values(self, output)
+_module.Namespace.values = _after_collecting
+"""
+
+
+@pytest.mark.parametrize("held", ["a = [1]", "a = list(range(100_000))"], ids=["small", "large"])
+def test_a_class_that_came_beside_a_value_is_the_one_that_its_own_name_gets(kernel: Kernel, held: str):
+    kernel.run(EAGER)
+    try:
+        kernel.run(held)
+        kernel.run("%%step\nclass Holding:\n    shared = a")
+        assert kernel.run("import gc\ngc.collect()\nHolding.shared is a").result == "True"
+    finally:
+        kernel.run("_module.Namespace.values = _values")
