@@ -48,8 +48,8 @@ export class Api {
   constructor(private readonly settings: ServerConnection.ISettings) {}
 
   /** Whether an engine runs, and where the server's files are. Starts nothing. */
-  status(): Promise<Status> {
-    return this.call('status', 'GET');
+  async status(): Promise<Status> {
+    return parsed(await this.answered('status', { method: 'GET', cache: 'no-store' }));
   }
 
   /** What the engine says of itself; starts one where none runs. */
@@ -206,7 +206,7 @@ export class Api {
    */
   async follow(path: string, query: Query, reader: StreamReader): Promise<boolean> {
     const target = `api/v1/${path}${search({ ...query, start: 0 })}`;
-    const answer = await this.request(target, { method: 'GET', signal: reader.signal, cache: 'no-store' });
+    const answer = await this.answered(target, { method: 'GET', signal: reader.signal, cache: 'no-store' });
     if (!answer.ok) {
       throw await refused(answer);
     }
@@ -221,8 +221,9 @@ export class Api {
   }
 
   /** Looking starts no engine: one that somebody has stopped would never stay so. */
-  get<T>(path: string, query: Query = {}): Promise<T> {
-    return this.call(`api/v1/${path}${search({ ...query, start: 0 })}`, 'GET');
+  async get<T>(path: string, query: Query = {}): Promise<T> {
+    const target = `api/v1/${path}${search({ ...query, start: 0 })}`;
+    return parsed(await this.answered(target, { method: 'GET', cache: 'no-store' }));
   }
 
   post<T>(path: string, body: unknown = {}, query: Query = {}): Promise<T> {
@@ -242,11 +243,19 @@ export class Api {
     if (body !== undefined) {
       init.body = JSON.stringify(body);
     }
-    const answer = await this.request(target, init);
-    if (!answer.ok) {
-      throw await refused(answer);
+    return parsed(await this.request(target, init));
+  }
+
+  /** What begins to be answered before the silence is too long; a lost connection may never say that it is. */
+  private async answered(target: string, init: RequestInit): Promise<Response> {
+    const late = new AbortController();
+    const timer = window.setTimeout(() => late.abort(), SILENCE);
+    const signal = init.signal ? AbortSignal.any([init.signal, late.signal]) : late.signal;
+    try {
+      return await this.request(target, { ...init, signal });
+    } finally {
+      window.clearTimeout(timer);
     }
-    return (await answer.json()) as T;
   }
 
   private async request(target: string, init: RequestInit): Promise<Response> {
@@ -257,6 +266,13 @@ export class Api {
       throw new ApiError(0, 'Unreachable', words(error));
     }
   }
+}
+
+async function parsed<T>(answer: Response): Promise<T> {
+  if (!answer.ok) {
+    throw await refused(answer);
+  }
+  return (await answer.json()) as T;
 }
 
 export interface StreamReader {

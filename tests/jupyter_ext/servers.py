@@ -89,6 +89,16 @@ class LabServer:
             process.wait(timeout=60)
             self._log.close()
 
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Meanwhile it takes connections and answers nobody."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def log(self) -> str:
         """What it has said."""
         return (self.home.folder / "lab.log").read_text(encoding="utf-8", errors="replace")

@@ -163,6 +163,17 @@ def test_what_is_shown_is_never_called_live_when_it_is_not(page, lab):
     shown.liveness("live")
 
 
+@pytest.mark.long
+def test_a_server_that_hangs_is_told_and_found_again(page, lab):
+    shown = page()
+    shown.open("hangs.ipynb", LOAD, ROWS)
+    with lab.hanging():
+        # First nothing is heard for too long, and then the question whether it is there is not answered.
+        expect(shown.sidebar).not_to_have_attribute("data-liveness", "live", timeout=SLOW)
+        expect(shown.sidebar).to_have_attribute("data-liveness", "offline", timeout=SLOW)
+    shown.liveness("live")
+
+
 def test_a_notebook_becomes_a_pipeline_that_is_proven_and_scheduled(page, lab):
     shown = page()
     shown.open(
