@@ -5,6 +5,7 @@ One DaskCluster serves most of these tests, which therefore leave it alive.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from cellyard.errors import InvalidSettings
 from cellyard.model.kubernetes import KubernetesSettings
 from tests.backends.submitting import Inbox, make_task, outputs
 from tests.cluster.conftest import fresh_bucket, fresh_namespace, installed, kubectl
-from tests.cluster.leftovers import left_behind, until
+from tests.cluster.leftovers import left_behind, operators_say, until
 from tests.cluster.wires import Wire
 
 MIB = 1 << 20
@@ -237,13 +238,17 @@ async def test_two_engines_in_one_namespace_leave_each_other_alone(
         KubernetesSettings.from_dict({**settings.to_dict(), "idle": 2.0, "memory": 200 * MIB}), bucket, tmp_path
     )
     await other.start()
-    assert (await other.run(task_of("pass", cpu=0.4)))["state"] == "succeeded"
-    assert other.engine != cluster.engine
-    # It idles, and all of it goes; the first one's worker stays.
-    until("nothing is left of the idle one", lambda: not other.left(), within=60)
-    assert cluster.groups()
-    until("what nobody looked after any more is swept up", lambda: not left_behind(cluster.namespace, "abandoned"))
-    await other.backend.close()
+    try:
+        assert (await other.run(task_of("pass", cpu=0.4)))["state"] == "succeeded"
+        assert other.engine != cluster.engine
+        # It idles, and all of it goes; the first one's worker stays.
+        until("nothing is left of the idle one", lambda: not other.left(), within=60)
+        assert cluster.groups()
+        told = functools.partial(operators_say, f"{cluster.namespace}-operator")
+        swept = "what nobody looked after any more is swept up"
+        until(swept, lambda: not left_behind(cluster.namespace, "abandoned"), within=90, told=told)
+    finally:
+        await other.backend.close()
     assert (await cluster.run(task_of("pass")))["state"] == "succeeded"
 
 
