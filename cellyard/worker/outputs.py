@@ -222,8 +222,9 @@ class DescriptorCapture:
 
     def drain(self) -> None:
         """All that is in the pipes now is on the channel when this returns."""
-        for reader, _ in self._full.poll(0):
-            self._forward(reader)
+        with self._reading:  # a poll object serves one thread at a time
+            for reader, _ in self._full.poll(0):
+                self._forward(reader)
 
     def stop(self) -> None:
         """Stop reading, after what is in the pipes now."""

@@ -161,6 +161,41 @@ channel.send("finished")
 """
 
 
+CROWDED = """
+import os, socket, sys, threading
+from cellyard.worker.outputs import Channel, DescriptorCapture
+sys.setswitchinterval(1e-6)
+channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+capture = DescriptorCapture(channel)
+capture.start()
+failures = []
+def look():
+    try:
+        for _ in range(3000):
+            capture.drain()
+    except Exception as error:
+        failures.append(error)
+threads = [threading.Thread(target=look) for _ in range(8)]
+for each in threads: each.start()
+for each in threads: each.join()
+capture.stop()
+channel.send("finished")
+sys.exit(str(failures) if failures else 0)
+"""
+
+
+def test_threads_may_look_for_text_of_descriptors_at_once() -> None:
+    ours, theirs = socket.socketpair()
+    far = Far(ours)
+    command = [sys.executable, "-c", CROWDED, str(theirs.fileno())]
+    done = subprocess.run(command, pass_fds=[theirs.fileno()], timeout=60, check=False)
+    theirs.close()
+    far.end()
+    ours.close()
+    texts = "".join(text for _, text in far.texts())
+    assert (done.returncode, texts) == (0, "")
+
+
 def test_descriptors_join_the_same_order_and_characters_stay_whole() -> None:
     ours, theirs = socket.socketpair()
     far = Far(ours)
