@@ -39,6 +39,8 @@ __all__ = ["BUFFER_BYTES", "Packer", "find_match", "rebuild_array", "rebuild_tim
 BUFFER_BYTES = 64 << 10
 _Pickler: Any = cloudpickle.Pickler  # it has no annotations of its own
 cp: Any = cloudpickle.cloudpickle
+_FILE = 10
+"""The place of the file's name among what a code object is made of, from Python 3.11 on."""
 
 
 class Packer(_Pickler):  # type: ignore[misc]
@@ -145,6 +147,12 @@ class Packer(_Pickler):  # type: ignore[misc]
         self._filled.add(id(obj))
         return _empty_cell, (), obj.cell_contents, None, None, _fill_cell
 
+    def _reduce_code(self, obj: types.CodeType) -> Any:
+        """With the file that tracebacks name: cloudpickle leaves it out, from 3.1.3 on. A copy of its name, as of other
+        parts, so that the bytes do not depend on which code objects share one."""
+        made, arguments = cp._code_reduce(obj)
+        return made, (*arguments[:_FILE], "".join(obj.co_filename), *arguments[_FILE + 1 :])
+
     def _reduce_module(self, obj: types.ModuleType) -> Any:
         self.modules.add(obj.__name__.partition(".")[0])
         return super().reducer_override(obj)
@@ -220,6 +228,7 @@ class Packer(_Pickler):  # type: ignore[misc]
 
 _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.FunctionType: Packer._reduce_function,
+    types.CodeType: Packer._reduce_code,
     types.CellType: Packer._reduce_cell,
     types.MethodType: Packer._reduce_method,
     types.MappingProxyType: Packer._reduce_proxy,

@@ -47,6 +47,17 @@ DEFINITIONS: dict[str, tuple[str, str, str]] = {
         assert f.__annotations__['return'] in (str, 'str')
         """,
     ),
+    "the file that tracebacks name": (
+        """
+        def outer(x):
+            inner = lambda: x / 0
+            return inner
+        """,
+        "outer",
+        """
+        assert outer.__code__.co_filename == '<cell>'; assert outer(1).__code__.co_filename == '<cell>'
+        """,
+    ),
     "closures that share a cell": (
         """
         def make():
