@@ -29,15 +29,20 @@ AT_SERVERS = (
 """Tests with a cluster or an S3 server, which they start where there is none."""
 
 
+IN_BROWSERS = "tests/jupyter_ext/"
+"""Tests with a browser, all before one JupyterLab."""
+
+
 class _Shares(LoadScopeScheduling):  # type: ignore[misc]
     """Where several processes share the tests, those of a file stay together, and one process has all that need a
-    cluster or an S3 server: two must not start these at once, and the cluster has no room for more."""
+    cluster or an S3 server: two must not start these at once, and the cluster has no room for more.
+
+    After them it has those with a browser. A pod that comes or goes changes the machine's addresses, and a browser then
+    ends every request of it that waits for a connection (ERR_NETWORK_CHANGED).
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(AT_SERVERS):
-            return "servers"
-        # One JupyterLab and one browser for all of its tests.
-        return "lab" if nodeid.startswith("tests/jupyter_ext/") else nodeid.partition("::")[0]
+        return "servers" if nodeid.startswith((*AT_SERVERS, IN_BROWSERS)) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

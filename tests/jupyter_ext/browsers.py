@@ -61,6 +61,9 @@ class Lab:
         self.page.set_default_timeout(90 * SECONDS)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        # Printed as it comes: shown with a test that has failed.
+        self.page.on("console", lambda told: told.type in ("warning", "error") and print(f"browser: {told.text}"))
+        self.page.on("requestfailed", lambda request: print(f"browser: {request.url} {request.failure}"))
 
     def close(self) -> None:
         self._context.close()
