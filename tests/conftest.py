@@ -52,8 +52,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits most comes first."""
-    items.sort(key=lambda item: not item.nodeid.startswith(AT_SERVERS))
+    """What waits most comes first, then whole runs, which take seconds each: short ones at the end keep all processes
+    busy."""
+    items.sort(key=lambda item: (not item.nodeid.startswith(AT_SERVERS), not item.nodeid.startswith("tests/test_")))
 
 
 @pytest.fixture(scope="session", autouse=True)
