@@ -118,6 +118,7 @@ class _Step:
         self._error: dict[str, Any] | None = None
         self._reloads = Reloads()
         registry.origin = f"@{task['token'][:12]}"
+        process_state.mark_ids(task["token"][:12])
 
     def prepare(self) -> None:
         """Size, process state, then the values that the cell reads."""

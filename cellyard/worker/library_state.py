@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "mark_sklearn_ids",
     "plotly_renderer",
     "plotly_template",
     "set_plotly_renderer",
@@ -35,6 +36,16 @@ def set_sklearn(value: Mapping[str, Any]) -> None:
     now = sklearn()
     if changed := {key: setting for key, setting in value.items() if now.get(key) != setting}:
         sys.modules["sklearn"].set_config(**changed)
+
+
+def mark_sklearn_ids(mark: str) -> None:
+    """Estimators that this process shows get HTML ids with this mark. They are numbered from 1 on in each process, and
+    in a notebook none must come twice: a click would open another cell's diagram."""
+    for name in ("sklearn.utils._repr_html.estimator", "sklearn.utils._estimator_html_repr"):
+        shown = vars(sys.modules.get(name, object))
+        for counter in ("_CONTAINER_ID_COUNTER", "_ESTIMATOR_ID_COUNTER"):
+            if counter in shown:
+                shown[counter].prefix += f"-{mark}"
 
 
 def plotly_template() -> str:

@@ -27,7 +27,7 @@ from cellyard.worker.logging_state import capture_logging, set_logging
 from cellyard.worker.magics_state import capture_magics, set_magics
 from cellyard.worker.shell_state import capture_figures, capture_shell, set_figures, set_shell
 
-__all__ = ["RANDOM", "Watcher", "apply", "capture", "portable", "same"]
+__all__ = ["RANDOM", "Watcher", "apply", "capture", "mark_ids", "portable", "same"]
 
 RANDOM = ("random", "numpy_random", "torch_random")
 """The sections that tell what is drawn next."""
@@ -77,6 +77,11 @@ def _when_imported(module: str | None, call: Callable[[], None]) -> None:
         call()
     else:
         wrapt.register_post_import_hook(lambda _: call(), module)
+
+
+def mark_ids(mark: str) -> None:
+    """What this process shows has no id in common with what others show in the same notebook."""
+    _when_imported("sklearn.base", lambda: library_state.mark_sklearn_ids(mark))
 
 
 def portable(state: Mapping[str, Any]) -> State:

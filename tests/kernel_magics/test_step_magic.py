@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
 
@@ -55,6 +57,16 @@ def test_the_last_expression_is_the_cells_result(kernel: Kernel):
     assert (ran.result, ran.results[0]["execution_count"]) == ("42", ran.number)
     assert kernel.run("_").result == "42"
     assert kernel.run(f"Out[{ran.number}], _{ran.number}").result == "(42, 42)"
+
+
+def test_no_two_steps_show_estimators_of_one_id(kernel: Kernel):
+    shown = [
+        kernel.run(f"{mark}from sklearn.linear_model import LinearRegression\nLinearRegression()").results[0]
+        for mark in ("", "%%step\n", "%%step\n")
+    ]
+    ids = [set(re.findall(r'id="(sk-[^"]*)"', each["data"]["text/html"])) for each in shown]
+    assert all(ids)
+    assert len(set.union(*ids)) == sum(map(len, ids))
 
 
 def test_results_of_two_steps_are_the_last_two_underscores(kernel: Kernel):

@@ -30,7 +30,7 @@ _CHANGING = [
     (_ID, "ID"),
     (_CELL, "CELL"),
     (re.compile(r"\bT_[0-9a-f]{5}"), "T_"),  # what a styled frame calls its table
-    (re.compile(r"sk-(container|estimator)-id-\d+"), r"sk-\1-id"),
+    (re.compile(r"sk-(container|estimator)-id(-[0-9a-f]{12})?-\d+"), r"sk-\1-id"),
     (re.compile(r"<ipython-input-[0-9a-z-]+>|\b\d{7,}\.py\b"), "CELL"),
     (re.compile(r"\b\d+(\.\d+)?(e\+\d+)? ?(ns|us|μs|µs|ms|s|min)\b"), "TIME"),
     (re.compile(r"\d+:\d\d<\d+:\d\d|\d+:\d\d<\?|[\d.]+(it/s|s/it)|\?it/s"), "RATE"),
