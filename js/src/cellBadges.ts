@@ -1,8 +1,9 @@
-/** Badges under the cells of steps, and output that comes back after a page reload or a kernel restart. */
+/** Badges under the cells of a notebook's steps, and output that comes back after a page reload or a kernel restart. */
 
 import { ReactWidget } from '@jupyterlab/apputils';
 import type { Cell, CodeCell } from '@jupyterlab/cells';
-import { INotebookTracker, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
+import { Notebook, NotebookActions } from '@jupyterlab/notebook';
+import { Signal } from '@lumino/signaling';
 import type { PanelLayout } from '@lumino/widgets';
 import * as React from 'react';
 
@@ -40,19 +41,29 @@ export class CellBadges {
   constructor(
     private readonly connection: Connection,
     private readonly model: NotebookModel,
-    tracker: INotebookTracker,
     private readonly actions: BadgeActions
   ) {
-    model.changed.connect(() => this.look());
-    tracker.currentChanged.connect(() => this.look());
-    NotebookActions.executionScheduled.connect((_, { cell }) => {
+    model.changed.connect(this.look, this);
+    NotebookActions.executionScheduled.connect(this.onScheduled, this);
+    NotebookActions.executed.connect(this.onExecuted, this);
+    model.panel.disposed.connect(() => Signal.clearData(this));
+    this.look();
+  }
+
+  private onScheduled(_: unknown, { notebook, cell }: { notebook: Notebook; cell: Cell }): void {
+    if (notebook === this.model.panel.content) {
       this.executing.set(cell.model.id, ++this.executions);
-    });
-    NotebookActions.executed.connect((_, { cell }) => void this.onExecuted(cell.model.id));
+    }
+  }
+
+  private onExecuted(_: unknown, { notebook, cell }: { notebook: Notebook; cell: Cell }): void {
+    if (notebook === this.model.panel.content) {
+      void this.hasExecuted(cell.model.id);
+    }
   }
 
   /** The step has ended with its cell, or the kernel alone has: which of them, what is known here may not tell yet. */
-  private async onExecuted(cell: string): Promise<void> {
+  private async hasExecuted(cell: string): Promise<void> {
     const execution = this.executing.get(cell);
     await this.model.refresh();
     if (this.executing.get(cell) === execution) {
@@ -63,7 +74,7 @@ export class CellBadges {
 
   private look(): void {
     const { panel } = this.model;
-    if (!panel || panel.isDisposed) {
+    if (panel.isDisposed) {
       return;
     }
     const steps = new Map(this.model.steps.filter(step => step.marked).map(step => [step.cell, step]));
@@ -71,7 +82,7 @@ export class CellBadges {
       const step = steps.get(cell.model.id);
       if (step) {
         this.show(cell);
-        this.comeBack(panel, cell as CodeCell, step);
+        this.comeBack(cell as CodeCell, step);
       } else {
         this.hide(cell.model.id);
       }
@@ -137,10 +148,15 @@ export class CellBadges {
 
   /** A step that runs, and whose kernel does not tell this page what it shows: the page was loaded anew, or the
    * kernel started again. */
-  private comeBack(panel: NotebookPanel, cell: CodeCell, step: NotebookStep): void {
+  private comeBack(cell: CodeCell, step: NotebookStep): void {
     const { record } = step;
     const isOurs = record && record.cell_id === step.cell && !ENDED.has(record.state);
-    if (isOurs && this.connection.liveness === 'live' && !this.executing.has(step.cell) && panel.isVisible) {
+    if (
+      isOurs &&
+      this.connection.liveness === 'live' &&
+      !this.executing.has(step.cell) &&
+      this.model.panel.isVisible
+    ) {
       this.attach(cell, step);
     }
   }

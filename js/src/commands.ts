@@ -9,7 +9,8 @@ import { editLine } from './components/stepForm';
 import { exportPipeline } from './exportPipeline';
 import { words } from './format';
 import { exportIcon, stepIcon } from './icons';
-import type { NotebookModel, NotebookStep } from './notebookModel';
+import type { NotebookStep } from './notebookModel';
+import type { Notebooks } from './notebooks';
 import { lineOf, proposeName, withLine } from './stepLine';
 import { ENDED, Step } from './wire';
 
@@ -26,12 +27,12 @@ export const COMMANDS = {
 export interface Context {
   app: JupyterFrontEnd;
   connection: Connection;
-  model: NotebookModel;
+  notebooks: Notebooks;
   tracker: INotebookTracker;
   openRun: (run: number) => MainAreaWidget;
 }
 
-export function addCommands({ app, connection, model, tracker, openRun }: Context): void {
+export function addCommands({ app, connection, notebooks, tracker, openRun }: Context): void {
   const { commands } = app;
   const cell = () => tracker.activeCell;
   const isCode = () => cell()?.model.type === 'code';
@@ -43,7 +44,7 @@ export function addCommands({ app, connection, model, tracker, openRun }: Contex
     icon: stepIcon,
     isEnabled: isCode,
     isVisible: isCode,
-    execute: () => editStep(tracker, model, connection)
+    execute: () => editStep(tracker, notebooks, connection)
   });
   commands.addCommand(COMMANDS.openRun, {
     label: 'Open a run of steps',
@@ -56,7 +57,7 @@ export function addCommands({ app, connection, model, tracker, openRun }: Contex
     isVisible: isStep,
     execute: async () => {
       const current = cell();
-      const step = current ? model.step(current.model.id) : undefined;
+      const step = current ? notebooks.front?.step(current.model.id) : undefined;
       if (step) {
         await stop(connection, step);
       }
@@ -67,7 +68,12 @@ export function addCommands({ app, connection, model, tracker, openRun }: Contex
     caption: 'Export to pipeline: write what runs this notebook elsewhere, or on a schedule',
     icon: exportIcon,
     isEnabled: () => tracker.currentWidget !== null,
-    execute: () => exportPipeline({ app, connection, model, goToCell: cell => void goToCell(tracker, cell) })
+    execute: async () => {
+      const model = notebooks.front;
+      if (model) {
+        await exportPipeline({ app, connection, model, goToCell: cell => void goToCell(tracker, cell) });
+      }
+    }
   });
   commands.addCommand(COMMANDS.show, {
     label: 'Show steps and runs',
@@ -119,7 +125,7 @@ export async function goToCell(tracker: INotebookTracker, at: number): Promise<v
 
 async function editStep(
   tracker: INotebookTracker,
-  model: NotebookModel,
+  notebooks: Notebooks,
   connection: Connection
 ): Promise<void> {
   const cell = tracker.activeCell;
@@ -129,8 +135,8 @@ async function editStep(
   const shared = cell.model.sharedModel;
   const source = shared.getSource();
   const line = lineOf(source);
-  const taken = new Set(model.steps.map(step => step.name));
-  const options = model.options.length ? model.options : await connection.api.options();
+  const taken = new Set(notebooks.front?.steps.map(step => step.name));
+  const options = await notebooks.options.all();
   const title = line === null ? 'Turn into a step' : 'Edit the step';
   const made = await editLine(title, line ?? proposeName(source, taken), options, connection.api);
   if (made !== null) {

@@ -44,6 +44,11 @@ export class Connection {
     return this._liveness;
   }
 
+  /** Where the server's files are, without a slash at the end. */
+  get rootFolder(): string {
+    return (this.root ?? '').replace(/\/$/, '');
+  }
+
   /** Liveness has changed. */
   get changed(): ISignal<this, Liveness> {
     return this.changes;

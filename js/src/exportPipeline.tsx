@@ -3,7 +3,6 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, Notification, ReactWidget } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
-import type { NotebookPanel } from '@jupyterlab/notebook';
 import * as React from 'react';
 
 import type { Api } from './api';
@@ -57,10 +56,6 @@ class ExportBody extends ReactWidget implements Dialog.IBodyWidget<ExportAsked> 
 /** Ask what is wanted, save the notebook, write the files, show them, and schedule them if that was asked for. */
 export async function exportPipeline(place: Place): Promise<void> {
   const { connection, model } = place;
-  const { panel } = model;
-  if (!panel) {
-    return;
-  }
   let pipeline: Pipeline;
   let targets: Exporter[];
   try {
@@ -73,20 +68,19 @@ export async function exportPipeline(place: Place): Promise<void> {
     Notification.error(`The notebook could not be read as a pipeline: ${words(error)}`);
     return;
   }
-  const asked = await ask(place, panel, pipeline, targets);
+  const asked = await ask(place, pipeline, targets);
   if (asked) {
-    await model.saved(panel);
-    await carryOut(place, panel, asked);
+    await model.saved();
+    await carryOut(place, asked);
   }
 }
 
 async function ask(
   place: Place,
-  panel: NotebookPanel,
   pipeline: Pipeline,
   targets: readonly Exporter[]
 ): Promise<ExportAsked | null> {
-  const stem = panel.context.localPath.replace(/\.ipynb$/, '');
+  const stem = place.model.panel.context.localPath.replace(/\.ipynb$/, '');
   const first: ExportAsked = {
     to: targets.find(each => each.writes_bundle) ?? targets[0],
     output: `${stem}-pipeline`,
@@ -114,8 +108,9 @@ async function ask(
 }
 
 /** Carry it out in the sight of a dialog, which may be closed before the end: then a notification tells it. */
-async function carryOut(place: Place, panel: NotebookPanel, asked: ExportAsked): Promise<void> {
+async function carryOut(place: Place, asked: ExportAsked): Promise<void> {
   const { app, connection, model } = place;
+  const { panel, path } = model;
   const title = `Exporting ${panel.title.label}`;
   const job = new ExportJob();
   const dialog = new Dialog({
@@ -128,8 +123,7 @@ async function carryOut(place: Place, panel: NotebookPanel, asked: ExportAsked):
   void dialog.launch().then(() => {
     notice = job.hasEnded ? '' : Notification.emit(`${title}…`, 'in-progress', { autoClose: false });
   });
-  const output = asked.output.startsWith('/') ? asked.output : `${model.rootFolder()}/${asked.output}`;
-  const path = model.pathOf(panel);
+  const output = asked.output.startsWith('/') ? asked.output : `${connection.rootFolder}/${asked.output}`;
   const tell = (message: string, type: 'success' | 'error') => {
     const autoClose = type === 'success' ? 15_000 : false;
     if (notice) {

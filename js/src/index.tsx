@@ -30,7 +30,8 @@ import { words } from './format';
 import { yardIcon } from './icons';
 import { LineCompleter } from './lineCompleter';
 import { Notices } from './notices';
-import { NotebookModel } from './notebookModel';
+import type { NotebookModel, NotebookStep } from './notebookModel';
+import { Notebooks } from './notebooks';
 import { PlacesModel } from './placesModel';
 import { RunsModel } from './runsModel';
 import { runningSteps } from './runningSteps';
@@ -56,11 +57,11 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
     restorer: ILayoutRestorer | null
   ) => {
     const connection = new Connection(new Api(app.serviceManager.serverSettings));
-    const notebook = new NotebookModel(connection, tracker, app.serviceManager.contents);
+    const notebooks = new Notebooks(connection, tracker, app.serviceManager.contents);
     const places = new PlacesModel(connection);
     const tabs = new WidgetTracker<MainAreaWidget>({ namespace: 'cellyard-runs' });
     const openNotebook = async (path: string) => {
-      const root = `${notebook.rootFolder()}/`;
+      const root = `${connection.rootFolder}/`;
       const local = path.startsWith(root) ? path.slice(root.length) : path;
       await app.commands.execute('docmanager:open', { path: local });
     };
@@ -86,7 +87,7 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
       app.shell.activateById(tab.id);
       return tab;
     };
-    addCommands({ app, connection, model: notebook, tracker, openRun });
+    addCommands({ app, connection, notebooks, tracker, openRun });
     void restorer?.restore(tabs, {
       command: COMMANDS.openRun,
       args: tab => ({ run: Number(tab.id.replace('cellyard-run-', '')) }),
@@ -96,7 +97,7 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
       palette?.addItem({ command, category: 'cellyard' })
     );
     void app.restored.then(() => connection.run());
-    return { connection, notebook, places, openRun };
+    return { connection, notebooks, places, openRun };
   }
 };
 
@@ -108,16 +109,16 @@ const sidebar: JupyterFrontEndPlugin<void> = {
   optional: [ILayoutRestorer],
   activate: (
     app: JupyterFrontEnd,
-    { connection, notebook, places, openRun }: Cellyard,
+    { connection, notebooks, places, openRun }: Cellyard,
     tracker: INotebookTracker,
     restorer: ILayoutRestorer | null
   ) => {
     const runs = new RunsModel(connection);
     const tell = (error: unknown) => Notification.error(words(error));
     const runInBackground = async () => {
-      const { panel } = notebook;
-      if (panel) {
-        openRun((await connection.api.runPipeline(await notebook.saved(panel))).id);
+      const { front } = notebooks;
+      if (front) {
+        openRun((await connection.api.runPipeline(await front.saved())).id);
       }
     };
     const { commands } = app;
@@ -127,8 +128,8 @@ const sidebar: JupyterFrontEndPlugin<void> = {
         void goTo(tracker, step).then(() => commands.execute(COMMANDS.runFrom)),
       stop: (step: Parameters<typeof goTo>[1]) => void stop(connection, step),
       stopAll: () => {
-        const live = notebook.steps.filter(step => step.record && !ENDED.has(step.record.state));
-        live.forEach(step => void stop(connection, step));
+        const live = notebooks.front?.steps.filter(step => step.record && !ENDED.has(step.record.state));
+        live?.forEach(step => void stop(connection, step));
         void tracker.currentWidget?.sessionContext.session?.kernel?.interrupt();
       },
       goTo: (step: Parameters<typeof goTo>[1]) => void goTo(tracker, step),
@@ -139,14 +140,14 @@ const sidebar: JupyterFrontEndPlugin<void> = {
       insertLoad: () => insertLoad(tracker),
       makeStep: () => void commands.execute(COMMANDS.makeStep),
       exportPipeline: () => void commands.execute(COMMANDS.exportPipeline),
-      plan: () => void notebook.makePlan().catch(tell),
+      plan: () => void notebooks.front?.makePlan().catch(tell),
       runInBackground: () => void runInBackground().catch(tell)
     };
     const tabs: SidebarTab[] = [
       {
         id: 'notebook',
         label: 'Notebook',
-        draw: isLive => <NotebookView model={notebook} isLive={isLive} actions={actions} />
+        draw: isLive => <NotebookView notebooks={notebooks} isLive={isLive} actions={actions} />
       },
       {
         id: 'runs',
@@ -193,9 +194,12 @@ const cells: JupyterFrontEndPlugin<void> = {
   id: '@cellyard/labextension:cells',
   description: 'Badges under the cells of steps, and output that comes back.',
   autoStart: true,
-  requires: [ICellyard, INotebookTracker],
-  activate: (_: JupyterFrontEnd, { connection, notebook, openRun }: Cellyard, tracker: INotebookTracker) => {
-    new CellBadges(connection, notebook, tracker, { stop: step => void stop(connection, step), openRun });
+  requires: [ICellyard],
+  activate: (_: JupyterFrontEnd, { connection, notebooks, openRun }: Cellyard) => {
+    const actions = { stop: (step: NotebookStep) => void stop(connection, step), openRun };
+    const add = (model: NotebookModel) => void new CellBadges(connection, model, actions);
+    notebooks.forEach(add);
+    notebooks.added.connect((_, model) => add(model));
   }
 };
 
@@ -231,8 +235,8 @@ const completion: JupyterFrontEndPlugin<void> = {
   description: 'Completion of the %%step line.',
   autoStart: true,
   requires: [ICellyard, ICompletionProviderManager],
-  activate: (_: JupyterFrontEnd, { notebook }: Cellyard, manager: ICompletionProviderManager) => {
-    manager.registerProvider(new LineCompleter(notebook));
+  activate: (_: JupyterFrontEnd, { notebooks }: Cellyard, manager: ICompletionProviderManager) => {
+    manager.registerProvider(new LineCompleter(notebooks.options));
   }
 };
 

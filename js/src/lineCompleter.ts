@@ -2,15 +2,15 @@
 
 import type { CompletionHandler, ICompletionContext, ICompletionProvider } from '@jupyterlab/completer';
 
-import type { NotebookModel } from './notebookModel';
 import { lineOf } from './stepLine';
+import type { StepOptions } from './stepOptions';
 
 export class LineCompleter implements ICompletionProvider {
   readonly identifier = 'cellyard:step-line';
   readonly rank = 1100;
   readonly renderer = null;
 
-  constructor(private readonly model: NotebookModel) {}
+  constructor(private readonly options: StepOptions) {}
 
   async isApplicable(context: ICompletionContext): Promise<boolean> {
     const source = context.editor?.model.sharedModel.getSource() ?? '';
@@ -21,7 +21,7 @@ export class LineCompleter implements ICompletionProvider {
     const before = request.text.slice(0, request.offset);
     const word = /\S*$/.exec(before)?.[0] ?? '';
     const previous = /(--\S+)\s+\S*$/.exec(before)?.[1];
-    const { options } = this.model;
+    const options = this.options.known;
     const waiting = options.find(option => option.flag === previous && option.metavar !== null);
     const items = waiting
       ? waiting.values.map(value => ({ label: value, type: 'value', documentation: waiting.help }))

@@ -1,14 +1,14 @@
-/** NotebookModel: the steps of the notebook in front, as its cells say and as the engine knows them. */
+/** NotebookModel: the steps of an open notebook, as its cells say and as the engine knows them. */
 
-import type { Cell } from '@jupyterlab/cells';
-import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import type { Connection } from './connection';
 import { bodyOf, lineOf, nameOf, switchesOf } from './stepLine';
+import type { StepOptions } from './stepOptions';
 import { Later } from './throttle';
-import type { Decision, Pipeline, Resources, Step, StepOption } from './wire';
+import type { Decision, Pipeline, Resources, Step } from './wire';
 
 /** A step of a notebook: its cell, and its latest run. One that is not `marked` is a plain cell that steps need. */
 export interface NotebookStep {
@@ -28,61 +28,66 @@ export interface NotebookStep {
   decision: Decision | undefined;
 }
 
+/** What a model needs to know its notebook's steps. */
+export interface Surroundings {
+  connection: Connection;
+  contents: Contents.IManager;
+  options: StepOptions;
+  /** Whether the notebook can be seen: about others nothing is asked. */
+  isSeen: () => boolean;
+}
+
 const SOON = 200;
 /** A notebook that is being typed in is analysed when the typing rests. */
 const RESTS = 700;
 
 export class NotebookModel {
   private readonly changes = new Signal<this, void>(this);
-  private readonly asking: Later;
-  private readonly reading: Later;
-  private readonly analysing: Later;
+  private readonly asking = new Later(() => this.ask(), SOON);
+  private readonly reading = new Later(() => this.read(), SOON);
+  private readonly analysing = new Later(() => this.analyse(), RESTS);
+  private readonly connection: Connection;
   private records: readonly Step[] = [];
-  private watched: NotebookPanel | null = null;
-  private _options: readonly StepOption[] = [];
   steps: readonly NotebookStep[] = [];
   /** What pipeline the notebook is; null while that is not known. */
   pipeline: Pipeline | null = null;
   private byCell: ReadonlyMap<string, NotebookStep> = new Map();
   private plan = new Map<string, Decision>();
-  loaded = false;
 
   constructor(
-    private readonly connection: Connection,
-    private readonly tracker: INotebookTracker,
-    private readonly contents: Contents.IManager
+    readonly panel: NotebookPanel,
+    private readonly around: Surroundings
   ) {
-    this.asking = new Later(() => this.ask(), SOON);
-    this.reading = new Later(() => this.read(), SOON);
-    this.analysing = new Later(() => this.analyse(), RESTS);
-    connection.connected.connect(() => this.askAll());
-    connection.changed.connect(() => this.changes.emit());
-    connection.happened.connect(() => this.asking.ask());
-    tracker.currentChanged.connect(() => this.watch());
-    this.watch();
+    const { connection } = around;
+    this.connection = connection;
+    connection.connected.connect(this.askAll, this);
+    connection.changed.connect(this.tell, this);
+    connection.happened.connect(this.askSoon, this);
+    void panel.context.ready.then(() => {
+      if (!panel.isDisposed) {
+        panel.content.model?.contentChanged.connect(this.onContent, this);
+        panel.context.pathChanged.connect(this.askSoon, this);
+        this.read();
+        this.askAll();
+      }
+    });
+  }
+
+  dispose(): void {
+    this.asking.dispose();
+    this.reading.dispose();
+    this.analysing.dispose();
+    Signal.clearData(this);
   }
 
   get changed(): ISignal<this, void> {
     return this.changes;
   }
 
-  get panel(): NotebookPanel | null {
-    return this.watched;
-  }
-
-  /** The options that a line may have, once the engine has told them. */
-  get options(): readonly StepOption[] {
-    return this._options;
-  }
-
   /** The notebook as the engine knows it: its whole path. */
-  pathOf(panel: NotebookPanel): string {
-    return [this.rootFolder(), this.contents.localPath(panel.context.path)].filter(Boolean).join('/');
-  }
-
-  /** Where the server's files are, without a slash at the end. */
-  rootFolder(): string {
-    return (this.connection.root ?? '').replace(/\/$/, '');
+  get path(): string {
+    const local = this.around.contents.localPath(this.panel.context.path);
+    return [this.connection.rootFolder, local].filter(Boolean).join('/');
   }
 
   /** The step that the cell with this id is. */
@@ -90,88 +95,59 @@ export class NotebookModel {
     return this.byCell.get(cell);
   }
 
-  cell(step: NotebookStep): Cell | undefined {
-    return this.watched?.content.widgets.find(cell => cell.model.id === step.cell);
+  private tell(): void {
+    this.changes.emit();
   }
 
-  private watch(): void {
-    const panel = this.tracker.currentWidget;
-    if (panel === this.watched) {
-      return;
-    }
-    this.watched?.content.model?.contentChanged.disconnect(this.onContent);
-    this.watched?.context.pathChanged.disconnect(this.onPath);
-    this.watched = panel;
-    this.records = [];
-    this.pipeline = null;
-    this.plan.clear();
-    this.loaded = false;
-    this.read();
-    if (panel) {
-      void panel.context.ready.then(() => {
-        if (panel === this.watched && !panel.isDisposed) {
-          panel.content.model?.contentChanged.connect(this.onContent);
-          panel.context.pathChanged.connect(this.onPath);
-          this.read();
-          this.askAll();
-        }
-      });
-    }
+  private askSoon(): void {
+    this.asking.ask();
   }
 
-  private readonly onContent = () => {
+  private onContent(): void {
     this.plan.clear();
     this.reading.ask();
     this.analysing.ask();
-  };
+  }
 
-  private readonly onPath = () => this.asking.ask();
-
-  private askAll(): void {
+  /** Ask for all that the engine knows of it. */
+  askAll(): void {
     this.asking.ask();
     this.analysing.ask();
   }
 
   /** The notebook without what its cells have shown: what it is as a pipeline. */
   source(): unknown {
-    const content = this.watched?.content.model?.sharedModel.toJSON();
+    const content = this.panel.content.model?.sharedModel.toJSON();
     return content && { ...content, cells: content.cells.map(cell => ({ ...cell, outputs: [] })) };
   }
 
   /** The path of a notebook whose file is as it is here. What has not changed is not written: its file may just have been,
    * and JupyterLab would take that for somebody else's change. */
-  async saved(panel: NotebookPanel): Promise<string> {
-    if (panel.context.model.dirty) {
-      await panel.context.save();
+  async saved(): Promise<string> {
+    if (this.panel.context.model.dirty) {
+      await this.panel.context.save();
     }
-    return this.pathOf(panel);
+    return this.path;
   }
 
   /** Ask what a run of the notebook, which is saved first, would do with each step. Rejects with the reason. */
   async makePlan(): Promise<void> {
-    const panel = this.watched;
-    if (!panel) {
-      return;
-    }
-    const found = await this.connection.api.plan(await this.saved(panel));
-    if (panel === this.watched) {
-      this.plan = new Map(found.map(each => [each.name, each]));
-      this.read();
-    }
+    const found = await this.connection.api.plan(await this.saved());
+    this.plan = new Map(found.map(each => [each.name, each]));
+    this.read();
+  }
+
+  private get canAsk(): boolean {
+    return !this.panel.isDisposed && this.connection.liveness === 'live' && this.around.isSeen();
   }
 
   private async analyse(): Promise<void> {
-    const panel = this.watched;
-    const isStep = this.steps.some(step => step.marked);
-    if (!panel || panel.isDisposed || this.connection.liveness !== 'live' || !isStep) {
+    if (!this.canAsk || !this.steps.some(step => step.marked)) {
       return;
     }
     try {
-      const found = await this.connection.api.pipeline(this.source());
-      if (panel === this.watched) {
-        this.pipeline = found;
-        this.read();
-      }
+      this.pipeline = await this.connection.api.pipeline(this.source());
+      this.read();
     } catch {
       // A notebook that cannot be read as a pipeline still has its steps.
       this.pipeline = null;
@@ -184,29 +160,25 @@ export class NotebookModel {
   }
 
   private async ask(): Promise<void> {
-    const panel = this.watched;
-    if (!panel || panel.isDisposed || this.connection.liveness !== 'live') {
+    if (!this.canAsk) {
       return;
     }
     try {
-      if (!this._options.length) {
-        this._options = await this.connection.api.options();
-      }
-      const records = await this.connection.api.notebookSteps(this.pathOf(panel));
-      if (panel === this.watched) {
-        this.records = records;
-        this.loaded = true;
-        this.read();
-      }
+      await this.around.options.all();
+      this.records = await this.connection.api.notebookSteps(this.path);
+      this.read();
     } catch {
       // The connection tells what is wrong, and everything is read again when it is back.
     }
   }
 
   private read(): void {
-    const cells = this.watched?.content.model?.cells;
+    if (this.panel.isDisposed) {
+      return;
+    }
+    const cells = this.panel.content.model?.cells;
     const planned = new Map((this.pipeline?.steps ?? []).map(step => [step.cell_id, step]));
-    const switches = switchesOf(this._options);
+    const switches = switchesOf(this.around.options.known);
     const found: NotebookStep[] = [];
     for (let index = 0; cells && index < cells.length; index++) {
       const cell = cells.get(index);

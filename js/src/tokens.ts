@@ -3,12 +3,12 @@
 import { Token } from '@lumino/coreutils';
 
 import type { Connection } from './connection';
-import type { NotebookModel } from './notebookModel';
+import type { Notebooks } from './notebooks';
 import type { PlacesModel } from './placesModel';
 
 export interface Cellyard {
   connection: Connection;
-  notebook: NotebookModel;
+  notebooks: Notebooks;
   places: PlacesModel;
   openRun: (run: number) => void;
 }

@@ -81,6 +81,14 @@ class Lab:
             self.page.locator('.lm-TabBar-tab[data-id="cellyard-sidebar"]').click()
         self.liveness("live")
 
+    def open_beside(self, name: str, *cells: str) -> Locator:
+        """Write a notebook and open it at the right of the one in front; its panel."""
+        (self.server.root / name).write_text(notebook(*cells), encoding="utf-8")
+        self.command("docmanager:open", path=name, options={"mode": "split-right"})
+        panel = self.page.locator(".jp-NotebookPanel").last
+        panel.locator(".jp-CodeCell").first.wait_for()
+        return panel
+
     def reload(self) -> None:
         """Load the page anew, as the browser's button does."""
         self.page.reload()

@@ -130,6 +130,29 @@ def test_a_step_comes_back_after_a_page_reload_and_a_kernel_restart(page):
     expect(lab.output(1).last).to_contain_text("ZeroDivisionError: division by zero")
 
 
+def test_of_two_notebooks_side_by_side_both_show_their_steps(page):
+    lab = page(width=1500)
+    lab.open("left.ipynb", LOAD, "%%step left\nimport time\ntime.sleep(8)\nprint('done at the left')")
+    left = lab.page.locator(".jp-NotebookPanel").first
+    lab.run(0)
+    lab.run(1)
+    expect(left.locator(".cy-badge")).to_contain_text("running", timeout=SLOW)
+    # A copy: its cells have the same ids.
+    right = lab.open_beside("right.ipynb", LOAD, "%%step right\nprint('at the right')", "%%step more")
+    expect(right.locator(".cy-badge").first).to_contain_text("not run")
+    expect(left.locator(".cy-badge")).to_contain_text("running")
+    expect(lab.sidebar).to_contain_text("right.ipynb")
+    lab.picture("side-by-side")
+    # It ends while the other is in front, and is still stopped and opened by its own badge.
+    expect(left.locator(".cy-badge")).to_contain_text("succeeded", timeout=SLOW)
+    expect(left.locator(".jp-OutputArea-output")).to_contain_text(["done at the left"])
+    expect(right.locator(".cy-badge").first).to_contain_text("not run")
+    left.locator(".jp-CodeCell").first.locator(".jp-InputArea-prompt").click()
+    expect(lab.sidebar).to_contain_text("left.ipynb")
+    expect(lab.sidebar.locator(".cy-node")).to_have_count(1)
+    expect(right.locator(".cy-badge")).to_have_count(2)
+
+
 def number_shown(lab) -> int:
     found = re.findall(r"number (\d+)", lab.output(1).inner_text())
     return int(found[-1]) if found else -1

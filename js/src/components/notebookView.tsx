@@ -4,6 +4,7 @@ import * as React from 'react';
 
 import { duration, fileName, ranFor, size } from '../format';
 import type { NotebookModel, NotebookStep } from '../notebookModel';
+import type { Notebooks } from '../notebooks';
 import { Decision, ENDED } from '../wire';
 import { ProblemList } from './exportForm';
 import { GraphView } from './graphView';
@@ -29,20 +30,36 @@ export interface NotebookActions {
 }
 
 export interface NotebookViewProps {
-  model: NotebookModel;
+  notebooks: Notebooks;
   isLive: boolean;
   actions: NotebookActions;
 }
 
-export function NotebookView({ model, isLive, actions }: NotebookViewProps): React.ReactElement {
+type Form = 'graph' | 'table';
+
+export function NotebookView({ notebooks, isLive, actions }: NotebookViewProps): React.ReactElement {
+  useSignal(notebooks.frontChanged);
+  const [form, setForm] = React.useState<Form>('graph');
+  const { front } = notebooks;
+  if (!front) {
+    return <p className="cy-empty">Open a notebook, and its steps appear here.</p>;
+  }
+  return <OpenNotebook key={front.panel.id} model={front} {...{ form, setForm, isLive, actions }} />;
+}
+
+interface OpenNotebookProps {
+  model: NotebookModel;
+  form: Form;
+  setForm: (form: Form) => void;
+  isLive: boolean;
+  actions: NotebookActions;
+}
+
+function OpenNotebook({ model, form, setForm, isLive, actions }: OpenNotebookProps): React.ReactElement {
   useSignal(model.changed);
-  const [form, setForm] = React.useState<'graph' | 'table'>('graph');
   const [chosen, choose] = React.useState('');
   const isRunning = isLive && model.steps.some(step => step.record && !ENDED.has(step.record.state));
   const now = useNow(isRunning);
-  if (!model.panel) {
-    return <p className="cy-empty">Open a notebook, and its steps appear here.</p>;
-  }
   if (!model.steps.some(step => step.marked)) {
     const cells = model.panel.content.widgets;
     return (
