@@ -36,7 +36,8 @@
     │   └── WorkerUnstartable           its container ends, or is never begun
     ├── RecordsError                  the database of runs
     │   ├── RecordsLocked
-    │   └── RecordsInUse
+    │   ├── RecordsInUse
+    │   └── Unrecordable                what the database will never take
     ├── StoreError                    the store of artifacts
     │   ├── ArtifactMissing
     │   ├── ArtifactCorrupt
@@ -61,7 +62,8 @@ __all__ = [
     "InvalidSize", "InvalidStepLine", "ModulesTooLarge", "NotFound", "OperatorMissing", "PackagesUnavailable",
     "QuotaReached", "RecordsError", "RecordsInUse", "RecordsLocked", "StepAlreadyRunning", "StepCancelled", "StepError",
     "StepKilled", "StepOutOfMemory", "StepTimeout", "StoreError", "StoreFull", "StoreRefused", "StoreUnreachable",
-    "UnknownName", "UsageError", "VersionMismatch", "WorkerLost", "WorkerTaken", "WorkerUnstartable", "error_from_dict",
+    "UnknownName", "Unrecordable", "UsageError", "VersionMismatch", "WorkerLost", "WorkerTaken", "WorkerUnstartable",
+    "error_from_dict",
 ]  # fmt: skip
 
 
@@ -339,6 +341,12 @@ class RecordsInUse(RecordsError):
         "the records {path} belong to another engine now{holder}, and one at a time may write them. End that one "
         "(`cellyard engine stop` where it runs), or set CELLYARD_RECORDS to a database of its own for this one."
     )
+
+
+class Unrecordable(RecordsError):
+    """The database will never take it, and trying again is of no use. Fields: path, reason."""
+
+    template = "the records {path} did not take it: {reason}"
 
 
 class StoreError(CellyardError):

@@ -16,13 +16,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cellyard.errors import CellyardError, RecordsError, RecordsLocked
+from cellyard.errors import RecordsError, RecordsLocked, Unrecordable
 from cellyard.execution.hub import Event, EventFilter
 
 if TYPE_CHECKING:
     from cellyard.records import Records
 
-__all__ = ["PERIOD", "Journal"]
+__all__ = ["PERIOD", "Journal", "can_pass"]
 
 PERIOD = 0.02
 """Seconds that an event may wait to be written with others."""
@@ -127,7 +127,7 @@ class Journal:
         if not self._waiting:
             return
         events, self._waiting = self._waiting, []
-        self._jobs.put(lambda: self._backlog.append(lambda records: records.append_events(events)))
+        self._jobs.put(lambda: self._backlog.append(lambda records: _append(records, events)))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -153,7 +153,10 @@ class Journal:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            try:
+                job()
+            except Exception:  # noqa: BLE001 - whatever it was, what comes after it is written
+                _log.exception("the records' thread goes on after")
 
     def _open(self) -> None:
         self._records = self._open_records()
@@ -213,9 +216,10 @@ class Journal:
     def _write_one(self, job: Callable[[Records], Any]) -> None:
         try:
             job(self._opened())
-        except RecordsError:
-            raise
-        except CellyardError:
+        except Exception as error:
+            if can_pass(error):
+                raise
+            # It would fail again, and hold up all that comes after it.
             _log.exception("the records refused a change")
 
     def _retry_later(self) -> None:
@@ -225,6 +229,23 @@ class Journal:
         timer = threading.Timer(_RETRY_PAUSE, self._jobs.put, [self._retry])
         timer.daemon = True
         timer.start()
+
+
+def can_pass(error: Exception) -> bool:
+    """Whether what could not be written for this reason may be written later."""
+    return isinstance(error, RecordsError) and not isinstance(error, Unrecordable)
+
+
+def _append(records: Records, events: list[Event]) -> None:
+    """Write these events together; where one of them cannot be held, each by itself, and without that one."""
+    try:
+        records.append_events(events)
+    except Unrecordable:
+        for one in events:
+            try:
+                records.append_events([one])
+            except Unrecordable:
+                _log.exception("the records refused event %d of run %d", one.seq, one.run)
 
 
 def _answer(future: asyncio.Future[_T], result: _T) -> None:

@@ -15,12 +15,12 @@ from typing import Any
 
 from cellyard.backends.base import Backend, Message
 from cellyard.background import Background
-from cellyard.errors import CellyardError, EngineError, NotFound, RecordsError, StepCancelled
+from cellyard.errors import CellyardError, EngineError, NotFound, StepCancelled
 from cellyard.execution.admission import Admission
 from cellyard.execution.causes import explained
 from cellyard.execution.growing import grown, sized
 from cellyard.execution.hub import EventFilter, Hub, Subscription
-from cellyard.execution.journal import PERIOD, Journal
+from cellyard.execution.journal import PERIOD, Journal, can_pass
 from cellyard.execution.live import LiveStep, LiveSteps, task_of
 from cellyard.execution.packages import PackageVersions
 from cellyard.execution.recovery import Survivor, recover
@@ -319,13 +319,13 @@ class Runner:
         end = end_of_attempt(live, content, [*earlier, *(event for _, event in told)])
         try:
             written = await self.journal.write(lambda records: records.finish_step(end))
-        except RecordsError as error:
-            _log.warning("the end of step %s of run %d waits: %s", live.name, live.run, error)
-            self.journal.give_back(earlier)
-            for slot, _ in told:
-                self.hub.drop(slot)
-            return False
-        except Exception:  # noqa: BLE001 - whatever it was, followers must not wait behind an event that never comes
+        except Exception as error:  # noqa: BLE001 - followers must not wait behind an event that never comes
+            if can_pass(error):
+                _log.warning("the end of step %s of run %d waits: %s", live.name, live.run, error)
+                self.journal.give_back(earlier)
+                for slot, _ in told:
+                    self.hub.drop(slot)
+                return False
             _log.exception("the end of step %s of run %d", live.name, live.run)
             written = False
         if not written:
@@ -359,7 +359,10 @@ class Runner:
         live.taken += verdict.free
         self.steps.renew(live)
         self._tell.queued_again(live, content)
-        if options.retry_delay and not verdict.free:
+        # Asked for while neither the last attempt nor the next was with the backend.
+        if live.done.interrupted or live.done.cancelled_by is not None:
+            self._give_up(live, StepCancelled(step=live.name, by=live.done.cancelled_by or " between two attempts"))
+        elif options.retry_delay and not verdict.free:
             loop = asyncio.get_running_loop()
             live.delay = loop.call_later(options.retry_delay, self._delay_over, live)
         else:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from cellyard.errors import CellyardError, RecordsError, RecordsLocked
+from cellyard.errors import CellyardError, RecordsError, RecordsLocked, Unrecordable
 from cellyard.model import format_duration
 from cellyard.records.claim import Claim
 
@@ -82,6 +82,8 @@ class Database:
             yield
         except CellyardError:
             raise
+        except (DataError, IntegrityError) as error:
+            raise Unrecordable(path=self.name, reason=f"{error.orig}.") from error
         except DBAPIError as error:
             code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
             if code in _LOCKED:
@@ -91,6 +93,8 @@ class Database:
             raise RecordsError(f"the setting `records` is not the URL of a database: {error}.") from error
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise RecordsError(f"the records {self.name}: {error}.") from error
+        except (TypeError, ValueError, OverflowError) as error:  # the driver's own, of a value that it cannot hand on
+            raise Unrecordable(path=self.name, reason=f"{error}.") from error
 
 
 def _make_private_file(path: Path) -> None:

@@ -12,11 +12,11 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    String,
     Table,
-    Text,
     UniqueConstraint,
 )
+
+from cellyard.records.texts import String, Text
 
 __all__ = [
     "SCHEMA_VERSION",

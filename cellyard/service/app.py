@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 
 from cellyard import __version__
 from cellyard.errors import (
@@ -30,6 +29,7 @@ from cellyard.service import (
     schedule_routes,
     view_routes,
 )
+from cellyard.service.asked import JsonAnswer
 from cellyard.service.engine import Engine
 
 __all__ = ["STATUS", "make_app"]
@@ -76,14 +76,14 @@ def make_app(engine: Engine) -> FastAPI:
     return app
 
 
-def refuse(request: Request, error: Exception) -> JSONResponse:
+def refuse(request: Request, error: Exception) -> JsonAnswer:
     """The one place where an error of ours becomes an answer."""
     assert isinstance(error, CellyardError)
     status = next(status for kind, status in STATUS if isinstance(error, kind))
-    return JSONResponse(error.to_dict(), status_code=status)
+    return JsonAnswer(error.to_dict(), status_code=status)
 
 
-def refuse_shape(request: Request, error: Exception) -> JSONResponse:
+def refuse_shape(request: Request, error: Exception) -> JsonAnswer:
     """A request that does not have the shape the API describes."""
     assert isinstance(error, RequestValidationError)
     found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

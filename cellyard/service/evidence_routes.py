@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
 
 from cellyard.errors import NotFound
 from cellyard.model.sizing import propose
-from cellyard.service.asked import Json, Ready
+from cellyard.service.asked import Json, JsonAnswer, Ready
 
 if TYPE_CHECKING:
     from cellyard.records import Records, StepRecord
@@ -22,7 +21,7 @@ _MOST = 20
 
 
 @router.get("/v1/runs/{run}/steps/{name}/samples")
-async def samples(engine: Ready, run: int, name: str, attempt: int | None = None) -> JSONResponse:
+async def samples(engine: Ready, run: int, name: str, attempt: int | None = None) -> JsonAnswer:
     """Memory and CPU time of one attempt at a step (the newest, unless one is named) over its life, its limit, and its
     largest objects when they were last looked at."""
 
@@ -46,22 +45,22 @@ async def samples(engine: Ready, run: int, name: str, attempt: int | None = None
         "samples": points,
         "objects": objects[-1] if objects else [],
     }
-    return JSONResponse(found)
+    return JsonAnswer(found)
 
 
 @router.get("/v1/notebooks/sizes")
-async def sizes(engine: Ready, notebook: str, name: str | None = None) -> JSONResponse:
+async def sizes(engine: Ready, notebook: str, name: str | None = None) -> JsonAnswer:
     """For each step of a notebook: which size to ask for, and what its latest attempts used."""
     found = await engine.runner.journal.read(lambda records: records.evidence(notebook, name, most=_MOST))
     steps = [
         {"name": step, "proposal": propose(used).to_dict(), "attempts": [each.to_dict() for each in used]}
         for step, used in sorted(found.items())
     ]
-    return JSONResponse({"steps": steps})
+    return JsonAnswer({"steps": steps})
 
 
 @router.get("/v1/runs/{run}/cost")
-async def cost(engine: Ready, run: int) -> JSONResponse:
+async def cost(engine: Ready, run: int) -> JsonAnswer:
     """What a run has cost, step by step, by the price table of the settings; all attempts count."""
     prices = engine.settings.prices
 
@@ -73,7 +72,7 @@ async def cost(engine: Ready, run: int) -> JSONResponse:
 
     steps = await engine.runner.journal.read(read)
     amount = sum(each["amount"] for each in steps)
-    return JSONResponse({"run": run, "prices": prices.to_dict(), "amount": amount, "steps": steps})
+    return JsonAnswer({"run": run, "prices": prices.to_dict(), "amount": amount, "steps": steps})
 
 
 def _amount(step: StepRecord, records: Records, prices: Any) -> float:

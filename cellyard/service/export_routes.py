@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from cellyard.errors import UsageError
-from cellyard.service.asked import Json, Ready, Serving
+from cellyard.service.asked import Json, JsonAnswer, Ready, Serving
 
 __all__ = ["router"]
 
@@ -44,12 +44,12 @@ class ExportRequest(BaseModel):
 
 
 @router.get("/v1/exporters")
-async def exporters(engine: Serving) -> JSONResponse:
+async def exporters(engine: Serving) -> JsonAnswer:
     """The targets by name, each with what it says of itself (see ``ExporterFacts``), and the ``problem`` of one that
     cannot be used here."""
     from cellyard.exporters.registry import exporters_told
 
-    return JSONResponse({"exporters": await asyncio.to_thread(exporters_told)})
+    return JsonAnswer({"exporters": await asyncio.to_thread(exporters_told)})
 
 
 @router.post("/v1/export-jobs")

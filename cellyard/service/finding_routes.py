@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from cellyard.errors import UsageError
 from cellyard.model.query import parse_query
 from cellyard.reports import compare_runs, run_report
-from cellyard.service.asked import Json, Ready
+from cellyard.service.asked import Json, JsonAnswer, Ready
 
 if TYPE_CHECKING:
     from cellyard.records import Records
@@ -53,7 +53,7 @@ async def runs(
     where: str | None = None,
     search: str | None = None,
     before: int | None = None,
-) -> JSONResponse:
+) -> JsonAnswer:
     """The newest runs that fit, newest first, each with the names and states of its steps; ``before`` the last one's
     number gives the next page."""
     from cellyard.records import RunFilter
@@ -68,30 +68,30 @@ async def runs(
     )
     found = await engine.journal.read(lambda records: records.runs(limit, wanted))
     names = await engine.journal.read(lambda records: records.step_names([run.id for run in found]))
-    return JSONResponse({"runs": [run.to_dict() | {"steps": names.get(run.id, [])} for run in found]})
+    return JsonAnswer({"runs": [run.to_dict() | {"steps": names.get(run.id, [])} for run in found]})
 
 
 @router.patch("/v1/runs/{run}")
-async def label(engine: Ready, run: int, wanted: LabelRequest) -> JSONResponse:
+async def label(engine: Ready, run: int, wanted: LabelRequest) -> JsonAnswer:
     """Name a run, add tags and remove them."""
     found = await engine.journal.write(
         lambda records: records.label_run(run, add=wanted.add, remove=wanted.remove, name=wanted.name)
     )
-    return JSONResponse(found.to_dict())
+    return JsonAnswer(found.to_dict())
 
 
 @router.get("/v1/runs/{run}/logged")
-async def logged(engine: Ready, run: int) -> JSONResponse:
+async def logged(engine: Ready, run: int) -> JsonAnswer:
     """What a run has logged: parameters, all points of its metrics, and its figures in order."""
     await engine.journal.flush()
-    return JSONResponse(await engine.journal.read(lambda records: _logged(records, run)))
+    return JsonAnswer(await engine.journal.read(lambda records: _logged(records, run)))
 
 
 @router.get("/v1/runs/{run}/compare/{other}")
-async def compare(engine: Ready, run: int, other: int) -> JSONResponse:
+async def compare(engine: Ready, run: int, other: int) -> JsonAnswer:
     """What differs between two runs: code, parameters, packages, schemas, metrics, times."""
     first, second = await engine.journal.read(lambda records: (_whole(records, run), _whole(records, other)))
-    return JSONResponse(compare_runs(first, second))
+    return JsonAnswer(compare_runs(first, second))
 
 
 @router.get("/v1/runs/{run}/report")
@@ -102,19 +102,20 @@ async def report(engine: Ready, run: int) -> HTMLResponse:
     def write(records: Records) -> str:
         return run_report(*_whole(records, run), _logged(records, run), _all_events(records, run))
 
-    return HTMLResponse(await engine.journal.read(write))
+    page = await engine.journal.read(write)
+    return HTMLResponse(page.encode("utf-8", "backslashreplace"))
 
 
 @router.get("/v1/lineage/{artifact:path}")
-async def lineage(engine: Ready, artifact: str, up: bool = True, down: bool = True) -> JSONResponse:
+async def lineage(engine: Ready, artifact: str, up: bool = True, down: bool = True) -> JsonAnswer:
     """What led to an artifact, and what it led to. It is named by (the beginning of) its id, RUN:NAME or
     RUN:STEP:NAME."""
     found = await engine.journal.read(lambda records: records.lineage(artifact, upward=up, downward=down))
-    return JSONResponse(found)
+    return JsonAnswer(found)
 
 
 @router.post("/v1/logged")
-async def log(engine: Ready, wanted: LogRequest) -> JSONResponse:
+async def log(engine: Ready, wanted: LogRequest) -> JsonAnswer:
     """Add to what a run has logged; the answer names the run."""
     _check(wanted.entries)
     run = wanted.run
@@ -127,7 +128,7 @@ async def log(engine: Ready, wanted: LogRequest) -> JSONResponse:
     else:
         await engine.journal.read(lambda records: records.run(run))
     engine.tell_logged(run, wanted.entries)
-    return JSONResponse({"run": run})
+    return JsonAnswer({"run": run})
 
 
 def _logged(records: Records, run: int) -> Json:

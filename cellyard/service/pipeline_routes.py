@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from cellyard.errors import UsageError
 from cellyard.model import StepRequest
-from cellyard.service.asked import Json, Ready
+from cellyard.service.asked import Json, JsonAnswer, Ready
 from cellyard.service.launching import launch
 
 __all__ = ["router"]
@@ -97,21 +96,21 @@ class ReuseRequest(BaseModel):
 
 
 @router.post("/v1/pipelines")
-async def pipeline(wanted: NotebookRequest) -> JSONResponse:
+async def pipeline(wanted: NotebookRequest) -> JsonAnswer:
     """The steps of a notebook, what goes from one to another, its parameters, and what is wrong with it."""
-    return JSONResponse(await asyncio.to_thread(_pipeline, wanted))
+    return JsonAnswer(await asyncio.to_thread(_pipeline, wanted))
 
 
 @router.post("/v1/plans")
-async def plan(engine: Ready, wanted: PlanRequest) -> JSONResponse:
+async def plan(engine: Ready, wanted: PlanRequest) -> JsonAnswer:
     """For each step of a notebook whether it would run or an earlier result would be taken, and why."""
     prepared = await asyncio.to_thread(_prepared, wanted)
     planned = await engine.runner.journal.read(prepared)
-    return JSONResponse(planned.details() if wanted.details else planned.to_dict())
+    return JsonAnswer(planned.details() if wanted.details else planned.to_dict())
 
 
 @router.post("/v1/pipeline-runs")
-async def start(engine: Ready, wanted: PipelineRunRequest) -> JSONResponse:
+async def start(engine: Ready, wanted: PipelineRunRequest) -> JsonAnswer:
     """Run a notebook's pipeline, in a process of its own; answers with the run that it has opened."""
     engine.check_taking()
     if wanted.path is None:
@@ -120,21 +119,21 @@ async def start(engine: Ready, wanted: PipelineRunRequest) -> JSONResponse:
 
 
 @router.post("/v1/runs/{run}/resume")
-async def resume(engine: Ready, run: int, wanted: ResumeRequest) -> JSONResponse:
+async def resume(engine: Ready, run: int, wanted: ResumeRequest) -> JsonAnswer:
     """Go on where a failed, cancelled or lost run has stopped, in a new run; answers with that."""
     engine.check_taking()
     path = [wanted.path] if wanted.path is not None else []
     return await _launched(engine, ["resume", str(run), *path, *wanted.arguments()])
 
 
-async def _launched(engine: Ready, arguments: list[str]) -> JSONResponse:
+async def _launched(engine: Ready, arguments: list[str]) -> JsonAnswer:
     number = await launch(engine.settings, arguments)
     found = await engine.runner.journal.read(lambda records: records.run(number))
-    return JSONResponse(found.to_dict())
+    return JsonAnswer(found.to_dict())
 
 
 @router.post("/v1/runs/{run}/reuse")
-async def reuse(engine: Ready, run: int, wanted: ReuseRequest) -> JSONResponse:
+async def reuse(engine: Ready, run: int, wanted: ReuseRequest) -> JsonAnswer:
     """Record steps of an open run as taken from earlier results; answers with what they have left and shown. A step
     whose result is there no more is left out."""
     found = []
@@ -143,29 +142,29 @@ async def reuse(engine: Ready, run: int, wanted: ReuseRequest) -> JSONResponse:
         result = await engine.runner.reuser.take(request, int(each["result"]), os.urandom(16).hex())
         if result is not None:
             found.append({"name": request.name, **result})
-    return JSONResponse({"steps": found})
+    return JsonAnswer({"steps": found})
 
 
 @router.post("/v1/runs/{run}/cells")
-async def keep(engine: Ready, run: int, wanted: list[CellResult]) -> JSONResponse:
+async def keep(engine: Ready, run: int, wanted: list[CellResult]) -> JsonAnswer:
     """Keep what cells have shown, for the next run of the same notebook."""
     found = await engine.runner.journal.read(lambda records: records.run(run))
     facts = [each.model_dump() for each in wanted]
     await engine.runner.reuser.keep_cells(found, facts)
-    return JSONResponse({})
+    return JsonAnswer({})
 
 
 @router.get("/v1/references")
-async def references(engine: Ready) -> JSONResponse:
+async def references(engine: Ready) -> JsonAnswer:
     """Every object of the store that the records speak of, with the time of the newest run that does."""
-    return JSONResponse({"references": await engine.runner.journal.read(lambda records: records.references())})
+    return JsonAnswer({"references": await engine.runner.journal.read(lambda records: records.references())})
 
 
 @router.post("/v1/references/forget")
-async def forget(engine: Ready, wanted: list[str]) -> JSONResponse:
+async def forget(engine: Ready, wanted: list[str]) -> JsonAnswer:
     """Results that need these objects may not be taken any more."""
     count = await engine.runner.journal.write(lambda records: records.forget_results(wanted))
-    return JSONResponse({"results": count})
+    return JsonAnswer({"results": count})
 
 
 def _pipeline(wanted: NotebookRequest) -> dict[str, Any]:

@@ -7,13 +7,12 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from cellyard.errors import UsageError
 from cellyard.execution.hub import Event, EventFilter
 from cellyard.model import TERMINAL, StepRequest
-from cellyard.service.asked import Json, Ready, Serving
+from cellyard.service.asked import Json, JsonAnswer, Ready, Serving
 from cellyard.service.engine import Engine
 from cellyard.service.events import EventResponse, Reading
 
@@ -52,16 +51,16 @@ class FinishRequest(BaseModel):
 
 
 @router.get("/v1/engine")
-async def describe(engine: Serving) -> JSONResponse:
+async def describe(engine: Serving) -> JsonAnswer:
     """Version, process, store, environment, capacity, state, and how many steps run."""
-    return JSONResponse(engine.facts())
+    return JsonAnswer(engine.facts())
 
 
 @router.post("/v1/engine/stop")
-async def stop(engine: Serving, wanted: StopRequest) -> JSONResponse:
+async def stop(engine: Serving, wanted: StopRequest) -> JsonAnswer:
     """Ask the engine to leave; returns at once."""
     engine.stop(drain=wanted.drain)
-    return JSONResponse(engine.facts())
+    return JsonAnswer(engine.facts())
 
 
 @router.post("/v1/steps", response_class=EventResponse, status_code=200)
@@ -89,63 +88,63 @@ async def resume(engine: Ready, token: str, since: int = 0) -> EventResponse:
 
 
 @router.post("/v1/steps/{token}/interrupt")
-async def interrupt(engine: Ready, token: str) -> JSONResponse:
+async def interrupt(engine: Ready, token: str) -> JsonAnswer:
     """KeyboardInterrupt in the step; without effect when it is unknown or has finished."""
     await engine.runner.interrupt(token)
-    return JSONResponse({})
+    return JsonAnswer({})
 
 
 @router.post("/v1/steps/{token}/cancel")
-async def cancel(engine: Ready, token: str) -> JSONResponse:
+async def cancel(engine: Ready, token: str) -> JsonAnswer:
     """End the step by force; without effect when it is unknown or has finished."""
     await engine.runner.cancel(token)
-    return JSONResponse({})
+    return JsonAnswer({})
 
 
 @router.get("/v1/notebooks/steps")
-async def notebook_steps(engine: Ready, notebook: str) -> JSONResponse:
+async def notebook_steps(engine: Ready, notebook: str) -> JsonAnswer:
     """The latest step of each name that the notebook has run."""
     found = await engine.runner.journal.read(lambda records: records.latest_steps(notebook))
-    return JSONResponse({"steps": [step.to_dict() for step in found]})
+    return JsonAnswer({"steps": [step.to_dict() for step in found]})
 
 
 @router.post("/v1/runs")
-async def create(engine: Ready, wanted: RunRequest) -> JSONResponse:
+async def create(engine: Ready, wanted: RunRequest) -> JsonAnswer:
     """Open a run that steps join."""
     engine.check_taking()
     facts = wanted.model_dump()
     own = {key: facts.pop(key) for key in ("kind", "notebook", "session", "owner_pid")}
     run = await engine.runner.runs.create(**own, origin=facts)
-    return JSONResponse(await _run(engine, run))
+    return JsonAnswer(await _run(engine, run))
 
 
 @router.get("/v1/runs/{run}")
-async def one(engine: Ready, run: int) -> JSONResponse:
+async def one(engine: Ready, run: int) -> JsonAnswer:
     """One run."""
-    return JSONResponse(await _run(engine, run))
+    return JsonAnswer(await _run(engine, run))
 
 
 @router.get("/v1/runs/{run}/steps")
-async def steps(engine: Ready, run: int) -> JSONResponse:
+async def steps(engine: Ready, run: int) -> JsonAnswer:
     """The steps of a run, in order."""
     await _run(engine, run)
     found = await engine.runner.journal.read(lambda records: records.steps(run))
-    return JSONResponse({"steps": [step.to_dict() for step in found]})
+    return JsonAnswer({"steps": [step.to_dict() for step in found]})
 
 
 @router.post("/v1/runs/{run}/finish")
-async def finish(engine: Ready, run: int, wanted: FinishRequest) -> JSONResponse:
+async def finish(engine: Ready, run: int, wanted: FinishRequest) -> JsonAnswer:
     """Say how an open run ended."""
     await engine.runner.runs.finish(run, wanted.state, wanted.error)
-    return JSONResponse(await _run(engine, run))
+    return JsonAnswer(await _run(engine, run))
 
 
 @router.post("/v1/runs/{run}/cancel")
-async def cancel_run(engine: Ready, run: int) -> JSONResponse:
+async def cancel_run(engine: Ready, run: int) -> JsonAnswer:
     """Cancel a run and its live steps; without effect when it has finished."""
     await _run(engine, run)
     await engine.runner.cancel_run(run)
-    return JSONResponse(await _run(engine, run))
+    return JsonAnswer(await _run(engine, run))
 
 
 @router.get("/v1/runs/{run}/events", response_class=EventResponse, status_code=200)

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from cellyard.errors import CellyardError
 from cellyard.schedules.cron import parse_schedule
 from cellyard.schedules.lifetime import lifetime_here
 from cellyard.schedules.wanted import WantedSchedule
-from cellyard.service.asked import Json, Ready, Serving
+from cellyard.service.asked import Json, JsonAnswer, Ready, Serving
 
 __all__ = ["router"]
 
@@ -42,17 +41,17 @@ class CronRequest(BaseModel):
 
 
 @router.get("/v1/schedules")
-async def schedules(engine: Ready) -> JSONResponse:
+async def schedules(engine: Ready) -> JsonAnswer:
     """All schedules by name, with their next times and their last firing; ``notes`` say what to know of them all."""
     found = await engine.journal.read(lambda records: records.schedules.all())
     last = await engine.journal.read(lambda records: records.schedules.last())
     why = lifetime_here()
     shown = [{**_shown(each), "last": last[each.id].to_dict() if each.id in last else None} for each in found]
-    return JSONResponse({"schedules": shown, "notes": [why] if why else []})
+    return JsonAnswer({"schedules": shown, "notes": [why] if why else []})
 
 
 @router.post("/v1/schedules")
-async def add(engine: Ready, wanted: WantedSchedule) -> JSONResponse:
+async def add(engine: Ready, wanted: WantedSchedule) -> JsonAnswer:
     """Make a schedule."""
     from cellyard.schedules.launching import write_private
     from cellyard.service.scheduling import forget_bundle, prepare_schedule
@@ -67,22 +66,22 @@ async def add(engine: Ready, wanted: WantedSchedule) -> JSONResponse:
         await asyncio.to_thread(write_private, found, {"webhook": wanted.webhook})
     await engine.scheduler.reload()
     why = lifetime_here()
-    return JSONResponse({**_shown(found), "notes": [*notes, *([why] if why else [])]})
+    return JsonAnswer({**_shown(found), "notes": [*notes, *([why] if why else [])]})
 
 
 @router.get("/v1/schedules/{name}")
-async def schedule(engine: Ready, name: str) -> JSONResponse:
+async def schedule(engine: Ready, name: str) -> JsonAnswer:
     """One schedule, with its next times, and the parameters that its bundle ``takes``."""
     from cellyard.exporters.bundle_reading import read_bundle
 
     found = await engine.journal.read(lambda records: records.schedules.named(name))
     bundle = await asyncio.to_thread(read_bundle, Path(found.bundle))
     takes = [{"name": each.name, "type": each.type, "default": each.default} for each in bundle.parameters]
-    return JSONResponse({**_shown(found), "takes": takes})
+    return JsonAnswer({**_shown(found), "takes": takes})
 
 
 @router.patch("/v1/schedules/{name}")
-async def change(engine: Ready, name: str, wanted: ScheduleChange) -> JSONResponse:
+async def change(engine: Ready, name: str, wanted: ScheduleChange) -> JsonAnswer:
     """Pause a schedule, let it go on, or change when and with what it runs."""
     from cellyard.service.scheduling import change_schedule
 
@@ -92,11 +91,11 @@ async def change(engine: Ready, name: str, wanted: ScheduleChange) -> JSONRespon
     if given:
         schedule = await engine.journal.read(lambda records: records.schedules.named(name))
         facts |= await asyncio.to_thread(change_schedule, schedule, given)
-    return JSONResponse(_shown(await engine.scheduler.change(name, facts)))
+    return JsonAnswer(_shown(await engine.scheduler.change(name, facts)))
 
 
 @router.delete("/v1/schedules/{name}")
-async def remove(engine: Ready, name: str) -> JSONResponse:
+async def remove(engine: Ready, name: str) -> JsonAnswer:
     """Take a schedule away, with its bundle; a run that goes on is stopped. Its runs stay on record."""
     from cellyard.service.scheduling import forget_bundle
 
@@ -104,29 +103,29 @@ async def remove(engine: Ready, name: str) -> JSONResponse:
     await engine.scheduler.stop_runs(found.id)
     await engine.scheduler.reload()
     await asyncio.to_thread(forget_bundle, found, engine.settings)
-    return JSONResponse(_shown(found))
+    return JsonAnswer(_shown(found))
 
 
 @router.post("/v1/schedules/{name}/run-now")
-async def run_now(engine: Ready, name: str) -> JSONResponse:
+async def run_now(engine: Ready, name: str) -> JsonAnswer:
     """Start a run by hand."""
     engine.check_taking()
-    return JSONResponse((await engine.scheduler.run_now(name)).to_dict())
+    return JsonAnswer((await engine.scheduler.run_now(name)).to_dict())
 
 
 @router.get("/v1/schedules/{name}/history")
-async def history(engine: Ready, name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> JSONResponse:
+async def history(engine: Ready, name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> JsonAnswer:
     """The times that it came, the newest first, and what became of them."""
     found = await engine.journal.read(lambda records: records.schedules.history(name, limit))
-    return JSONResponse({"firings": [each.to_dict() for each in found]})
+    return JsonAnswer({"firings": [each.to_dict() for each in found]})
 
 
 @router.post("/v1/cron")
-async def cron(engine: Serving, wanted: CronRequest) -> JSONResponse:
+async def cron(engine: Serving, wanted: CronRequest) -> JsonAnswer:
     """An expression in words, and the next five times in its zone."""
     found = parse_schedule(wanted.expression, wanted.timezone)
     times = found.next(_NEXT, after=datetime.now(UTC))
-    return JSONResponse({"words": str(found), "next": [each.isoformat() for each in times]})
+    return JsonAnswer({"words": str(found), "next": [each.isoformat() for each in times]})
 
 
 def _shown(schedule: Any) -> Json:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
-from fastapi.responses import JSONResponse
 
 from cellyard.execution.live import LiveStep
 from cellyard.model.step_line import parse_step_line
 from cellyard.model.step_options import OPTIONS
-from cellyard.service.asked import Ready, Serving
+from cellyard.service.asked import JsonAnswer, Ready, Serving
 
 __all__ = ["router"]
 
@@ -18,7 +17,7 @@ router = APIRouter()
 
 
 @router.get("/v1/workers")
-async def workers(engine: Ready) -> JSONResponse:
+async def workers(engine: Ready) -> JsonAnswer:
     """The places where steps run, what they have, their workers, and the steps that are there now; ``began`` is None
     for one that waits. ``dashboard`` is the command that leads to Dask's own, where it has one."""
     live = list(engine.runner.steps)
@@ -36,18 +35,18 @@ async def workers(engine: Ready) -> JSONResponse:
         }
         for name, backend in engine.routes.started().items()
     ]
-    return JSONResponse({"places": places})
+    return JsonAnswer({"places": places})
 
 
 @router.get("/v1/runs/{run}/steps/{step_id}/attempts")
-async def attempts(engine: Ready, run: int, step_id: int) -> JSONResponse:
+async def attempts(engine: Ready, run: int, step_id: int) -> JsonAnswer:
     """The attempts at a step, the first one first."""
     found = await engine.runner.journal.read(lambda records: records.attempts(step_id))
-    return JSONResponse({"attempts": [each.to_dict() for each in found]})
+    return JsonAnswer({"attempts": [each.to_dict() for each in found]})
 
 
 @router.get("/v1/step-options")
-async def options(engine: Serving) -> JSONResponse:
+async def options(engine: Serving) -> JsonAnswer:
     """The options of the %%step line, in the order in which they are explained."""
     found = [
         {
@@ -60,13 +59,13 @@ async def options(engine: Serving) -> JSONResponse:
         }
         for each in OPTIONS
     ]
-    return JSONResponse({"options": found})
+    return JsonAnswer({"options": found})
 
 
 @router.post("/v1/step-line")
-async def step_line(engine: Serving, line: Annotated[str, Body(embed=True)]) -> JSONResponse:
+async def step_line(engine: Serving, line: Annotated[str, Body(embed=True)]) -> JsonAnswer:
     """A %%step line (without ``%%step``), understood; what is wrong with it is refused as the magic would."""
-    return JSONResponse(parse_step_line(line).to_dict())
+    return JsonAnswer(parse_step_line(line).to_dict())
 
 
 def _seen(step: LiveStep) -> dict[str, Any]:

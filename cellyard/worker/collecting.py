@@ -233,11 +233,19 @@ def describe_error(error: BaseException, trace: list[str], namespace: dict[str, 
         reference = _store_exception(error, namespace, store)
     return {
         "type": type(error).__name__,
-        "message": str(error),
+        "message": _words(error),
         "traceback": list(trace),
         "exception": reference,
         "cause": None,
     }
+
+
+def _words(error: BaseException) -> str:
+    """Its text, in words of IPython's own where it has none to give."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is the user's, and may be anything
+        return "<exception str() failed>"
 
 
 def _store_exception(error: BaseException, namespace: dict[str, Any], store: Store) -> dict[str, Any] | None:

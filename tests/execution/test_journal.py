@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -61,6 +62,28 @@ async def test_errors_of_a_job_are_raised_where_it_was_asked_for(journal):
     with pytest.raises(ZeroDivisionError):
         await journal.read(lambda records: 1 / 0)
     assert await journal.read(lambda records: records.last_seq()) == 0
+
+
+async def test_what_can_never_be_written_holds_up_nothing(journal, path):
+    tried: list[str] = []
+
+    def fail(records):
+        tried.append("once")
+        raise ValueError("a value that nothing can hold")
+
+    journal.note(event(1))
+    journal.post(fail)
+    journal.note(event(2))
+    await journal.flush()
+    assert (tried, written(path)) == (["once"], [1, 2])
+
+
+async def test_of_events_that_are_written_together_only_the_one_is_left_out_that_no_record_can_hold(journal, path):
+    journal.note(event(1))
+    journal.note(replace(event(2), seq=1 << 70))
+    journal.note(event(3))
+    await journal.flush()
+    assert written(path) == [1, 3]
 
 
 async def test_taken_events_may_be_given_back(journal, path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from cellyard.errors import IllegalState, NotFound, RecordsError
+from cellyard.errors import IllegalState, NotFound, RecordsError, Unrecordable
 from cellyard.model import Resources, StepState
 from cellyard.records import (
     AttemptEnd,
@@ -54,6 +55,20 @@ def test_a_step_goes_from_queued_to_its_end_and_its_run_with_it(records):
     assert step.ended
     [attempt] = records.attempts(step.id)
     assert (attempt.number, attempt.state, attempt.cpu_seconds, attempt.seconds) == (1, "succeeded", 1.25, 3.5)
+
+
+def test_any_text_can_be_recorded_and_looked_for(records):
+    odd = "caf\udce9 \0.ipynb"
+    asked = replace(request(notebook=odd), source="x = '\udcff\0'")
+    opened = records.open_step(asked, token="t1", resources=Resources(1.0))
+    assert records.run(opened.run_id).notebook == "caf\\udce9 \\x00.ipynb"
+    assert records.step(opened.step_id).source == "x = '\\udcff\\x00'"
+    assert [each.id for each in records.runs(wanted=RunFilter(notebook=odd))] == [opened.run_id]
+
+
+def test_what_the_database_cannot_hold_is_refused_for_good(records):
+    with pytest.raises(Unrecordable, match="did not take it"):
+        records.append_events([event(1 << 70)])
 
 
 def test_a_step_keeps_what_was_asked_and_what_was_given(records):

@@ -55,6 +55,17 @@ def test_every_error_of_ours_has_a_status():
     assert shadowed == [], "a class behind one of its bases would never be found"
 
 
+def test_texts_that_are_not_utf_8_break_no_answer(client: EngineClient):
+    from tests.service.engines import finished, run_step
+
+    source = "import cellyard\ncellyard.log_param('file', 'caf\\udce9.csv')\nraise ValueError('a\\udcffb')"
+    assert finished(run_step(client, source, name="odd"))["error"]["message"] == "a\udcffb"
+    run = next(each for each in client.runs() if each["state"] == "failed")
+    [found] = client.steps(run["id"])
+    assert found["error"]["message"] == "a\udcffb"
+    assert finished(run_step(client, "x = 1", name="next"))["state"] == "succeeded"
+
+
 def test_events_carry_number_kind_and_json(client: EngineClient):
     from tests.service.engines import run_step
 
