@@ -45,10 +45,14 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction that writes: committed on leaving, undone whole by any exception.
 
-        Raises RecordsLocked when another process holds the lock for longer than the busy timeout.
+        Raises RecordsLocked when another process holds the lock for longer than the busy timeout, and Unrecordable for
+        what the database can never take.
         """
-        with self._translated(), self._engine.begin() as connection:
-            yield connection
+        try:
+            with self._translated(), self._engine.begin() as connection:
+                yield connection
+        except (TypeError, ValueError, OverflowError) as error:  # the driver's own, of a value that it cannot hand on
+            raise Unrecordable(path=self.name, reason=f"{error}.") from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -93,8 +97,6 @@ class Database:
             raise RecordsError(f"the setting `records` is not the URL of a database: {error}.") from error
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise RecordsError(f"the records {self.name}: {error}.") from error
-        except (TypeError, ValueError, OverflowError) as error:  # the driver's own, of a value that it cannot hand on
-            raise Unrecordable(path=self.name, reason=f"{error}.") from error
 
 
 def _make_private_file(path: Path) -> None:

@@ -13,6 +13,7 @@ DEFINITIONS: dict[str, tuple[str, str, str]] = {
         "fact",
         """
         assert fact(5) == 120; assert fact.__module__ == '__main__'; assert fact.__globals__ is globals()
+        assert fact.__code__.co_filename == '<cell>'  # as tracebacks name it
         """,
     ),
     "mutual recursion": (
@@ -47,17 +48,6 @@ DEFINITIONS: dict[str, tuple[str, str, str]] = {
         assert f.__annotations__['return'] in (str, 'str')
         """,
     ),
-    "the file that tracebacks name": (
-        """
-        def outer(x):
-            inner = lambda: x / 0
-            return inner
-        """,
-        "outer",
-        """
-        assert outer.__code__.co_filename == '<cell>'; assert outer(1).__code__.co_filename == '<cell>'
-        """,
-    ),
     "closures that share a cell": (
         """
         def make():
@@ -70,7 +60,7 @@ DEFINITIONS: dict[str, tuple[str, str, str]] = {
         up, get = make(); up()
         """,
         "up get",
-        "up(); assert get() == 2",
+        "up(); assert get() == 2; assert up.__code__.co_filename == get.__code__.co_filename == '<cell>'",
     ),
     "a closure over itself": (
         """
