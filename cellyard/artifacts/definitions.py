@@ -231,8 +231,8 @@ def class_reduce(cls: type, token: str) -> tuple[Any, ...]:
         return _enum_reduce(cls, token, arguments, state[0])
     state = ({**_same_as_inherited(cls), **state[0]}, state[1])
     kind, name, bases, body = arguments[:4]
-    # Slots must be there from the start on (named tuples have none), and cloudpickle loses the qualified name.
-    slots = {"__slots__": vars(cls)["__slots__"]} if "__slots__" in vars(cls) and not issubclass(cls, tuple) else {}
+    # Slots must be there from the start on, and cloudpickle loses the qualified name.
+    slots = {"__slots__": vars(cls)["__slots__"]} if "__slots__" in vars(cls) and not _gets_slots(cls) else {}
     body = {**body, **slots, "__qualname__": cls.__qualname__}
     if is_definition(kind):
         made = (token, bases, _class_of_own_kind, (kind, name, bases, body))
@@ -245,6 +245,11 @@ def class_reduce(cls: type, token: str) -> tuple[Any, ...]:
         None,
         set_class_state,
     )
+
+
+def _gets_slots(cls: type) -> bool:
+    """Whether ``typing.NamedTuple`` gives it its slots, and lets nobody else do so."""
+    return any(getattr(each, "__name__", "") == "NamedTuple" for each in vars(cls).get("__orig_bases__", ()))
 
 
 def _same_as_inherited(cls: type) -> dict[str, Any]:

@@ -29,7 +29,11 @@ from cellyard.artifacts.definitions import (
     resolve,
 )
 from cellyard.artifacts.exceptions import exception_reduce
+from cellyard.artifacts.frames import frame_reduce
+from cellyard.artifacts.instances import Way, instance_reduce, put_attributes, rebuild_array_of, way_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
+from cellyard.artifacts.memoised import memoised_reduce
+from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND, owner_of
 from cellyard.artifacts.tensors import reduce_of_torch
@@ -69,6 +73,7 @@ class Packer(_Pickler):  # type: ignore[misc]
         self._defining = defining
         self._filled: set[int] = set()
         self._homes: dict[int, type] = {}
+        self._ways: dict[type, Way | None] = {}  # of this moment: the notebook may change its classes
         super().__init__(self.file, protocol=5, buffer_callback=self._keep_small)
 
     def _keep_small(self, buffer: pickle.PickleBuffer) -> bool:
@@ -90,7 +95,14 @@ class Packer(_Pickler):  # type: ignore[misc]
             return self._reduce_array(obj)
         if is_of_process(kind) and (place := place_here(obj)) is not None:
             return find_here, (place,)
-        return _reduce_of_library(obj, kind)
+        reduced = _reduce_of_library(obj, kind)
+        return self._reduce_instance(obj, kind) if reduced is NotImplemented else reduced
+
+    def _reduce_instance(self, obj: Any, kind: type) -> Any:
+        if kind not in self._ways:
+            self._ways[kind] = way_of(kind)
+        way = self._ways[kind]
+        return NotImplemented if way is None else instance_reduce(obj, way)
 
     def _reduce_class(self, obj: type) -> Any:
         if is_definition(obj):
@@ -121,8 +133,11 @@ class Packer(_Pickler):  # type: ignore[misc]
     def _reduce_method(self, obj: types.MethodType) -> Any:
         """Its function is found by its class, which need not be the one that now has its name."""
         held = obj.__self__
-        if is_of_process(type(held)) and (place := place_here(obj)) is not None:
-            return find_here, (place,)
+        if is_of_process(type(held)):
+            if (place := place_here(obj)) is not None:
+                return find_here, (place,)
+            if place_here(held) is not None:  # of another class in the process where it goes to
+                return getattr, (held, obj.__name__)
         for each in held.__mro__ if isinstance(held, type) else type(held).__mro__:
             if is_definition(each) and member_of(each, obj.__func__) is not None:
                 self._homes[id(obj.__func__)] = each
@@ -157,11 +172,15 @@ class Packer(_Pickler):  # type: ignore[misc]
         self.modules.add(obj.__name__.partition(".")[0])
         return super().reducer_override(obj)
 
-    def _reduce_cached(self, obj: Any) -> Any:
-        """A function under ``functools.cache`` or ``lru_cache`` travels with its parameters and an empty cache."""
-        if getattr(obj, "__module__", None) != "__main__":
-            return NotImplemented
-        return _rebuild_cached, (obj.__wrapped__, obj.cache_parameters())
+    def _reduce_memoised(self, obj: Any) -> Any:
+        return memoised_reduce(obj, self._is_packable)
+
+    def _is_packable(self, value: Any) -> bool:
+        try:
+            Packer(self._namespace).dump(value)
+        except Exception:  # noqa: BLE001 - any failure is the answer
+            return False
+        return True
 
     def _reduce_cached_property(self, obj: Any) -> Any:
         """Without its lock, which Python 3.11 gives it."""
@@ -185,6 +204,9 @@ class Packer(_Pickler):  # type: ignore[misc]
         if reduced[0] is not cp._make_typevar:
             return reduced
         return _type_variable, (obj.__module__, *reduced[1])
+
+    def _reduce_named_type(self, obj: Any) -> Any:
+        return named_type_reduce(obj)
 
     def _reduce_match(self, obj: re.Match[Any]) -> Any:
         """A match is found again, at the same place of the same text."""
@@ -234,9 +256,12 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.MappingProxyType: Packer._reduce_proxy,
     re.Match: Packer._reduce_match,
     typing.TypeVar: Packer._reduce_type_variable,
+    typing.ParamSpec: Packer._reduce_named_type,
+    typing.TypeVarTuple: Packer._reduce_named_type,
+    typing.NewType: Packer._reduce_named_type,
     types.ModuleType: Packer._reduce_module,
     io.TextIOWrapper: Packer._refuse_file,
-    functools._lru_cache_wrapper: Packer._reduce_cached,
+    functools._lru_cache_wrapper: Packer._reduce_memoised,
     functools.cached_property: Packer._reduce_cached_property,
     weakref.WeakKeyDictionary: Packer._reduce_weak_mapping,
     weakref.WeakValueDictionary: Packer._reduce_weak_mapping,
@@ -248,9 +273,22 @@ def _is_module(name: Any, names: dict[str, Any]) -> bool:
     return found is not None and vars(found) is names
 
 
+def _reduce_array_of(obj: Any, kind: type) -> Any:
+    """An array of a class of the notebook's, with its attributes, which numpy leaves behind."""
+    if kind.__reduce__ is not kind.__base__.__reduce__ or not isinstance(obj, np := sys.modules["numpy"].ndarray):
+        return NotImplemented
+    return rebuild_array_of, (kind, obj.view(np)), vars(obj), None, None, put_attributes
+
+
 def _reduce_of_library(obj: Any, kind: type) -> Any:
+    if is_definition(kind):
+        return _reduce_array_of(obj, kind) if hasattr(kind, "__array_finalize__") else NotImplemented
+    if kind.__module__.partition(".")[0] == "pandas":
+        return frame_reduce(obj, kind)
     if kind.__module__ in LOOP_BOUND:
         return _without_loop(obj)
+    if kind.__name__ == "ufunc" and kind.__module__ == "numpy":
+        return ufunc_reduce(obj)
     reduced = reduce_of_torch(obj, kind)
     return reference_to(obj, kind) if reduced is NotImplemented else reduced
 
@@ -299,7 +337,3 @@ def rebuild_array(kind: Any, buffer: Any, dtype: Any, shape: Any, form: tuple[st
 def rebuild_times(integers: Any, dtype: Any) -> Any:
     """The array of dates or times over the memory of ``integers``."""
     return integers.view(dtype)
-
-
-def _rebuild_cached(wrapped: Any, parameters: dict[str, Any]) -> Any:
-    return functools.lru_cache(**parameters)(wrapped)

@@ -34,7 +34,8 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "isinstance before and after", "enums", "dataclasses", "namedtuples", "abc", "metaclasses", "properties",
         "class attributes as counters", "slots", "generics", "pydantic models", "attrs models", "exceptions",
         "redefinition while instances live", "mutual recursion", "memoising decorators", "partial", "singledispatch",
-        "bound methods", "generators", "open handles",
+        "bound methods", "generators", "open handles", "proxies", "subclasses of built-in types",
+        "constructors of their own", "shared attributes", "type variables",
     ),
     "process_state": (
         "seeded here and used there", "styles and options set in one cell and used later",
