@@ -6,19 +6,29 @@ import __future__
 import contextlib
 import dataclasses
 import sys
+import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from cellyard.analysis import analyze, names_used_by, nearest_name, reachable_names, token_names, wants_all_names
+from cellyard.analysis import (
+    analyze,
+    names_used_by,
+    nearest_name,
+    reachable_names,
+    token_names,
+    wants_all_names,
+    wants_definitions,
+)
 from cellyard.analysis.facts import Facts
 from cellyard.analysis.purity import BUILTINS
 from cellyard.artifacts.artifact import load
+from cellyard.artifacts.definitions import is_definition
 from cellyard.artifacts.held import put_back
 from cellyard.artifacts.own_magics import called_by, own_magics
 from cellyard.artifacts.reference import Reference, is_earlier, is_held
 from cellyard.artifacts.store import open_store
-from cellyard.errors import CellyardError, InvalidCell, UnknownName, error_from_dict
+from cellyard.errors import CannotTravel, CellyardError, InvalidCell, UnknownName, error_from_dict
 from kernel_magics.displayed import Displayed, is_shown_name
 from kernel_magics.packing import SHELL_NAMES, Inputs, Packing
 from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
@@ -30,6 +40,8 @@ AT_ONCE_BYTES = 64 << 10
 _LISTING = frozenset({"lsmagic", "magic", "quickref", "get_ipython"})
 _OWN = ("get_ipython", "exit", "quit", "open")
 _NOTHING = object()
+_LONG = 10_000
+"""Characters from which on a text is data, and not a part of a program."""
 _LAZY = __future__.annotations.compiler_flag
 
 
@@ -126,13 +138,21 @@ class Namespace:
             self._check_known(name, step, 1)
         used = self._used(source, facts)
         wanted = self._wanted(source, used) if only is None else set(only)
-        optional = frozenset(self._user_names()) if facts.uses_dynamic and wants_all_names(source) else frozenset()
+        optional = self._optional(source, wanted)
         packing = Packing(self._names, self._store, facts, optional - wanted)
         wanted |= optional
         inputs = packing.pack(wanted, self._magics(source, wanted))
         unsent = self._deleted(facts).difference(*(each["names"] for each in inputs.references))
         sources = self._displayed.sources(source, used)
         return dataclasses.replace(inputs, sources=sources, unsent=tuple(sorted(unsent)))
+
+    def _optional(self, source: str, wanted: AbstractSet[str]) -> frozenset[str]:
+        """Names that go along if they can, because something may look for them that is not seen in the cell."""
+        if wants_all_names(source):
+            return frozenset(self._user_names())
+        if wants_definitions(source) or any(_opens_pickles(self._names.get(name)) for name in self.reached(wanted)):
+            return frozenset(name for name in self._user_names() if _is_definition(self._names[name]))
+        return frozenset()
 
     def _magics(self, source: str, wanted: set[str]) -> dict[str, Any]:
         """The notebook's own magics, if the cell may call or list one, itself or through a function."""
@@ -153,6 +173,8 @@ class Namespace:
         used |= facts.builtins_read & {"__annotations__"}
         if facts.uses_dynamic:
             used |= token_names(source)
+            texts = [self._names.get(name) for name in used]
+            used |= {word for text in texts if type(text) is str and len(text) < _LONG for word in token_names(text)}
         for inner in facts.functions.values():
             used |= inner.reads
         return used
@@ -244,7 +266,10 @@ class Namespace:
         group = self.waiting(output)
         reference = group.reference
         if group.unavailable is None and (_comes_at_once(reference) or any(map(is_held, reference.names))):
-            return group.fetch()
+            try:
+                return group.fetch()
+            except CannotTravel as error:  # told when it is used; the other names of the cell are as good as ever
+                group.unavailable = error
         return {name: StandIn(group, name) for name in reference.names}
 
     def waiting(self, output: Mapping[str, Any]) -> LazyGroup:
@@ -278,6 +303,16 @@ class Namespace:
                     group_of(value).fetch()
                 except CellyardError:
                     continue
+
+
+def _is_definition(value: Any) -> bool:
+    return not is_stand_in(value) and is_definition(value)
+
+
+def _opens_pickles(value: Any) -> bool:
+    """Whether a function of the notebook may come upon classes that no word of it names."""
+    code = value.__code__ if type(value) is types.FunctionType else None
+    return code is not None and wants_definitions(f"{'.'.join(code.co_names)}(")
 
 
 def _comes_at_once(reference: Reference) -> bool:

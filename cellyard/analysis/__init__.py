@@ -17,7 +17,7 @@ from cellyard.analysis.hazards import Hazard, hazards
 from cellyard.analysis.imports import modules_imported_by, modules_imported_in
 from cellyard.analysis.names import analyze
 from cellyard.analysis.needs import MissingName, changed_names, changes_when_read, missing_names, needed_names
-from cellyard.analysis.tokens import nearest_name, token_names, wants_all_names
+from cellyard.analysis.tokens import nearest_name, token_names, wants_all_names, wants_definitions
 
 __all__ = [
     "Facts",
@@ -39,4 +39,5 @@ __all__ = [
     "reachable_names",
     "token_names",
     "wants_all_names",
+    "wants_definitions",
 ]

@@ -18,6 +18,7 @@ from cellyard.analysis.purity import (
     HOLDERS,
     METHODS_FRESH,
     METHODS_SHARING,
+    RUNNERS,
     SCALARS,
 )
 from cellyard.analysis.scopes import parameters, scope_of
@@ -86,7 +87,8 @@ class CallReader(ExpressionReader):
                 self.ledger.changes_of_others |= deep(base)
             else:
                 self.expose(base)
-        self.dynamic = self.dynamic or name in _FRAMES
+        runs_text = isinstance(func.value, ast.Name) and func.value.id in RUNNERS
+        self.dynamic = self.dynamic or name in _FRAMES or runs_text
         self.names_in_texts(name, node)
         if name == "import_module":
             self.note_import(node)

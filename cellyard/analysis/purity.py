@@ -16,6 +16,7 @@ __all__ = [
     "HOLDERS",
     "METHODS_FRESH",
     "METHODS_SHARING",
+    "RUNNERS",
     "SCALARS",
     "STEADY_CONTEXTS",
     "words",
@@ -66,6 +67,9 @@ CALLBACKS: frozenset[str] = frozenset({"filter", "map", "max", "min", "sorted"})
 
 DYNAMIC: frozenset[str] = frozenset({"eval", "exec", "globals", "locals", "breakpoint", "get_ipython"})
 """Names whose very use may read or bind any name."""
+
+RUNNERS: frozenset[str] = frozenset({"cProfile", "doctest", "profile", "timeit", "unittest"})
+"""Modules whose functions run programs that are text, or what they find in the notebook."""
 
 METHODS_FRESH: frozenset[str] = words(
     """

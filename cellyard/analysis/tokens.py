@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["nearest_name", "token_names", "wants_all_names"]
+__all__ = ["nearest_name", "token_names", "wants_all_names", "wants_definitions"]
 
 _IDENTIFIER = r"[^\W\d]\w*"
 _STRING = r"""[rRbBuUfFtT]{0,2}(?:\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
@@ -63,6 +63,9 @@ _WHOLE = re.compile(
     r"""
     ^\s*(?:\w+\s*=\s*)?%(?:who|who_ls|whos|reset|reset_selective|xdel|store|pinfo2?)\b
     | (?<![.\w])(?:globals|locals|vars|dir)\(\s*\)(?!\s*(?:\[|\.(?:get|pop|setdefault)\()\s*["'])
+    | \b(?:unittest\.main|doctest\.(?:testmod|run_docstring_examples)|inspect\.getmembers)\(
+    | \bsys\.modules\b(?!\s*(?:\[|\.(?:get|pop|setdefault)\()\s*["'](?!__main__))
+    | ["']__main__["']\s*\)
     | \buser_ns\b(?!\s*(?:\[|\.(?:get|pop|setdefault)\()\s*["'])
     """,
     re.VERBOSE | re.MULTILINE,
@@ -72,4 +75,19 @@ _ASKED_FOR_ONE = re.compile(r"""["'][^"']*["']\s+(?:not\s+)?in\s+(?:globals|loca
 
 def wants_all_names(source: str) -> bool:
     """Whether a raw cell may look at all names there are, which its words do not tell."""
-    return _WHOLE.search(_ASKED_FOR_ONE.sub("", source)) is not None
+    return _WHOLE.search(_ASKED_FOR_ONE.sub("", _without_comments(source))) is not None
+
+
+def _without_comments(source: str) -> str:
+    return _PYTHON.sub(lambda match: "" if match["comment"] else match[0], source) if "#" in source else source
+
+
+_LOADS = re.compile(
+    r"\b(?:pickle|cPickle|joblib|dill|cloudpickle|pd|pandas|torch)\.(?:loads?|read_pickle|Unpickler)\(|\b__subclasses__\(|\bUnpickler\("
+)
+
+
+def wants_definitions(source: str) -> bool:
+    """Whether a raw cell may come upon classes and functions of the notebook that no word of it names: in a pickle, or
+    among a class's subclasses."""
+    return _LOADS.search(source) is not None

@@ -24,7 +24,7 @@ from cellyard.artifacts.previews import preview_of
 from cellyard.artifacts.reference import Preview, Reference
 from cellyard.artifacts.sharing import find_sharing, shared_bases
 from cellyard.artifacts.store import Store, Writer
-from cellyard.errors import CellyardError
+from cellyard.errors import CannotTravel, CellyardError
 
 __all__ = [
     "DefinitionStore",
@@ -214,7 +214,8 @@ def load(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] |
     """The values of an artifact by name. ``reference`` is a :class:`Reference` as a dictionary.
 
     Buffers are mapped private and copy-on-write: loading costs no copy, and changes never reach the store. Functions of
-    the notebook get ``namespace`` as their globals.
+    the notebook get ``namespace`` as their globals. Raises :class:`~cellyard.errors.CannotTravel` where code of the
+    values' own classes, which runs as they are made, fails.
     """
     header = decode(store.read(reference["id"]))
     store.prefetch(_parts(header))
@@ -222,7 +223,25 @@ def load(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] |
     buffers = [store.map(id, size) for id, size in header["buffers"]]
     context = Context({} if namespace is None else namespace, header["definitions"], store.read, _loads_definition)
     with loading(context), _no_collection():
+        return _opened(reference, content, buffers)
+
+
+def _opened(reference: Mapping[str, Any], content: Any, buffers: list[Any]) -> dict[str, Any]:
+    try:
         values: dict[str, Any] = pickle.loads(content, buffers=buffers)
+    except (CellyardError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        names = list(reference["names"])
+        kinds = {each.get("type", "") for each in reference.get("previews", {}).values()}
+        raise CannotTravel(
+            name=", ".join(names),
+            type=", ".join(sorted(kinds)) or "?",
+            reason=f"it cannot be opened where it arrives: {type(error).__name__}: {error}.",
+            hint="Give its class a __reduce__ that tells how to make it, or make it in the cell that uses it.",
+            where="",
+            path=names[0] if names else "?",
+        ) from error
     return values
 
 

@@ -8,6 +8,7 @@ of the notebook by their code and what they hold. Two values of one digest are a
 from __future__ import annotations
 
 import copyreg
+import functools
 import sys
 import types
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from blake3 import blake3
 
 from cellyard.artifacts.definitions import fingerprint, is_definition
 from cellyard.artifacts.holding import held_by
+from cellyard.artifacts.process_objects import may_be_of_process, place_here
 from cellyard.artifacts.tensors import content_of, is_plain, is_tensor
 
 __all__ = ["LARGEST_DIGESTED", "canonical_digest"]
@@ -124,8 +126,18 @@ class _Writer:
         if "<" in value.__qualname__:
             raise _NoDigestError
 
+    def _memoised(self, value: Any) -> None:
+        """By what it computes: what it remembers is that again."""
+        if value.__module__ != "__main__":
+            self._by_name(value)
+        else:
+            self.write((value.__wrapped__, value.cache_parameters()))
+
     def _reduced(self, value: Any) -> None:
         """By what a pickle would be made of."""
+        if may_be_of_process(type(value)) and (place := place_here(value)) is not None:
+            self._tag("here", place)
+            return
         special = copyreg.dispatch_table.get(type(value))
         reduced = special(value) if special is not None else value.__reduce_ex__(4)
         if isinstance(reduced, str):
@@ -192,7 +204,13 @@ def _plain_bytes(array: Any) -> Any:
 
 def _in_order(state: Any) -> Any:
     """Attributes in the order of their names: which was set first, nobody can see but who lists them."""
-    return dict(sorted(state.items())) if type(state) is dict and all(type(key) is str for key in state) else state
+    if type(state) is not dict or any(type(key) is not str for key in state):
+        return state
+    return {name: state[name] for name in sorted(state) if name not in _PLACES_IN_MEMORY}
+
+
+#: Attributes that hold the ``id`` of an object, by which a vectoriser of scikit-learn knows whether it has checked it.
+_PLACES_IN_MEMORY = {"_stop_words_id"}
 
 
 _Rule = Callable[[_Writer, Any], None]
@@ -203,6 +221,7 @@ _RULES: dict[type, _Rule] = {
     set: _Writer._set,
     frozenset: _Writer._set,
     types.FunctionType: _Writer._function,
+    functools._lru_cache_wrapper: _Writer._memoised,
     types.ModuleType: lambda writer, value: writer._tag("module", value.__name__),
     property: lambda writer, value: writer.write((value.fget, value.fset, value.fdel)),
     staticmethod: lambda writer, value: writer.write(value.__func__),

@@ -322,6 +322,8 @@ def _code_of(definition: Any) -> Iterator[bytes]:
         for base in definition.__bases__:
             yield f"{base.__module__}.{base.__qualname__}{fingerprint(base) if is_definition(base) else ''}".encode()
         for name, member in sorted(vars(definition).items()):
+            if name.startswith("__pydantic_"):  # made from the rest, with places in memory
+                continue
             yield name.encode()
             for inner in _functions_of(member) or (member,):
                 yield from _parts_of(inner)

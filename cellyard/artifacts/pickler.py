@@ -34,7 +34,7 @@ from cellyard.artifacts.instances import Way, instance_reduce, put_attributes, r
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.memoised import memoised_reduce
 from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
-from cellyard.artifacts.process_objects import find_here, is_of_process, place_here
+from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND, owner_of
 from cellyard.artifacts.tensors import reduce_of_torch
 
@@ -93,7 +93,7 @@ class Packer(_Pickler):  # type: ignore[misc]
             return exception_reduce(obj)
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
             return self._reduce_array(obj)
-        if is_of_process(kind) and (place := place_here(obj)) is not None:
+        if may_be_of_process(kind) and (place := place_here(obj)) is not None:
             return find_here, (place,)
         reduced = _reduce_of_library(obj, kind)
         return self._reduce_instance(obj, kind) if reduced is NotImplemented else reduced

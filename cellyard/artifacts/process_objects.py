@@ -1,15 +1,17 @@
-"""Objects that every process has of its own: the shell, the standard streams, and who asks the user. A name that is
-bound to one means that of the process where it is used.
+"""Objects that every process has of its own: the shell, the standard streams, who asks the user, and the generators
+that modules draw from. A name that is bound to one means that of the process where it is used.
 """
 
 from __future__ import annotations
 
 import builtins
+import importlib
+import random
 import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["find_here", "is_of_process", "place_here"]
+__all__ = ["find_here", "is_of_process", "may_be_of_process", "place_here"]
 
 #: By the name of a class in an object's ancestry.
 _CLASSES = {"InteractiveShell", "OutStream", "StreamWriter", "Kernel", "Asking"}
@@ -34,7 +36,12 @@ _PLACES: dict[str, Callable[[], Any]] = {
     "get_ipython": lambda: getattr(_shell(), "get_ipython", None),
     "stdout": lambda: sys.stdout,
     "stderr": lambda: sys.stderr,
+    "random": lambda: random._inst,
+    "numpy.random": lambda: vars(sys.modules[_NUMPY])["_rand"] if _NUMPY in sys.modules else None,
 }
+_NUMPY = "numpy.random.mtrand"
+#: Types of which one object is the process's own: what modules draw from that are given no generator.
+_DRAWN_FROM = {("random", "Random"), (_NUMPY, "RandomState")}
 
 
 def is_of_process(kind: type) -> bool:
@@ -47,9 +54,14 @@ def is_of_process(kind: type) -> bool:
     return known
 
 
+def may_be_of_process(kind: type) -> bool:
+    """Whether an object of that type may be one that :func:`place_here` knows."""
+    return is_of_process(kind) or (kind.__module__, kind.__name__) in _DRAWN_FROM
+
+
 def place_here(obj: Any) -> str | None:
     """Where :func:`find_here` finds in another process what this is here; None for anything else."""
-    return next((name for name, find in _PLACES.items() if find() == obj), None)
+    return next((name for name, find in _PLACES.items() if obj == find()), None)
 
 
 def find_here(place: str) -> Any:
@@ -58,4 +70,6 @@ def find_here(place: str) -> Any:
         import getpass
 
         return getpass.getpass
+    if place == "numpy.random":
+        importlib.import_module(_NUMPY)
     return _PLACES[place]()

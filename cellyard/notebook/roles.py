@@ -118,7 +118,7 @@ class _Reader:
         return CellReading(
             cell, role, cell.source, 0, body, facts, effects, surely_bound(body),
             token_names(cell.source) if facts.uses_dynamic else frozenset(),
-            facts.uses_dynamic and wants_all_names(cell.source),
+            wants_all_names(cell.source),
         )  # fmt: skip
 
     def _step(self, cell: Cell) -> CellReading:
@@ -146,7 +146,7 @@ class _Reader:
         return CellReading(
             cell, "step", body, offset - 1 + options.above, statements, facts, effects_of(statements, self.modules),
             surely_bound(statements) - item, token_names(body) if facts.uses_dynamic else frozenset(),
-            facts.uses_dynamic and wants_all_names(body), raw, line, options,
+            wants_all_names(body), raw, line, options,
         )  # fmt: skip
 
     def _facts(self, text: str) -> Facts:

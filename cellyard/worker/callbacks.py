@@ -7,7 +7,7 @@ from typing import Any
 
 import cloudpickle
 
-__all__ = ["Callback"]
+__all__ = ["Callback", "travelling"]
 
 
 class Callback:
@@ -43,3 +43,19 @@ def _loaded(data: bytes) -> Callback:
     made = Callback(None)
     made._data = data
     return made
+
+
+_TRIED: dict[int, tuple[Any, Callback | None]] = {}
+
+
+def travelling(function: Any) -> Callback | None:
+    """The function as it can travel, found once; None where it cannot."""
+    known = _TRIED.get(id(function))
+    if known is None or known[0] is not function:
+        callback: Callback | None = Callback(function)
+        try:
+            pickle.dumps(callback)
+        except Exception:  # noqa: BLE001 - whatever the reason, it cannot travel
+            callback = None
+        known = _TRIED[id(function)] = (function, callback)
+    return known[1]

@@ -1,25 +1,33 @@
 """What a notebook may set in a library as a whole, of libraries with a setting or two, as a part of the process state.
 
-Each function is called only where the library's module is imported.
+Each function but those for rich is called only where the library's module is imported.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+from cellyard.artifacts.process_objects import find_here
+from cellyard.worker.callbacks import travelling
 
 __all__ = [
     "mark_sklearn_ids",
     "plotly_renderer",
     "plotly_template",
+    "rich_pretty",
     "set_plotly_renderer",
     "set_plotly_template",
+    "set_rich_pretty",
     "set_sklearn",
+    "set_sympy",
     "set_torch",
     "set_torch_random",
     "sklearn",
+    "sympy",
     "torch",
     "torch_random",
 ]
@@ -46,6 +54,19 @@ def mark_sklearn_ids(mark: str) -> None:
         for counter in ("_CONTAINER_ID_COUNTER", "_ESTIMATOR_ID_COUNTER"):
             if counter in shown:
                 shown[counter].prefix += f"-{mark}"
+
+
+def rich_pretty() -> bool:
+    """``rich.pretty.install``: whether values are shown as rich shows them."""
+    shell = find_here("shell")
+    text = shell.display_formatter.formatters["text/plain"] if shell is not None else None
+    return type(text).__module__ == "rich.pretty"
+
+
+def set_rich_pretty(value: bool) -> None:
+    """Nothing takes it back but a shell of its own. It is for all that is shown, and so imports rich."""
+    if value and not rich_pretty() and find_here("shell") is not None:
+        importlib.import_module("rich.pretty").install()
 
 
 def plotly_template() -> str:
@@ -79,6 +100,31 @@ def set_torch_random(value: bytes) -> None:
     """What is drawn next."""
     torch = sys.modules["torch"]
     torch.set_rng_state(torch.frombuffer(bytearray(value), dtype=torch.uint8))
+
+
+def sympy() -> dict[str, Any]:
+    """What ``sympy.init_printing`` sets beside IPython's printers: how expressions show themselves."""
+    library = sys.modules["sympy.printing.printer"]
+    shows = {name: vars(_printable()).get(name) for name in _OF_EXPRESSIONS}
+    own = {name: each for name, each in shows.items() if not getattr(each, "__qualname__", "").startswith("Printable.")}
+    found = {name: None if each is None else travelling(each) for name, each in own.items()}
+    return {"shown": found, "settings": dict(library.Printer._global_settings)}
+
+
+_OF_EXPRESSIONS = ("_repr_png_", "_repr_svg_", "_repr_latex_")
+
+
+def _printable() -> Any:
+    return sys.modules["sympy.core._print_helpers"].Printable
+
+
+def set_sympy(value: Mapping[str, Any]) -> None:
+    """What is another here."""
+    for name, callback in value["shown"].items():
+        function = None if callback is None else callback.function()
+        if vars(_printable()).get(name) is not function:
+            setattr(_printable(), name, function)
+    sys.modules["sympy.printing.printer"].Printer._global_settings = dict(value["settings"])
 
 
 def torch() -> dict[str, Any]:

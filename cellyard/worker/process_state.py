@@ -25,6 +25,7 @@ from cellyard.worker import library_state
 from cellyard.worker.callbacks import Callback
 from cellyard.worker.logging_state import capture_logging, set_logging
 from cellyard.worker.magics_state import capture_magics, set_magics
+from cellyard.worker.printers_state import capture_printers, set_printers
 from cellyard.worker.shell_state import capture_figures, capture_shell, set_figures, set_shell
 
 __all__ = ["RANDOM", "Watcher", "apply", "capture", "mark_ids", "portable", "same"]
@@ -357,6 +358,8 @@ _SECTIONS: dict[str, _Section] = {
     "shell": _Section(None, capture_shell, set_shell),
     "magics": _Section(None, capture_magics, set_magics),
     "figures": _Section(None, capture_figures, set_figures),
+    "printers": _Section("IPython", capture_printers, set_printers),
+    "rich": _Section(None, library_state.rich_pretty, library_state.set_rich_pretty),
     "recursion": _Section(None, sys.getrecursionlimit, sys.setrecursionlimit),
     "numpy_errors": _Section("numpy", _numpy_errors, _set_numpy_errors),
     "sklearn": _Section("sklearn", library_state.sklearn, library_state.set_sklearn),
@@ -364,6 +367,7 @@ _SECTIONS: dict[str, _Section] = {
     "plotly_renderer": _Section(
         "plotly.io._renderers", library_state.plotly_renderer, library_state.set_plotly_renderer
     ),
+    "sympy": _Section("sympy.printing.printer", library_state.sympy, library_state.set_sympy),
     "torch": _Section("torch", library_state.torch, library_state.set_torch),
     "torch_random": _Section("torch", library_state.torch_random, library_state.set_torch_random),
 }

@@ -31,7 +31,7 @@ def capture_shell() -> dict[str, Any]:
     text = shell.display_formatter.formatters["text/plain"]
     return {
         "shell": {name: getattr(shell, name) for name in _OF_SHELL},
-        "text": {name: getattr(text, name) for name in _PLAIN_TEXT},
+        "text": {name: getattr(text, name) for name in _PLAIN_TEXT if hasattr(text, name)},
         "types": list(shell.display_formatter.active_types),
         "flags": shell.compile.flags,
         "mode": shell.InteractiveTB.mode,
@@ -47,7 +47,7 @@ def set_shell(value: dict[str, Any]) -> None:
     text = shell.display_formatter.formatters["text/plain"]
     for owner, settings in ((shell, value["shell"]), (text, value["text"])):
         for name, setting in settings.items():
-            if getattr(owner, name) != setting:
+            if getattr(owner, name, setting) != setting:  # a library may have put a formatter of its own there
                 setattr(owner, name, setting)
     if shell.display_formatter.active_types != value["types"]:
         shell.display_formatter.active_types = value["types"]

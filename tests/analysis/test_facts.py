@@ -75,7 +75,8 @@ def test_imports_are_told(code, names, modules, stars):
 @pytest.mark.parametrize(
     "code",
     ["eval('x')", "exec(x)", "globals()['x']", "locals()", "vars()", "dir()", "get_ipython().user_ns", "f(eval)",
-     "get_ipython().run_line_magic('run', 'a.py')", "import __main__", "sys._getframe()", "df.query(text)"],
+     "get_ipython().run_line_magic('run', 'a.py')", "import __main__", "sys._getframe()", "df.query(text)",
+     "timeit.timeit('f(3)', setup='from __main__ import f')", "cProfile.run('f(10)')", "unittest.main()"],
 )  # fmt: skip
 def test_dynamic_uses_are_told(code):
     assert analyze(code).uses_dynamic

@@ -35,6 +35,13 @@ MADE = {
         ".fit(np.arange(20.0).reshape(10, 2), [0, 1] * 5)"
     ),
     "a fitted encoder": "OneHotEncoder().fit([['red', 1], ['blue', 2], ['red', 3]])",
+    "a fitted vectoriser": "make_pipeline(TfidfVectorizer(stop_words='english'), LogisticRegression()).fit("
+    "['red wine', 'the blue sea', 'red sea', 'white wine'], [0, 1, 1, 0])",
+    "a frozen distribution": "scipy.stats.gamma(2.0, scale=3)",
+    "an instance of a model": "Model(name='x', tags=['p', 'q', 'r'])",
+    "a model": "Model",
+    "the generator that numpy draws from": "[np.random.mtrand._rand, np.random.rand]",
+    "a memoised function": "(lambda f: [f(3), f(4), f][2])(functools.cache(scaled))",
     "a partial": "functools.partial(sorted, key=len, reverse=True)",
     "dates and paths": "[datetime.date(2026, 1, 2), pathlib.PurePosixPath('a/b'), decimal.Decimal('1.10')]",
     "a generator of numbers": "np.random.default_rng(3)",
@@ -42,7 +49,8 @@ MADE = {
 }
 IMPORTS = """
 import collections, datetime, decimal, functools, json, pathlib, sys, types
-import numpy as np, pandas as pd, pyarrow as pa
+import numpy as np, pandas as pd, pyarrow as pa, pydantic, scipy.stats
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -59,6 +67,9 @@ def scaled(x, by={'f', 'g'}): return x in {'p', 'q', 'r'} or by
 def closed(over):
     def inner(x=over): return x, over
     return inner
+class Model(pydantic.BaseModel):
+    name: str
+    tags: set[str] = {'u', 'v', 'w'}
 own = {'points': [Point('x', 'y'), Point('z')], 'class': Point, 'function': scaled, 'closure': closed({'k', 'l'})}
 """
 TELL = """

@@ -134,6 +134,22 @@ def test_a_wanted_output_that_cannot_travel_fails_the_step(kernel: Kernel):
     assert failed.error["ename"] == "CannotTravel"
 
 
+def test_a_value_that_cannot_be_opened_costs_no_other(kernel: Kernel):
+    kernel.run("class Odd:\n    def __reduce__(self): return int, ('no number',)")
+    kernel.run("%%step\nfirst = 1\nodd = Odd()\nlast = [2]")
+    assert kernel.look("[first, last]") == [1, [2]]
+    for using in ("str(odd)", "%%step\nodd"):
+        failed = kernel.fail(using)
+        assert failed.error["ename"] == "CannotTravel"
+        for part in ("'odd'", "Odd", "invalid literal for int()", "__reduce__"):
+            assert part in failed.error["evalue"]
+    kernel.run("%%step\nodd = last")
+    assert kernel.look("odd") == [2]
+    kernel.run("here = Odd()")
+    assert kernel.fail("%%step\nhere").error["ename"] == "CannotTravel"
+    kernel.run("del Odd, odd, here, first, last")
+
+
 # -- what cannot be meant
 
 USAGE = {

@@ -126,3 +126,16 @@ def test_a_module_that_a_step_loads_anew_is_anew_here(kernel: Kernel, tmp_path: 
     ran = kernel.run("edited_here.answer(), isinstance(late, edited_here.Late)")
     assert ran.result == "('another', True)"
     assert ran.stdout == ""
+
+
+def test_how_rich_shows_values_holds_in_steps_and_afterwards(kernel: Kernel):
+    kernel.run("shown = {'a': [1, None]}")
+    kernel.run("%%step\nfrom rich import pretty\npretty.install()")
+    plain = kernel.run("shown")
+    step = kernel.run("%%step\nshown")
+    assert "\x1b[" in plain.result
+    assert step.result == plain.result
+    assert [each["data"] for each in step.outputs] == [each["data"] for each in plain.outputs]
+    kernel.run("import IPython.core.formatters as of\nown = of.PlainTextFormatter(parent=get_ipython())")
+    kernel.run("get_ipython().display_formatter.formatters['text/plain'] = own")
+    assert kernel.run("1").result == "1"

@@ -22,6 +22,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "class bodies", "f-strings", "global", "nonlocal", "walrus", "match", "except … as", "augmented assignment",
         "del", "star imports", "import a.b as c", "from __future__", "annotations", "top-level await", "!cmd", "%magic",
         "%%time", "get_ipython()", "display", "_", "__", "Out[n]", "In", "a final ;",
+        "names in texts", "classes in pickles", "what looks through the notebook",
     ),
     "writes": (
         "assignment in every form", "in-place change of a list", "in-place change of a dict",
@@ -41,6 +42,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "seeded here and used there", "styles and options set in one cell and used later",
         "files beside the notebook", "the working directory", "local modules", "local modules edited between runs",
         "sys.path", "environment variables", "warning filters", "logging", "the decimal context",
+        "printers of types",
     ),
     "libraries": (
         "numpy", "pandas", "pandas on Arrow", "polars", "pyarrow", "scipy sparse", "scikit-learn", "statsmodels",
