@@ -5,6 +5,7 @@ import __future__
 
 import contextlib
 import dataclasses
+import re
 import sys
 import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from cellyard.analysis import (
     analyze,
     names_used_by,
     nearest_name,
+    only_deleted,
     reachable_names,
     token_names,
     wants_all_names,
@@ -40,6 +42,7 @@ AT_ONCE_BYTES = 64 << 10
 _LISTING = frozenset({"lsmagic", "magic", "quickref", "get_ipython"})
 _OWN = ("get_ipython", "exit", "quit", "open")
 _NOTHING = object()
+_VAR = re.compile(r"""\bvar\(\s*(["'][^"']*["'])""")
 _LONG = 10_000
 """Characters from which on a text is data, and not a part of a program."""
 _LAZY = __future__.annotations.compiler_flag
@@ -87,7 +90,7 @@ class Namespace:
         missing = facts.required - self._names.keys()
         if missing and (written := self._without_percent(source)) != source:
             return self.facts(step, written, above=above)
-        for name in sorted(missing, key=lambda n: facts.reads_at.get(n, 0)):
+        for name in sorted(missing - _made_by_text(source), key=lambda n: facts.reads_at.get(n, 0)):
             if not facts.star_imports:
                 self._check_known(name, step, facts.reads_at.get(name, 0) + above)
         return facts
@@ -138,7 +141,9 @@ class Namespace:
             self._check_known(name, step, 1)
         used = self._used(source, facts)
         wanted = self._wanted(source, used) if only is None else set(only)
-        optional = self._optional(source, wanted)
+        gone = only_deleted(source) & wanted if only is None else set()
+        wanted -= gone
+        optional = self._optional(source, wanted) | gone
         packing = Packing(self._names, self._store, facts, optional - wanted)
         wanted |= optional
         inputs = packing.pack(wanted, self._magics(source, wanted))
@@ -303,6 +308,11 @@ class Namespace:
                     group_of(value).fetch()
                 except CellyardError:
                     continue
+
+
+def _made_by_text(source: str) -> frozenset[str]:
+    """Names that ``sympy.var("x y")`` binds in the notebook."""
+    return token_names(" ".join(_VAR.findall(source))) if "var(" in source else frozenset()
 
 
 def _is_definition(value: Any) -> bool:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from cellyard.analysis.deleted import only_deleted
 from cellyard.analysis.facts import Facts
 from cellyard.analysis.functions import GlobalUse, globals_used_by, names_used_by, parts_of, reachable_names
 from cellyard.analysis.hazards import Hazard, hazards
@@ -35,6 +36,7 @@ __all__ = [
     "names_used_by",
     "nearest_name",
     "needed_names",
+    "only_deleted",
     "parts_of",
     "reachable_names",
     "token_names",

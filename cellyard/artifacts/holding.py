@@ -21,6 +21,8 @@ REGISTERED = "_abc_impl"
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _DEFAULTS = ("__defaults__", "__kwdefaults__")
 _DESCRIPTORS = types.MemberDescriptorType | types.GetSetDescriptorType
+#: Files of the code that dataclasses and attrs write.
+_GENERATED = ("<string>", "<attrs")
 _PARTS = ("__func__", "fget", "fset", "fdel", "func")
 
 
@@ -33,6 +35,7 @@ def held_by(definition: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in vars(definition).items():
         if name.startswith(("__", "_abc_")) or isinstance(value, _DESCRIPTORS):
+            found.update(_of_special(name, value))
             continue
         found[name] = value
         if type(value) not in _PLAIN:
@@ -49,6 +52,15 @@ def _of_member(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             inner = getattr(value, part, None)
             if type(inner) is types.FunctionType:
                 yield from _of_function(f"{name}.{part} ", inner, {})
+
+
+def _of_special(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Of ``__init__`` and its like the defaults alone, and of those that somebody has written."""
+    if type(value) is not types.FunctionType or value.__code__.co_filename.startswith(_GENERATED):
+        return
+    for place, held in _of_function(f"{name} ", value, {}):
+        if place.endswith(_DEFAULTS):
+            yield place, held
 
 
 def _of_function(before: str, function: Any, attributes: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -5,13 +5,17 @@ Protocol 5. Buffers of :data:`BUFFER_BYTES` or more are handed to ``buffer_callb
 
 from __future__ import annotations
 
+import argparse
 import copyreg
 import functools
 import gc
 import io
+import logging
 import pickle
 import re
+import struct
 import sys
+import threading
 import types
 import typing
 import weakref
@@ -36,6 +40,7 @@ from cellyard.artifacts.memoised import memoised_reduce
 from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND, owner_of
+from cellyard.artifacts.standard import LOCKS, argument_reduce, handler_reduce, local_reduce, lock_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
 
 __all__ = ["BUFFER_BYTES", "Packer", "find_match", "rebuild_array", "rebuild_times", "rebuild_view"]
@@ -73,6 +78,7 @@ class Packer(_Pickler):  # type: ignore[misc]
         self._defining = defining
         self._filled: set[int] = set()
         self._homes: dict[int, type] = {}
+        self._families: dict[type, Callable[[Any], Any] | None] = {}
         self._ways: dict[type, Way | None] = {}  # of this moment: the notebook may change its classes
         super().__init__(self.file, protocol=5, buffer_callback=self._keep_small)
 
@@ -89,13 +95,14 @@ class Packer(_Pickler):  # type: ignore[misc]
             return rule(self, obj)
         if isinstance(obj, type):
             return self._reduce_class(obj)
-        if isinstance(obj, BaseException):
-            return exception_reduce(obj)
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
             return self._reduce_array(obj)
         if may_be_of_process(kind) and (place := place_here(obj)) is not None:
             return find_here, (place,)
-        reduced = _reduce_of_library(obj, kind)
+        if kind not in self._families:
+            self._families[kind] = next((reduce for each, reduce in _FAMILIES.items() if issubclass(kind, each)), None)
+        family = self._families[kind]
+        reduced = _reduce_of_library(obj, kind) if family is None else family(obj)
         return self._reduce_instance(obj, kind) if reduced is NotImplemented else reduced
 
     def _reduce_instance(self, obj: Any, kind: type) -> Any:
@@ -205,9 +212,6 @@ class Packer(_Pickler):  # type: ignore[misc]
             return reduced
         return _type_variable, (obj.__module__, *reduced[1])
 
-    def _reduce_named_type(self, obj: Any) -> Any:
-        return named_type_reduce(obj)
-
     def _reduce_match(self, obj: re.Match[Any]) -> Any:
         """A match is found again, at the same place of the same text."""
         place = (obj.re, obj.string, obj.start(), obj.endpos)
@@ -254,17 +258,27 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.CellType: Packer._reduce_cell,
     types.MethodType: Packer._reduce_method,
     types.MappingProxyType: Packer._reduce_proxy,
+    struct.Struct: lambda _, obj: (struct.Struct, (obj.format,)),
     re.Match: Packer._reduce_match,
     typing.TypeVar: Packer._reduce_type_variable,
-    typing.ParamSpec: Packer._reduce_named_type,
-    typing.TypeVarTuple: Packer._reduce_named_type,
-    typing.NewType: Packer._reduce_named_type,
+    **dict.fromkeys((typing.ParamSpec, typing.TypeVarTuple, typing.NewType), lambda _, obj: named_type_reduce(obj)),
     types.ModuleType: Packer._reduce_module,
     io.TextIOWrapper: Packer._refuse_file,
     functools._lru_cache_wrapper: Packer._reduce_memoised,
     functools.cached_property: Packer._reduce_cached_property,
+    **dict.fromkeys(LOCKS, lambda _, obj: lock_reduce(obj)),
     weakref.WeakKeyDictionary: Packer._reduce_weak_mapping,
     weakref.WeakValueDictionary: Packer._reduce_weak_mapping,
+}
+
+
+#: Reductions of all whose class descends from one.
+_FAMILIES: dict[type, Callable[[Any], Any]] = {
+    BaseException: exception_reduce,
+    threading.local: local_reduce,
+    logging.Handler: handler_reduce,
+    argparse.Action: argument_reduce,
+    argparse._ActionsContainer: argument_reduce,
 }
 
 

@@ -1,11 +1,12 @@
-"""Objects that every process has of its own: the shell, the standard streams, who asks the user, and the generators
-that modules draw from. A name that is bound to one means that of the process where it is used.
+"""Objects that every process has of its own: the shell, the standard streams, who asks the user, the environment, and
+the generators that modules draw from. A name that is bound to one means that of the process where it is used.
 """
 
 from __future__ import annotations
 
 import builtins
 import importlib
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -37,11 +38,12 @@ _PLACES: dict[str, Callable[[], Any]] = {
     "stdout": lambda: sys.stdout,
     "stderr": lambda: sys.stderr,
     "random": lambda: random._inst,
+    "environment": lambda: os.environ,
     "numpy.random": lambda: vars(sys.modules[_NUMPY])["_rand"] if _NUMPY in sys.modules else None,
 }
 _NUMPY = "numpy.random.mtrand"
-#: Types of which one object is the process's own: what modules draw from that are given no generator.
-_DRAWN_FROM = {("random", "Random"), (_NUMPY, "RandomState")}
+#: Types of which one object is the process's own.
+_OF_ONE = {("random", "Random"), (_NUMPY, "RandomState"), ("os", "_Environ")}
 
 
 def is_of_process(kind: type) -> bool:
@@ -56,7 +58,7 @@ def is_of_process(kind: type) -> bool:
 
 def may_be_of_process(kind: type) -> bool:
     """Whether an object of that type may be one that :func:`place_here` knows."""
-    return is_of_process(kind) or (kind.__module__, kind.__name__) in _DRAWN_FROM
+    return is_of_process(kind) or (kind.__module__, kind.__name__) in _OF_ONE
 
 
 def place_here(obj: Any) -> str | None:

@@ -303,7 +303,7 @@ class _Step:
 
 
 #: Sections that may hold secrets, or mean nothing elsewhere.
-_UNRECORDED = frozenset({"environment", "path", "folder"})
+_UNRECORDED = frozenset({"arguments", "environment", "path", "folder"})
 
 
 def _recordable(changed: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Logging as a part of the process state: levels, and the handlers of which another process can have the like.
+"""Logging as a part of the process state: levels, their names, and the handlers of which another process can have one.
 
 Those are handlers to stdout, stderr and files, and those that swallow everything. Other handlers stay where they are.
 """
@@ -18,7 +18,12 @@ _STYLES = {"PercentStyle": "%", "StrFormatStyle": "{", "StringTemplateStyle": "$
 def capture_logging() -> dict[str, Any]:
     """Each logger that differs from a new one, by name; the root's name is empty."""
     found = {name: facts for name, logger in _loggers() if (facts := _facts(logger)) != _NEW}
-    return {"loggers": found, "disabled": logging.root.manager.disable}
+    return {
+        "loggers": found,
+        "disabled": logging.root.manager.disable,
+        "levels": dict(logging._levelToName),
+        "warnings": logging._warnings_showwarning is not None,  # type: ignore[attr-defined]
+    }
 
 
 def _loggers() -> Iterator[tuple[str, logging.Logger]]:
@@ -74,6 +79,11 @@ def set_logging(value: Mapping[str, Any]) -> None:
             _set(logger, facts)
     if logging.root.manager.disable != value["disabled"]:
         logging.disable(value["disabled"])
+    for level, name in value["levels"].items():
+        if logging._levelToName.get(level) != name:
+            logging.addLevelName(level, name)
+    if (logging._warnings_showwarning is not None) != value["warnings"]:  # type: ignore[attr-defined]
+        logging.captureWarnings(value["warnings"])
 
 
 def _set(logger: logging.Logger, facts: tuple[Any, ...]) -> None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import wrapt
 
 from cellyard.worker import library_state
-from cellyard.worker.callbacks import Callback
+from cellyard.worker.callbacks import Callback, travelling
 from cellyard.worker.logging_state import capture_logging, set_logging
 from cellyard.worker.magics_state import capture_magics, set_magics
 from cellyard.worker.printers_state import capture_printers, set_printers
@@ -188,6 +188,10 @@ def _set_path(value: list[str]) -> None:
     sys.path[:] = value
 
 
+def _set_arguments(value: list[str]) -> None:
+    sys.argv = list(value)
+
+
 #: Filters whose category belongs to a library that is not imported yet.
 _WAITING: list[tuple[Any, ...]] = []
 
@@ -271,13 +275,18 @@ def _set_numpy_random(value: tuple[Any, ...]) -> None:
 def _numpy_print() -> dict[str, Any]:
     import numpy
 
-    return {key: value for key, value in numpy.get_printoptions().items() if key != "override_repr"}
+    found: dict[str, Any] = {key: value for key, value in numpy.get_printoptions().items() if key != "override_repr"}
+    if given := found.get("formatter"):
+        own = {kind: travelling(function) for kind, function in given.items()}
+        found["formatter"] = {kind: callback for kind, callback in own.items() if callback is not None}
+    return found
 
 
 def _set_numpy_print(value: Mapping[str, Any]) -> None:
     import numpy
 
-    numpy.set_printoptions(**value)
+    given = {kind: callback.function() for kind, callback in (value.get("formatter") or {}).items()}
+    numpy.set_printoptions(**{**value, "formatter": given or None})
 
 
 def _numpy_errors() -> dict[str, str]:
@@ -347,6 +356,7 @@ _SECTIONS: dict[str, _Section] = {
     "folder": _Section(None, _current_folder, _change_folder),
     "environment": _Section(None, _environment, _set_environment),
     "path": _Section(None, lambda: list(sys.path), _set_path),
+    "arguments": _Section(None, lambda: list(sys.argv), _set_arguments),
     "random": _Section(None, random.getstate, random.setstate),
     "warnings": _Section(None, _filters, _set_filters),
     "decimal": _Section(None, _decimal, _set_decimal),

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cellyard.analysis import Facts, analyze
+from cellyard.analysis import Facts, analyze, only_deleted
 from cellyard.errors import InvalidCell
 
 REQUIRED = [
@@ -205,3 +205,12 @@ def test_a_cell_of_fifty_lines_is_read_in_milliseconds():
         analyze(source)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [("del a", "a"), ("del a, b\nb", "a"), ("if x:\n    del a", "a"), ("del a[0]", ""), ("a.close(); del a", ""),
+     ("%time del a", ""), ("model = 1", "")],
+)  # fmt: skip
+def test_names_that_are_only_deleted_are_told(code, names):
+    assert only_deleted(code) == set(names.split())

@@ -134,6 +134,12 @@ def test_a_wanted_output_that_cannot_travel_fails_the_step(kernel: Kernel):
     assert failed.error["ename"] == "CannotTravel"
 
 
+def test_a_name_that_is_only_deleted_need_not_travel(kernel: Kernel):
+    kernel.run("import threading\ngate = threading.Lock()\ngate.acquire()")
+    kernel.run("%%step\ndel gate")
+    assert kernel.fail("gate").error["ename"] == "NameError"
+
+
 def test_a_value_that_cannot_be_opened_costs_no_other(kernel: Kernel):
     kernel.run("class Odd:\n    def __reduce__(self): return int, ('no number',)")
     kernel.run("%%step\nfirst = 1\nodd = Odd()\nlast = [2]")
@@ -226,7 +232,7 @@ def test_a_function_that_reads_a_deleted_name_fails_where_it_does(kernel: Kernel
     [
         ("import tempfile\nval = tempfile.TemporaryFile('w')", "TextIOWrapper", "open file"),
         ("val = (i for i in [1])", "generator", "generator"),
-        ("import threading\nval = threading.Lock()", "lock", "locks"),
+        ("import threading\nval = threading.Lock()\nval.acquire()", "lock", "locks"),
         ("val = {'deep': [1, (i for i in [1])]}", "dict", "val['deep'][1]"),
         ("import sqlite3\nval = sqlite3.connect(':memory:')", "sqlite3.Connection", "connection"),
     ],

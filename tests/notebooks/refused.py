@@ -28,5 +28,11 @@ REFUSED = (
     Case("open handles", "raw", "raw = open('log.txt', 'wb')", "raw.write(b'x')", "BufferedWriter"),
     Case("open handles", "talk", "import socket\ntalk = socket.socket()", "talk.fileno()", "socket"),
     Case("open handles", "db", "import sqlite3\ndb = [sqlite3.connect(':memory:')]", "len(db)", "Connection"),
-    Case("open handles", "guard", "import threading\nguard = {'lock': threading.Lock()}", "len(guard)", "lock"),
+    Case(
+        "open handles",
+        "guard",
+        "import threading\nguard = {'lock': threading.Lock()}\nguard['lock'].acquire()",
+        "len(guard)",
+        "lock",
+    ),
 )

@@ -1,0 +1,69 @@
+"""Objects of the standard library that travel otherwise than Python would have it, or not at all."""
+
+from __future__ import annotations
+
+import _thread
+import argparse
+import gc
+import logging
+import pickle
+import threading
+from typing import Any
+
+__all__ = ["LOCKS", "argument_reduce", "handler_reduce", "local_reduce", "lock_reduce", "put_argument"]
+
+LOCKS = (_thread.LockType, _thread.RLock)
+
+
+def lock_reduce(lock: Any) -> Any:
+    """One that nobody holds is as good as a new one."""
+    if type(lock) is _thread.LockType:
+        is_held = lock.locked()
+    else:
+        is_held = lock._is_owned() or not lock.acquire(blocking=False)
+        if not is_held:
+            lock.release()
+    if is_held:
+        raise pickle.PicklingError("cannot pickle a lock that is held")
+    return (threading.Lock if type(lock) is _thread.LockType else threading.RLock), ()
+
+
+def argument_reduce(obj: Any) -> Any:
+    """Parsers and their arguments tell by its identity that a text means "nothing"."""
+    return _new, (type(obj),), vars(obj), None, None, put_argument
+
+
+def _new(kind: type) -> Any:
+    return object.__new__(kind)
+
+
+def put_argument(obj: Any, attributes: dict[str, Any]) -> None:
+    """Fill a parser or argument."""
+    nothing = argparse.SUPPRESS
+    vars(obj).update({name: nothing if each == nothing else each for name, each in attributes.items()})
+
+
+def handler_reduce(handler: logging.Handler) -> Any:
+    """One that a logger uses stays where it is: the logger of the other process would not know a copy."""
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    if any(handler in each.handlers for each in loggers if isinstance(each, logging.Logger)):
+        raise pickle.PicklingError("cannot pickle a handler that a logger uses")
+    return NotImplemented
+
+
+def local_reduce(obj: Any) -> Any:
+    """Attributes of this thread, and with what those of another begin, which Python shows to its garbage collector
+    alone."""
+    held = gc.get_referents(obj)
+    arguments = next((each for each in held if type(each) is tuple), ())
+    # The other dictionary is that of its attributes, by weak references.
+    named = next((each for each in held if type(each) is dict and all(type(name) is str for name in each)), {})
+    return _new_local, (type(obj), arguments, named), vars(obj), None, None, _put_local
+
+
+def _new_local(kind: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    return threading.local.__new__(kind, *arguments, **named)
+
+
+def _put_local(obj: Any, attributes: dict[str, Any]) -> None:
+    vars(obj).update(attributes)
