@@ -76,15 +76,17 @@ def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
     except EOFError:  # the worker no longer needs this child
         return
     _, task, place = frame
+    step: _Step | None = None
     try:
         step = _Step(task, place, channel, capture, ahead)
         step.prepare()
         succeeded = step.run()
         answer = step.finish(succeeded)
     except CellyardError as error:
-        answer = _refused(error)
+        answer = _refused(error, step)
     except Exception as error:  # noqa: BLE001 - whatever went wrong in our own part must be told, not lost
-        answer = _refused(StepKilled(step=task["name"], reason=_fault(error), hint=traceback.format_exc()))
+        reason = f"failed outside the cell ({type(error).__name__}: {error})"
+        answer = _refused(StepKilled(step=task["name"], reason=reason, hint=traceback.format_exc()), step)
     channel.send("finished", **answer)
 
 
@@ -115,7 +117,7 @@ class _Step:
         self._sojourn: Sojourn | None = None
         self._shell: StepShell = make_shell()
         self._groups: list[LoadedGroup] = []
-        self._error: dict[str, Any] | None = None
+        self.error: dict[str, Any] | None = None
         self._reloads = Reloads()
         registry.origin = f"@{task['token'][:12]}"
         process_state.mark_ids(task["token"][:12])
@@ -215,10 +217,18 @@ class _Step:
         self._flush()
         if error is not None:
             trace = getattr(self._shell, "step_traceback", [])
-            self._error = describe_error(error, trace, self._shell.user_ns, self._store)
+            self.error = describe_error(error, trace, self._shell.user_ns, self._store)
             if not isinstance(error, KeyboardInterrupt):  # whose user does not want to wait
-                self._error["frames"] = describe_frames(error, self._shell.user_ns, self._store)
+                self.error = self._with_frames(self.error, error)
         return error is None
+
+    def _with_frames(self, described: dict[str, Any], error: BaseException) -> dict[str, Any]:
+        """With what %debug opens upon; whatever is wrong with that must not take the place of the error itself."""
+        try:
+            return {**described, "frames": describe_frames(error, self._shell.user_ns, self._store)}
+        except Exception as trouble:  # noqa: BLE001 - of the user's objects, or of the store
+            note = f"note: %debug has no frames of this step: {type(trouble).__name__}: {trouble}"
+            return {**described, "traceback": [*described["traceback"], note]}
 
     def _run_cell(self) -> BaseException | None:
         if self.request["options"].get("map"):
@@ -274,6 +284,7 @@ class _Step:
             held={**self._held.changes(), **new_magics(self._magics)},
             holders=self._held.holders(),
             wanted=self._wanted(),
+            may_lack=not succeeded,
             is_kept=bool(self.request.get("key")),
             roomy=lambda: use_processors(self._ahead.processors),
         )
@@ -283,7 +294,7 @@ class _Step:
             "state": "succeeded" if succeeded else "failed",
             "process_state": _recordable(changed) if changed else None,
             **made,
-            "error": self._error,
+            "error": self.error,
             "private": private,
             "anonymous_memory": memory,
             "cpu_seconds": sum(u.ru_utime + u.ru_stime for u in usage),
@@ -297,7 +308,7 @@ class _Step:
 
     def _handed_on(self, made: Mapping[str, Any]) -> dict[str, Any]:
         """Small objects that the kernel would otherwise have to fetch from a store elsewhere; what it is to reload."""
-        told = [*made["outputs"], made["result"], (self._error or {}).get("exception")]
+        told = [*made["outputs"], made["result"], (self.error or {}).get("exception")]
         found = {OBJECTS: self._store.recent(each["id"] for each in told if each), RELOADED: self._reloads.names}
         return {name: value for name, value in found.items() if value}
 
@@ -322,18 +333,19 @@ def _anonymous_memory() -> int:
     return int(text[at + 8 : text.index(b"kB", at)]) * 1024 if at >= 0 else 0
 
 
-def _fault(error: Exception) -> str:
-    return f"failed outside the cell ({type(error).__name__}: {error})"
-
-
-def _refused(error: CellyardError) -> dict[str, Any]:
-    """The answer of a step that failed in our own part: its inputs or its outputs."""
+def _refused(error: CellyardError, step: _Step | None) -> dict[str, Any]:
+    """The answer of a step that failed in our own part: its inputs or its outputs. The error of a cell that had failed
+    before that stays its own."""
+    told = error.to_step_error(cause=str(error))
+    if step is not None and step.error is not None:
+        note = f"note: nothing that the cell made could be stored: {error}"
+        told = {**step.error, "traceback": [*step.error["traceback"], note]}
     return {
         "state": "failed",
         "outputs": [],
         "deleted": [],
         "result": None,
-        "error": error.to_step_error(cause=str(error)),
+        "error": told,
         "private": "",
         "anonymous_memory": 0,
         "cpu_seconds": 0.0,

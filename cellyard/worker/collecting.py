@@ -40,6 +40,7 @@ def collect_outputs(
     held: Mapping[str, Any],
     holders: Sequence[Any] = (),
     wanted: Iterable[str] | None,
+    may_lack: bool = False,
     is_kept: bool = False,
     roomy: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def collect_outputs(
 
     Returns ``outputs`` (references, also of names that cannot travel, with the reason), ``deleted`` (names) and
     ``result`` (the reference of the last expression's value, if one was shown). Raises
-    :class:`~cellyard.errors.CannotTravel` for a name of ``wanted`` that cannot be pickled.
+    :class:`~cellyard.errors.CannotTravel` for a name of ``wanted`` that cannot be pickled, unless it ``may_lack`` some.
     """
     namespace = shell.user_ns
     hook = shell.displayhook
@@ -68,10 +69,11 @@ def collect_outputs(
     shown = {earlier_name(result, at): value for at, value in enumerate(reversed(hook.values[-_KEPT:]))}
     candidates.update(shown)
     inputs = _untouched_inputs(groups, namespace, touched)
-    stored, packed = _pack_candidates(candidates, inputs, holders, namespace, set(wanted or ()))
+    needed = set() if may_lack else set(wanted or ())
+    stored, packed = _pack_candidates(candidates, inputs, holders, namespace, needed)
     if sum(one.size for one, _ in packed) > MUCH:
         roomy()
-    outputs = [*stored, *_store_all(packed, namespace, store, set(wanted or ()))]
+    outputs = [*stored, *_store_all(packed, namespace, store, needed)]
     if is_kept:
         _add_digests(outputs, (group for one, group in packed if one.size <= LARGEST_DIGESTED))
     deleted = [name for name in before if name not in namespace and name not in _HIDDEN]

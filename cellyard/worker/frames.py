@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cellyard.artifacts.artifact import pack_group, store_packed, writing
+from cellyard.artifacts.artifact import DefinitionStore, pack_group, store_packed, writing
 from cellyard.artifacts.store import Store
 from cellyard.errors import CannotTravel
 from cellyard.worker.measuring import size_of
@@ -37,11 +37,8 @@ def describe_frames(error: BaseException, namespace: dict[str, Any], store: Stor
     found = list(_frames(error.__traceback__, namespace))[-_MOST_FRAMES:]
     if not found:
         return None
-    left = _MOST_BYTES
-    travelling: list[dict[str, Any]] = []
-    for frame, _ in found:
-        names, left = _travelling({} if frame.f_locals is namespace else frame.f_locals, namespace, left)
-        travelling.append(names)
+    choice = _Choice(namespace)
+    travelling = [choice.of({} if frame.f_locals is namespace else frame.f_locals) for frame, _ in found]
     values = {"frames": travelling, "sources": _sources(found)}
     with writing(store, namespace) as (batch, definitions):
         reference = store_packed(pack_group(values, namespace), values, batch, definitions)
@@ -64,24 +61,45 @@ def _place(frame: types.FrameType, line: int, namespace: Mapping[str, Any]) -> d
     return {"file": code.co_filename, "line": line, "name": code.co_name, "is_cell": is_cell}
 
 
-def _travelling(names: Mapping[str, Any], namespace: dict[str, Any], left: int) -> tuple[dict[str, Any], int]:
-    """The variables, or what stands for them; and how many bytes further ones may have."""
-    found: dict[str, Any] = {}
-    for name, value in dict(names).items():
-        if type(value) in _AT_HAND and size_of(value) < _LONGEST:
-            found[name] = value
-            continue
+class _Nowhere:
+    """Where definitions are put to see whether they can be."""
+
+    url = ""
+
+    def put(self, data: object) -> str:
+        return ""
+
+
+class _Choice:
+    """Which variables travel: those that can, as long as there is room."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._left = _MOST_BYTES
+        self._definitions = DefinitionStore(namespace, _Nowhere())
+        self._sound: set[str] = set()
+
+    def of(self, names: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables of one frame, or what stands for them."""
+        return {name: self._chosen(value) for name, value in dict(names).items()}
+
+    def _chosen(self, value: Any) -> Any:
         size = size_of(value)
-        if size > left:
-            found[name] = Absent(f"<{type(value).__name__} of {size:,} bytes: too large to travel>")
-            continue
+        if type(value) in _AT_HAND and size < _LONGEST:
+            return value
+        if size > self._left:
+            return Absent(f"<{type(value).__name__} of {size:,} bytes: too large to travel>")
         try:
-            pack_group({"value": value}, namespace)
+            self._try(value)
         except CannotTravel as error:
-            found[name] = Absent(f"<{_shown(value)}: it could not travel, {error.reason}>")
-        else:
-            found[name], left = value, left - size
-    return found, left
+            return Absent(f"<{_shown(value)}: it could not travel, {error.reason}>")
+        self._left -= size
+        return value
+
+    def _try(self, value: Any) -> None:
+        """Raises CannotTravel, also for a class or function of the notebook that the value needs."""
+        needed = pack_group({"value": value}, self._namespace).definitions
+        self._sound.update(self._definitions.put({t: d for t, d in needed.items() if t not in self._sound}))
 
 
 def _shown(value: Any) -> str:

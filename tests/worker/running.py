@@ -124,8 +124,12 @@ class Stepper:
         """What the step made."""
         found: dict[str, Any] = {}
         for reference in ran.finished["outputs"]:
-            found |= load(self.store, reference, {"__name__": "__main__"})
+            found |= self.loaded(reference)
         return found
+
+    def loaded(self, reference: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of one artifact."""
+        return load(self.store, reference, {"__name__": "__main__"})
 
 
 def _sealed(private: dict[str, Any], *, is_elsewhere: bool) -> str:
