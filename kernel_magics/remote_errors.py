@@ -101,9 +101,10 @@ def shown_by(shell: Any, error: BaseException) -> BaseException:
 def shown_plainly(error: CellyardError, *, below: Sequence[str] = ()) -> CellyardError:
     """The error shown as its message alone: the frames that led to it are ours, not the user's.
 
-    ``below`` is the traceback of the user's own code, where it was stopped.
+    ``below`` is the traceback of the user's own code, where it was stopped. An error of a step keeps what it shows.
     """
-    _show_as(error, _lines(error, below))
+    if "_render_traceback_" not in error.__dict__:
+        _show_as(error, _lines(error, below))
     return error
 
 

@@ -245,3 +245,32 @@ def test_an_async_cell_executed_again_goes_on_where_it_is_shown_last(
         kernel.until_output(again, "two")
         assert kernel.run("%steps wait working\nsum(made)").result == "6"
         assert cell.times == 1
+
+
+FAILING = {
+    "out of memory": ("--memory 60MiB", "x = bytearray(90 << 20)\ntime.sleep(30)", "memory over"),
+    "timeout": ("--timeout 300ms", "time.sleep(60)", "time.sleep(60)"),
+    "a type that cannot travel": (
+        "",
+        "import threading\nclass Odd(Exception):\n    lock = threading.Lock()\ntime.sleep(0.2)\nraise Odd('words')",
+        "raise Odd",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ["the cell again", "attach", "wait"])
+@pytest.mark.parametrize("what", FAILING)
+def test_a_failure_is_shown_as_it_would_have_been(
+    home: Home, notebook: dict[str, str], tmp_path: Path, what: str, how: str
+):
+    options, source, shown = FAILING[what]
+    text = f"%%step failing {options} --async\nimport time\n{source}"
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.run(text)
+        if how == "wait":
+            assert shown in kernel.fail("%steps wait failing").words
+            return
+    until(lambda: state_of(home, notebook) == "failed", "the step has ended")
+    with kernel_at({**home.env, **notebook}) as kernel:
+        failed = kernel.fail("%steps attach" if how == "attach" else text)
+        assert shown in failed.words, failed.words
