@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 
-__all__ = ["anonymous_memory", "memory_kills", "process_tree", "tree_cpu", "tree_memory"]
+__all__ = ["TreeMemory", "anonymous_memory", "memory_kills", "process_tree", "tree_cpu", "tree_memory"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_SELDOM = 20
+"""What processes share is looked for at most every so many times as long as that takes: the system walks pages."""
 
 
 def process_tree(pid: int) -> list[int]:
@@ -49,6 +52,56 @@ def _field(text: bytes, name: bytes) -> int:
 def tree_memory(pid: int) -> int:
     """Anonymous memory of a process and all its descendants, in bytes."""
     return sum(anonymous_memory(each) for each in process_tree(pid))
+
+
+class TreeMemory:
+    """Anonymous memory of a process and its descendants, with what forked ones share counted once. ``base`` is what
+    the first had at its fork, which does not count."""
+
+    def __init__(self, pid: int, base: int) -> None:
+        self._pid = pid
+        self._base = base
+        self._twice = 0
+        self._known: list[int] = []
+        self._next_look = 0.0
+
+    def used(self) -> int:
+        """Bytes now."""
+        tree = process_tree(self._pid)
+        each = [anonymous_memory(pid) for pid in tree]
+        counted = max(0, sum(each) - self._base)
+        if len(tree) == 1:
+            return counted
+        began = time.monotonic()
+        if tree != self._known or began >= self._next_look:
+            self._twice = max(0, counted - self._unshared(tree, each))
+            self._known = tree
+            self._next_look = time.monotonic() + _SELDOM * (time.monotonic() - began)
+        return max(0, counted - self._twice)
+
+    def _unshared(self, tree: list[int], each: list[int]) -> int:
+        """The larger of two amounts that the tree has at least: what its first process has, with what the others have
+        for themselves alone; and its part of all pages. Only pages that the first has not, and that came with the
+        fork, may be missing from both."""
+        parts = [_shares(pid, most) for pid, most in zip(tree, each, strict=True)]
+        alone = each[0] + sum(private for private, _ in parts[1:])
+        return max(0, max(alone, sum(share for _, share in parts)) - self._base)
+
+
+def _shares(pid: int, most: int) -> tuple[int, int]:
+    """How much of its anonymous memory a process has for itself alone, and its part of what it shares with that;
+    all of it, where the system does not tell, and nothing of one that has ended since."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb", buffering=0) as rollup:  # noqa: PTH123
+            text = rollup.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0, 0
+    except OSError:
+        return most, most
+    if b"Pss_Anon:" not in text:
+        return most, most
+    # What is private and dirty may also be a file that it has mapped.
+    return min(most, _field(text, b"Private_Dirty:")), _field(text, b"Pss_Anon:") + _field(text, b"Pss_Shmem:")
 
 
 def tree_cpu(pids: list[int]) -> float:

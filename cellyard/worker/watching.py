@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Protocol
 
 from cellyard.worker.curve import Curve
-from cellyard.worker.memory import process_tree, tree_cpu, tree_memory
+from cellyard.worker.memory import TreeMemory, process_tree, tree_cpu
 
 __all__ = ["MemoryWatch", "Watched"]
 
@@ -85,10 +85,11 @@ class MemoryWatch:
         loop = asyncio.get_running_loop()
         reported = loop.time()
         self._base_cpu = tree_cpu([self._pid])
+        tree = TreeMemory(self._pid, self.base)
         while True:
             await asyncio.sleep(pause)
             now = loop.time()
-            used = max(0, tree_memory(self._pid) - self.base)
+            used = tree.used()
             self.note(used)
             if self._curve.note(now - self._began, used):
                 self._curve.add(now - self._began, self._cpu())

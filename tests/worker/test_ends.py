@@ -130,6 +130,28 @@ async def test_memory_of_the_store_is_not_the_steps(steps: Stepper) -> None:
     assert ran.finished["peak_memory"] < 100 << 20
 
 
+SHARING = (
+    "import multiprocessing, time\nx = bytearray(b'x') * (150 << 20)\n"
+    "def hold(seconds):\n    time.sleep(seconds)\n    return len(x)\n"
+    "pool = multiprocessing.get_context('fork').Pool(4)\n"
+)
+
+
+async def test_what_forked_processes_share_counts_once(steps: Stepper) -> None:
+    ran = await steps.run(f"{SHARING}print(pool.map(hold, [0.6] * 4))", memory=500 << 20)
+    assert ran.finished["state"] == "succeeded", ran.finished["error"]
+    assert ran.text().count(str(150 << 20)) == 4
+    # Storing it takes as much again.
+    assert 150 << 20 <= ran.finished["peak_memory"] < 400 << 20
+
+
+async def test_what_forked_processes_no_longer_share_counts_for_each(steps: Stepper) -> None:
+    """Nothing is allocated: each writes to what it shared."""
+    changed = SHARING.replace("    time", "    for at in range(0, len(x), 4096): x[at] = 1\n    time")
+    ran = await steps.run(f"{changed}pool.map(hold, [20] * 4)", memory=500 << 20)
+    assert ran.finished["error"]["type"] == "StepOutOfMemory"
+
+
 async def test_memory_is_reported_while_a_step_runs(steps: Stepper) -> None:
     ran = steps.start("x = bytearray(150 << 20)\nimport time\ntime.sleep(60)")
     told = await ran.saw(lambda each: each["kind"] == "memory")
