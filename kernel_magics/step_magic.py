@@ -309,16 +309,23 @@ class StepCell:
         return following
 
     def _carry(self, following: Following) -> tuple[Mapping[str, Any], str]:
-        """Follow to the end; the stop button interrupts the step, and a second time kills it."""
-        stream, interrupts = following.stream, 0
+        """Follow to the end; the stop button interrupts the step, and a second time kills it. It counts at any moment,
+        also while the time before is seen to."""
+        stream, pressed, heeded = following.stream, 0, 0
         while following.finished is None:
             try:
-                following.follow()
+                if pressed == heeded:
+                    following.follow()
+                    continue
+                seen = pressed
+                if not stream.may_be_known or _is_ending(self.shell):
+                    break
+                (stream.interrupt if seen == 1 else stream.cancel)()
+                heeded = seen
             except KeyboardInterrupt:
-                if _is_ending(self.shell):
-                    raise
-                interrupts += 1
-                (stream.interrupt if interrupts == 1 else stream.cancel)()
+                pressed += 1
+        if following.finished is None:
+            raise KeyboardInterrupt
         self._session.log.run = stream.run
         return following.finished, following.worker
 

@@ -10,12 +10,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from cellyard.backends.base import Backend, Message
 from cellyard.background import Background
-from cellyard.errors import CellyardError, EngineError, NotFound, StepCancelled
+from cellyard.errors import CellyardError, EngineError, NotFound
 from cellyard.execution.admission import Admission
 from cellyard.execution.causes import explained
 from cellyard.execution.growing import grown, sized
@@ -27,14 +27,13 @@ from cellyard.execution.recovery import Survivor, recover
 from cellyard.execution.reusing import Reuser
 from cellyard.execution.routing import Routes
 from cellyard.execution.runs import OpenRuns
+from cellyard.execution.stopping import Stopper
 from cellyard.execution.telling import QueueTeller, Teller, as_lost, end_of_attempt, finished_content, why_again
 from cellyard.execution.verdict import Verdict, error_content, judge
 from cellyard.model import Resources, StepRequest
 
 __all__ = ["Accepted", "Runner"]
 
-GRACE = 2.0
-"""Seconds between the interrupt that a timeout sends and the end by force."""
 _RETRY_PAUSE = 0.5
 
 _log = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ class Runner:
         self._routes = routes
         self._packages = PackageVersions()
         self.reuser = Reuser(self._tell, self.steps, routes.first)
-        self._opening: dict[str, asyncio.Future[LiveStep]] = {}
+        self._stopper = Stopper(self.steps, self.reuser, self._background, self._give_up)
         self._queue = QueueTeller(self._tell, self.steps)
 
     async def start(self) -> None:
@@ -98,7 +97,7 @@ class Runner:
         A handle that was seen before gives the same step again, without events of its own to follow: a face
         that lost its connection may ask twice.
         """
-        known = self.steps.by_handle(handle) or await self._being_opened(handle)
+        known = self.steps.by_handle(handle) or await self._stopper.being_opened(handle)
         if known is not None:
             return Accepted(known)
         if request.run is not None and request.run not in self.runs:
@@ -108,15 +107,16 @@ class Runner:
             return Accepted(*await self.reuser.repeat(request, result, handle))
         backend = await self._routes.named(request.options.backend)
         request, admission = await sized(request, self.journal, backend.offer)
+        self._stopper.refuse_stopped(request, handle)
         self.steps.claim(request)
-        opening = self._opening[handle] = asyncio.ensure_future(self._open(request, admission, handle, backend))
+        opening = self._stopper.opening[handle] = asyncio.ensure_future(self._open(request, admission, handle, backend))
         try:
             live = await asyncio.shield(opening)
         except BaseException:
             self.steps.unclaim(request)
             raise
         finally:
-            del self._opening[handle]
+            del self._stopper.opening[handle]
         self.steps.add(live)
         events = self.hub.subscribe(EventFilter(live.run, live.step_id))
         self._spawn(live, self._begin(live, admission))
@@ -139,10 +139,6 @@ class Runner:
         self._tell.note(live, "the engine was started again; the step has gone on meanwhile")
         await backend.attach(task_of(live, self._log_limit), survivor.number)
 
-    async def _being_opened(self, handle: str) -> LiveStep | None:
-        opening = self._opening.get(handle)
-        return None if opening is None else await asyncio.shield(opening)
-
     async def find(self, handle: str) -> tuple[int, int]:
         """Run and step id of a submitted step, live or long finished. Raises NotFound."""
         live = self.steps.by_handle(handle)
@@ -152,28 +148,12 @@ class Runner:
         return found.run_id, found.id
 
     async def interrupt(self, handle: str) -> None:
-        """As the stop button: KeyboardInterrupt in the step; one that waits is taken out. Unknown: ignored."""
-        live = self.steps.by_handle(handle)
-        if live is None:
-            self.reuser.give_up(handle)
-            return
-        live.done = replace(live.done, interrupted=True)
-        if live.delay is not None:
-            self._give_up(live, StepCancelled(step=live.name, by=" while it waited for its next attempt"))
-        else:
-            await live.backend.interrupt(live.token)
+        """As the stop button; see Stopper."""
+        await self._stopper.interrupt(handle)
 
     async def cancel(self, handle: str, *, by: str = "") -> None:
-        """End the step by force. Unknown or finished: ignored."""
-        live = self.steps.by_handle(handle)
-        if live is None:
-            return
-        if live.done.cancelled_by is None:
-            live.done = replace(live.done, cancelled_by=by)
-        if live.delay is not None:
-            self._give_up(live, StepCancelled(step=live.name, by=by))
-        else:
-            await live.backend.cancel(live.token)
+        """End the step by force; see Stopper."""
+        await self._stopper.cancel(handle, by=by)
 
     async def cancel_run(self, run: int) -> None:
         """Cancel all live steps of a run and the run itself; a finished run stays as it is."""
@@ -214,6 +194,8 @@ class Runner:
 
     async def _dispatch(self, live: LiveStep) -> None:
         """Hand the current attempt to the backend."""
+        if self._stopper.stopped(live, " before it started"):
+            return
         try:
             await live.backend.submit(task_of(live, self._log_limit))
         except CellyardError as error:
@@ -270,21 +252,13 @@ class Runner:
         loop = asyncio.get_running_loop()
         # A step that ends sooner needs no write of its own for having begun.
         live.timers.append(loop.call_later(PERIOD, self._mark_running, live))
-        timeout = live.request.options.timeout
-        if timeout is not None:
-            live.timers.append(loop.call_later(timeout, self._time_out, live))
+        self._stopper.limit_time(live)
 
     def _mark_running(self, live: LiveStep) -> None:
         token, pid, worker, given, began = live.token, live.pid, live.worker, live.given, live.began
         self.journal.post(
             lambda records: records.mark_running(token, pid=pid, worker=worker, given=given, started=began)
         )
-
-    def _time_out(self, live: LiveStep) -> None:
-        live.done = replace(live.done, timed_out=True)
-        self._background.spawn(live.backend.interrupt(live.token))
-        loop = asyncio.get_running_loop()
-        live.timers.append(loop.call_later(GRACE, lambda: self._background.spawn(live.backend.cancel(live.token))))
 
     async def _conclude(self, live: LiveStep, message: Message) -> None:
         error, samples = explained(message, live.seen, live.resources, began=live.began)
@@ -360,9 +334,9 @@ class Runner:
         self.steps.renew(live)
         self._tell.queued_again(live, content)
         # Asked for while neither the last attempt nor the next was with the backend.
-        if live.done.interrupted or live.done.cancelled_by is not None:
-            self._give_up(live, StepCancelled(step=live.name, by=live.done.cancelled_by or " between two attempts"))
-        elif options.retry_delay and not verdict.free:
+        if self._stopper.stopped(live, " between two attempts"):
+            return
+        if options.retry_delay and not verdict.free:
             loop = asyncio.get_running_loop()
             live.delay = loop.call_later(options.retry_delay, self._delay_over, live)
         else:

@@ -88,9 +88,10 @@ class EngineCaller:
             raise self._error(response, answer)
         return parse(answer)
 
-    def _stream(self, method: str, target: str, data: bytes = b"") -> Opened:
-        """An answer whose body is still to be read. Raises what the engine refused, and Broken."""
-        connection = self._connection()
+    def _stream(self, method: str, target: str, data: bytes = b"", *, over: Connection | None = None) -> Opened:
+        """An answer whose body is still to be read, ``over`` a connection that is there, if one is given. Raises what
+        the engine refused, and Broken."""
+        connection = over or self._connection()
         try:
             response = connection.request(method, target, data)
             if response.status == 200:

@@ -241,6 +241,11 @@ class StepStream(EventStream):
             self.run, self.step_id = event["run"], event["step_id"]
         return event
 
+    @property
+    def may_be_known(self) -> bool:
+        """Whether any engine may have heard of the step."""
+        return self._body is None or self._sent
+
     def interrupt(self) -> None:
         """Interrupt the step as the stop button does; its events go on until it has finished."""
         self._client.interrupt(self.token)
@@ -250,12 +255,13 @@ class StepStream(EventStream):
         self._client.cancel(self.token)
 
     def _open(self, since: int) -> Opened:
-        if self._sent or self._body is None:
+        if self._body is None or self._sent:
             # Whether an engine that broke off had taken the step is known to the records alone.
             try:
                 return self._client._stream("GET", f"/v1/steps/{self.token}/events?since={since}")
             except NotFound:
                 if since or self._body is None:
                     raise
+        connection = self._client._connection()
         self._sent = True
-        return self._client._stream("POST", f"/v1/steps?token={self.token}", self._body)
+        return self._client._stream("POST", f"/v1/steps?token={self.token}", self._body, over=connection)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.notebooks.kernels import Kernel
-from tests.service.engines import until
+from tests.service.engines import Home, until
 
 
 def is_alive(pid: int) -> bool:
@@ -72,6 +73,38 @@ def test_a_second_one_ends_a_step_that_will_not_listen(kernel: Kernel):
     assert ran.error is not None
     assert ran.error["ename"] in {"StepCancelled", "KeyboardInterrupt"}
     assert kernel.run("%%step stubborn\n'free again'").result == "'free again'"
+
+
+@pytest.mark.parametrize("pause", [0.01, 0.05, 0.1])
+def test_two_at_once_reach_the_step(kernel: Kernel, home: Home, pause: float):
+    id = kernel.begin("%%step twice\nimport time\nprint('going', flush=True)\ntime.sleep(60)")
+    kernel.until_output(id, "going")
+    kernel.interrupt()
+    time.sleep(pause)
+    kernel.interrupt()
+    ran = kernel.finish(id, timeout=10)
+    assert ran.error is not None
+    assert ran.error["ename"] in {"StepCancelled", "KeyboardInterrupt"}
+    [state] = [each["state"] for each in home.client().notebook_steps("/tmp/notebook.ipynb") if each["name"] == "twice"]
+    assert state == "cancelled"
+
+
+def test_one_that_comes_before_the_engine_has_the_step_keeps_it_from_running(
+    kernel: Kernel, home: Home, tmp_path: Path
+):
+    home.kill_engine()
+    id = kernel.begin(
+        f"%%step early\nimport pathlib, time\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\ntime.sleep(9)"
+    )
+    time.sleep(0.4)  # the next engine is still starting
+    kernel.interrupt()
+    ran = kernel.finish(id, timeout=20)
+    assert ran.error is not None
+    assert ran.error["ename"] == "KeyboardInterrupt"
+    assert ran.seconds < 4
+    time.sleep(0.5)
+    assert not (tmp_path / "ran").exists()
+    assert not [each for each in home.client().notebook_steps("/tmp/notebook.ipynb") if each["name"] == "early"]
 
 
 def test_a_stopped_step_takes_what_it_started_with_it(kernel: Kernel):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
-from cellyard.errors import DoesNotFit, NotFound, StepAlreadyRunning, UsageError
-from cellyard.service.client import EngineClient
+from cellyard.errors import DoesNotFit, NotFound, StepAlreadyRunning, StepCancelled, UsageError
+from cellyard.service.client import EngineClient, StepStream
 from tests.service.engines import Home, finished, run_step, step, until, until_it_runs
 
 SLOW = "import time; time.sleep(60)"
@@ -173,12 +178,53 @@ def test_the_last_attempt_s_error_is_the_step_s(client: EngineClient):
     assert (end["state"], end["attempt"], end["error"]["type"]) == ("failed", 2, "ValueError")
 
 
-def test_a_step_that_waits_for_its_next_attempt_can_be_cancelled(client: EngineClient):
+@pytest.mark.parametrize("stop", [StepStream.interrupt, StepStream.cancel])
+def test_a_step_that_waits_for_its_next_attempt_can_be_stopped(client: EngineClient, stop: Callable[..., None]):
     stream = client.submit_step(step("1 / 0", name="patient", line="--retries 3 --retry-delay 60s"))
     for event in stream:
         if event["kind"] == "state" and event["content"].get("attempt") == 2:
             break
-    stream.cancel()
+    stop(stream)
+    assert finished(list(stream))["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("stop", [StepStream.interrupt, StepStream.cancel])
+def test_a_stop_at_any_moment_of_trying_again_is_obeyed(client: EngineClient, stop: Callable[..., None]):
+    moments = random.Random(6)
+    for number in range(12):
+        stream = client.submit_step(step("1 / 0", name=f"again{number}", line="--retries 400"))
+        until_it_runs(stream)
+        time.sleep(moments.uniform(0.0, 0.15))
+        stop(stream)
+        began = time.monotonic()
+        end = finished(list(stream))
+        assert time.monotonic() - began < 5
+        assert end["state"] in {"cancelled", "failed"}
+        assert end["attempt"] < 400
+
+
+@pytest.mark.parametrize("stop", [StepStream.interrupt, StepStream.cancel])
+def test_what_is_stopped_before_it_has_come_does_not_begin(client: EngineClient, stop: Callable[..., None]):
+    stream = client.submit_step(step("1 + 1", name="too late"))
+    stop(stream)
+    with pytest.raises(StepCancelled, match="before it began"):
+        next(stream)
+    assert not [each for each in client.notebook_steps("n.ipynb") if each["name"] == "too late"]
+
+
+@pytest.mark.parametrize("stop", [StepStream.interrupt, StepStream.cancel])
+def test_what_is_stopped_while_it_is_being_accepted_ends(client: EngineClient, shared: Home, stop: Callable[..., None]):
+    stream = client.submit_step(step(SLOW, name="being accepted"))
+    with closing(sqlite3.connect(shared.folder / "records.sqlite", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with ThreadPoolExecutor(2) as threads:
+            first = threads.submit(next, stream)
+            time.sleep(0.3)
+            stopped = threads.submit(stop, stream)
+            time.sleep(0.3)
+            other.execute("rollback")
+            assert first.result(20)["kind"] == "accepted"
+            stopped.result(20)
     assert finished(list(stream))["state"] == "cancelled"
 
 
