@@ -13,7 +13,7 @@ from cellyard.errors import CellyardError, StepError, error_from_dict
 from kernel_magics.advice import advice
 from kernel_magics.remote_frames import remote_traceback
 
-__all__ = ["exception_of", "shown_lines", "shown_plainly"]
+__all__ = ["exception_of", "lines_of", "shown_by", "shown_lines", "shown_plainly", "words_of"]
 
 
 class RemoteError(StepError):
@@ -73,6 +73,20 @@ def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str,
             return value
     made: type[RemoteError] = type(error["type"], (RemoteError,), {"__module__": "builtins"})
     return made(type=error["type"], text=error["message"])
+
+
+def words_of(error: BaseException) -> str:
+    """Its text, in words of IPython's own where it has none to give."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is the user's, and may be anything
+        return "<exception str() failed>"
+
+
+def lines_of(error: BaseException) -> list[str]:
+    """What is shown of an exception that is not raised."""
+    rendered = getattr(error, "_render_traceback_", None)
+    return rendered() if rendered is not None else [f"{type(error).__name__}: {words_of(error)}"]
 
 
 def shown_by(shell: Any, error: BaseException) -> BaseException:

@@ -30,7 +30,7 @@ from kernel_magics.following import Following
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.live_view import LiveView
 from kernel_magics.packing import Inputs
-from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly
+from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly, words_of
 from kernel_magics.session import Session
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ class StepCell:
                     break
                 finished, worker = self._run(request)
             self._take(finished, request)
-        self._end(finished["error"], request, worker)
+        self._raise(self._failure(finished["error"], request, worker))
 
-    def attach(self, earlier: Earlier) -> None:
+    def attach(self, earlier: Earlier) -> BaseException | None:
         """Follow a step that was begun before, from its first output on, and take over what it makes.
 
-        Raises its exception.
+        Returns its exception, unless its line keeps that.
         """
         request = self._known_request(earlier)
         state = "is running: followed here"
@@ -90,12 +90,12 @@ class StepCell:
         replay = LiveOutput(self.shell, replays=True)
         if request.options.is_async and not earlier.has_ended:
             self._follow_later(stream, request, self._expected(request))
-            return
+            return None
         with _plain_errors():
             following = self._viewed(Following(stream, LiveOutput(self.shell), replay=replay))
             finished, worker = self._carry(following)
             self._take(finished, request, token=earlier.token)
-        self._end(finished["error"], request, worker)
+        return self._failure(finished["error"], request, worker)
 
     @contextlib.contextmanager
     def _in_sight(self) -> Iterator[None]:
@@ -116,7 +116,7 @@ class StepCell:
             return True
         earlier = self._session.comeback.find(line, cell)
         if earlier is not None:
-            self.attach(earlier)
+            self._raise(self.attach(earlier))
         return earlier is not None
 
     def _known_request(self, earlier: Earlier) -> StepRequest:
@@ -133,8 +133,12 @@ class StepCell:
             self._session.comeback.took(self._token)
             self._session.comeback.ran(request, self._session.log.run, self._token)
 
-    def _end(self, error: Mapping[str, Any] | None, request: StepRequest, worker: str) -> None:
-        """Raise the step's exception, or keep it where the line says so."""
+    def _raise(self, failure: BaseException | None) -> None:
+        if failure is not None:
+            raise shown_by(self.shell, failure)
+
+    def _failure(self, error: Mapping[str, Any] | None, request: StepRequest, worker: str) -> BaseException | None:
+        """The step's exception; None where there is none, or it is kept because the line says so."""
         found = None
         if error is not None:
             found = exception_of(
@@ -146,11 +150,13 @@ class StepCell:
             )
         catch = request.options.catch
         if found is not None and (catch is None or _was_stopped(found)):
-            raise shown_by(self.shell, found)
+            return found
         if catch is not None:
             self._session.namespace.names[catch] = found
         if found is not None:
-            _note(f"step {request.name!r} has failed, with {type(found).__name__}: {found}; it is kept as {catch!r}")
+            words = f"{type(found).__name__}: {words_of(found)}"
+            _note(f"step {request.name!r} has failed, with {words}; it is kept as {catch!r}")
+        return None
 
     def _begin(self, request: StepRequest, facts: Facts) -> None:
         """Start a step that nobody waits for yet."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cellyard.artifacts.previews import size_in_words
 from cellyard.artifacts.reference import is_held
@@ -15,9 +15,12 @@ from kernel_magics.leaving import LeavingCommand
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.pipeline_magic import PipelineCommand
 from kernel_magics.preflight import Preflight, preflight
-from kernel_magics.remote_errors import shown_plainly
+from kernel_magics.remote_errors import lines_of, shown_by, shown_plainly, words_of
 from kernel_magics.session import Session
 from kernel_magics.sizes import SizesTable
+
+if TYPE_CHECKING:
+    from kernel_magics.comeback import Earlier
 
 __all__ = ["StepsCommand", "StepsTable"]
 
@@ -119,23 +122,29 @@ class StepsCommand:
 
     def _attach(self, words: list[str]) -> None:
         """Take over the steps that earlier kernels have begun, all or those of these names, one after the other. The
-        first failure is raised when all have been seen."""
-        from kernel_magics.step_magic import StepCell
-
-        comeback, failures = self._session.comeback, []
+        first failure is raised when all have been seen; the others are shown."""
+        comeback = self._session.comeback
         found = [each for each in comeback.look() if not words or each.name in words]
         if not found:
             raise NotFound(what="step of an earlier kernel that could be attached", hint="%steps shows what has run.")
+        first: BaseException | None = None
         for earlier in found:
             comeback.drop(earlier)
-            try:
-                StepCell(self._session).attach(earlier)
-            except KeyboardInterrupt:
-                raise
-            except Exception as error:  # noqa: BLE001 - of the step's own; those after it are to be seen too
-                failures.append(error)
-        if failures:
-            raise failures[0]
+            failure = self._attached(earlier)
+            if first is not None and failure is not None:
+                LiveOutput(self.shell).error(type(failure).__name__, words_of(failure), lines_of(failure))
+            first = first or failure
+        if first is not None:
+            raise shown_by(self.shell, first)
+
+    def _attached(self, earlier: Earlier) -> BaseException | None:
+        """The failure of a step that has been taken over, or of taking it over: those after it are to be seen too."""
+        from kernel_magics.step_magic import StepCell
+
+        try:
+            return StepCell(self._session).attach(earlier)
+        except CellyardError as error:
+            return error
 
     def _sizes(self, words: list[str]) -> SizesTable:
         found = self._session.client.sizes(self._session.identity.notebook)

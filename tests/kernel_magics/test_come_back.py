@@ -187,6 +187,23 @@ def test_attach_takes_over_all_of_them(home: Home, notebook: dict[str, str], tmp
         assert kernel.fail("%steps attach").error["ename"] == "NotFound"
 
 
+def test_attach_shows_each_failure_and_goes_on(home: Home, notebook: dict[str, str]):
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.run("%%step first --async\nimport time\ntime.sleep(0.3)\n1/0")
+        kernel.run("%%step second --async\nimport time\ntime.sleep(0.3)\nraise SystemExit('of its own')")
+        kernel.run("%%step third --async\nimport time\ntime.sleep(0.3)\n{}['missing']")
+        kernel.run("%%step fourth --async\nimport time\ntime.sleep(0.3)\nlast = 4")
+    steps = lambda: home.client().notebook_steps(notebook["JPY_SESSION_NAME"])  # noqa: E731
+    until(lambda: {each["state"] for each in steps()} <= {"failed", "cancelled", "succeeded"}, "all have ended")
+    with kernel_at({**home.env, **notebook}) as kernel:
+        id = kernel.begin("%steps attach")
+        errors = [each["content"] for each in kernel.messages(id) if each["msg_type"] == "error"]
+        assert [each["ename"] for each in errors] == ["SystemExit", "KeyError", "ZeroDivisionError"]
+        assert "'missing'" in "".join(errors[1]["traceback"])
+        assert "in step 'third'" in "".join(errors[1]["traceback"])
+        assert kernel.run("last").result == "4"
+
+
 def test_what_was_taken_over_is_not_offered_again(home: Home, notebook: dict[str, str], tmp_path: Path):
     cell = Cell(tmp_path)
     cell.gate.touch()
