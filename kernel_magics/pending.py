@@ -14,7 +14,7 @@ from kernel_magics.binding import bind_rest
 from kernel_magics.expected import names_read
 from kernel_magics.following import Following
 from kernel_magics.reader import Reader
-from kernel_magics.remote_errors import exception_of, shown_lines
+from kernel_magics.remote_errors import exception_of, remember, shown_lines
 from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
 
 if TYPE_CHECKING:
@@ -261,6 +261,8 @@ class PendingSteps:
                 return exception_of(error, step=step.name, worker=worker, load=namespace.load, names=namespace.names)
 
             step.failure = failure if not catch else None
+            if error.get("frames") and not catch:
+                remember(failure())
         if catch and step.is_ours(catch):
             namespace.names[catch] = None if error is None else failure()
         if error is None or catch:

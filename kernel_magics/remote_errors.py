@@ -13,7 +13,7 @@ from cellyard.errors import CellyardError, StepError, error_from_dict
 from kernel_magics.advice import advice
 from kernel_magics.remote_frames import remote_traceback
 
-__all__ = ["exception_of", "lines_of", "shown_by", "shown_lines", "shown_plainly", "words_of"]
+__all__ = ["exception_of", "lines_of", "remember", "shown_by", "shown_lines", "shown_plainly", "words_of"]
 
 
 class RemoteError(StepError):
@@ -35,16 +35,29 @@ def exception_of(
 
     IPython shows the step's traceback, coloured there; a note tells step and worker.
     """
+    found = _shown(error, step, worker, load)
+    if names is not None and error.get("frames"):
+        found = found.with_traceback(remote_traceback(error["frames"], names, load))
+    return found
+
+
+def _shown(
+    error: Mapping[str, Any], step: str, worker: str, load: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> BaseException:
     if error.get("cellyard"):
         return shown_plainly(error_from_dict(error["cellyard"]), below=error["traceback"])
     found = _own(error, load)
     note = _note(error, step, worker)
     found.add_note(note)
-    if names is not None and error.get("frames"):
-        found = found.with_traceback(remote_traceback(error["frames"], names, load))
     if error["traceback"]:
         _show_as(found, [*error["traceback"], note])
     return found
+
+
+def remember(error: BaseException) -> None:
+    """As if it had just been raised here, for ``%debug``."""
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+    _forget_rendered()
 
 
 def shown_lines(error: Mapping[str, Any], *, step: str, worker: str) -> list[str]:
@@ -130,8 +143,12 @@ def _show_as(error: BaseException, lines: list[str]) -> None:
 
 
 def _rendered(lines: list[str]) -> list[str]:
+    _forget_rendered()
+    return lines
+
+
+def _forget_rendered() -> None:
+    """Or %debug would open the error that IPython itself has rendered last."""
     shell: Any = get_ipython()
     if shell is not None and hasattr(shell, "InteractiveTB"):
-        # Or %debug would open the error before this one, which IPython rendered itself.
         shell.InteractiveTB.tb = None
-    return lines

@@ -67,7 +67,9 @@ def _retries(options: StepLine) -> int:
 
 
 def error_content(error: CellyardError, *, below: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """An error of ours in the shape in which a step's own errors come; keeps the traceback of the one below."""
+    """An error of ours in the shape in which a step's own errors come; keeps the traceback and frames of the one
+    below."""
     if below is None:
         return error.to_step_error()
-    return error.to_step_error(traceback=below.get("traceback") or (), cause=below.get("message"))
+    frames = {"frames": below["frames"]} if below.get("frames") else {}
+    return {**error.to_step_error(traceback=below.get("traceback") or (), cause=below.get("message")), **frames}

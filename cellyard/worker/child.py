@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Mapping
@@ -49,6 +50,8 @@ __all__ = ["serve_one_step"]
 
 #: Seconds for which a store that does not answer is waited for: by then others have used its address.
 PATIENCE = 90.0
+#: Seconds that a step may have reached this process later than its beginning was told.
+_ON_ITS_WAY = 0.05
 #: The value of a name that the cell may bind or delete, and does not read.
 UNSENT = object()
 
@@ -105,6 +108,7 @@ class _Step:
         capture: DescriptorCapture,
         ahead: Ahead,
     ) -> None:
+        self._came = time.monotonic()
         self._capture = capture
         self.request = task["request"]
         self.name = task["name"]
@@ -218,9 +222,15 @@ class _Step:
         if error is not None:
             trace = getattr(self._shell, "step_traceback", [])
             self.error = describe_error(error, trace, self._shell.user_ns, self._store)
-            if not isinstance(error, KeyboardInterrupt):  # whose user does not want to wait
+            # Whoever interrupts does not want to wait.
+            if not isinstance(error, KeyboardInterrupt) or self._is_over_time():
                 self.error = self._with_frames(self.error, error)
         return error is None
+
+    def _is_over_time(self) -> bool:
+        """Whether it was the step's timeout that has interrupted it: it is told like any interrupt, a moment later."""
+        timeout = self.request["options"].get("timeout")
+        return timeout is not None and time.monotonic() - self._came > timeout - _ON_ITS_WAY
 
     def _with_frames(self, described: dict[str, Any], error: BaseException) -> dict[str, Any]:
         """With what %debug opens upon; whatever is wrong with that must not take the place of the error itself."""

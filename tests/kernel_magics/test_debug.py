@@ -48,6 +48,30 @@ def test_debug_opens_on_the_frames_of_the_step(kernel: Kernel):
     assert "\n3\n" in said
 
 
+LONG = "import time\ndef inner(rows):\n    total = sum(rows)\n    time.sleep(60)\ninner([1, 2, 3])"
+
+
+def test_debug_after_a_timeout_opens_where_it_struck(kernel: Kernel):
+    kernel.fail("plain_error")
+    assert kernel.fail(f"%%step too_long --timeout 300ms\n{LONG}").error["ename"] == "StepTimeout"
+    said = debug(kernel, "p total * 7", "up", "p 'at the top'")
+    assert "time.sleep(60)" in said
+    assert "42" in said
+    assert "inner([1, 2, 3])" in said
+
+
+def test_debug_after_an_async_failure_opens_on_its_frames(kernel: Kernel):
+    kernel.fail("plain_error")
+    kernel.try_run(f"{FAILS} ".replace("fails_inside", "fails_later --async"))
+    assert kernel.fail("%steps wait fails_later").error["ename"] == "ZeroDivisionError"
+    kernel.fail("plain_error")
+    kernel.try_run(f"{FAILS} ".replace("fails_inside", "fails_later --async"))
+    kernel.run("import time; time.sleep(1.5)")
+    said = debug(kernel, "p total")
+    assert "total / (total - total)" in said
+    assert "18" in said
+
+
 def test_debug_after_a_later_plain_error_opens_on_that(kernel: Kernel):
     kernel.fail(FAILS)
     kernel.fail("def plain():\n    here = 'plain one'\n    1/0\nplain()")
