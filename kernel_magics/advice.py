@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib.util
 import re
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +15,10 @@ _MODULE = re.compile(r"No module named '([^']+)'")
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
-def advice(error: Mapping[str, Any]) -> str:
-    """A sentence, or nothing where the exception speaks for itself."""
+def advice(error: Mapping[str, Any], *, worker: str = "") -> str:
+    """A sentence, or nothing where the exception speaks for itself. ``worker`` is the name of the one it was on."""
     if error["type"] in ("ModuleNotFoundError", "ImportError") and (found := _MODULE.search(error["message"])):
-        return _module(found[1].partition(".")[0])
+        return _module(found[1], is_elsewhere=worker.partition(":")[0] != socket.gethostname())
     found = _ERRNO.search(error["message"])
     number = int(found[1]) if found else 0
     if number == errno.ENOSPC:
@@ -29,11 +30,16 @@ def advice(error: Mapping[str, Any]) -> str:
     return ""
 
 
-def _module(name: str) -> str:
+def _module(name: str, *, is_elsewhere: bool) -> str:
+    package, _, inner = name.rpartition(".")
+    if package:  # which was found, or it would be the one that is missing
+        return f"{package!r} was found, and has no {inner!r} in it: is that its name, in the version that is installed?"
     try:
         is_here = importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
         is_here = False
-    if is_here:
-        return f"{name!r} is installed here and not on the worker: import it in the notebook, so that it goes along"
-    return f"{name!r} is installed neither here nor on the worker: install it here, then execute the cell again"
+    if not is_here:
+        return f"{name!r} is installed neither here nor on the worker: install it here, then execute the cell again"
+    if not is_elsewhere:  # one environment
+        return ""
+    return f"{name!r} is installed here and not on the worker: import it in the notebook, so that it goes along"

@@ -69,7 +69,7 @@ def shown_lines(error: Mapping[str, Any], *, step: str, worker: str) -> list[str
 
 def _note(error: Mapping[str, Any], step: str, worker: str) -> str:
     """Where it was, and what to do, if that is known."""
-    return "\n".join(filter(None, [f"in step {step!r} on worker {worker}", advice(error)]))
+    return "\n".join(filter(None, [f"in step {step!r} on worker {worker}", advice(error, worker=worker)]))
 
 
 def _lines(error: CellyardError, below: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 
 import pytest
 
@@ -19,6 +20,7 @@ FAILURES = {
     "timeout": ("--timeout 200ms", "import time\ntime.sleep(60)", "--timeout gives it more time"),
     "killed": ("", "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "%steps reproduce"),
     "missing module": ("", "import surely_not_installed", "install it here"),
+    "missing part of a module": ("", "import json.nosuch", "'json' was found, and has no 'nosuch'"),
     "disk full": ("", "with open('/dev/full', 'w') as f:\n    f.write('x')", "--disk"),
     "too much at once": ("", "import numpy as np\nnp.ones(1 << 50)", "--memory"),
     "output that cannot travel": ("--out holder", LOCK, "inner"),
@@ -30,6 +32,12 @@ def test_a_failure_says_what_to_do(kernel: Kernel, what: str):
     options, source, advised = FAILURES[what]
     failed = kernel.fail(f"%%step failing {options}\n{source}")
     assert advised in failed.words, failed.words
+
+
+def test_a_module_is_said_to_be_missing_on_the_worker_only_where_that_is_another_machine():
+    error = {"type": "ModuleNotFoundError", "message": "No module named 'json'"}
+    assert "not on the worker" in advice(error, worker="pod-7:1")
+    assert advice(error, worker=f"{socket.gethostname()}:1") == ""
 
 
 def test_a_quota_that_is_used_up_is_told_from_a_full_disk():
