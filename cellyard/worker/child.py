@@ -18,7 +18,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from cellyard import logged
 from cellyard.artifacts.changes import LoadedGroup
@@ -109,6 +109,7 @@ class _Step:
         ahead: Ahead,
     ) -> None:
         self._came = time.monotonic()
+        self._process = os.getpid()
         self._capture = capture
         self.request = task["request"]
         self.name = task["name"]
@@ -216,6 +217,8 @@ class _Step:
     def run(self) -> bool:
         """Run the cell; True when it succeeded."""
         error = self._run_cell()
+        if os.getpid() != self._process:
+            _leave_fork(error)
         if catch := self.request["options"].get("catch"):
             self._shell.user_ns[catch] = error
         self._flush()
@@ -321,6 +324,13 @@ class _Step:
         told = [*made["outputs"], made["result"], (self.error or {}).get("exception")]
         found = {OBJECTS: self._store.recent(each["id"] for each in told if each), RELOADED: self._reloads.names}
         return {name: value for name, value in found.items() if value}
+
+
+def _leave_fork(error: BaseException | None) -> NoReturn:
+    """End a process that the cell has forked, and that has come to the cell's end: all that follows is the step's."""
+    flush_standard_streams()
+    code = error.code if isinstance(error, SystemExit) else error and 1
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 #: Sections that may hold secrets, or mean nothing elsewhere.

@@ -109,6 +109,8 @@ class Channel:
 
     def flush(self) -> None:
         """Send all text written so far."""
+        if os.getpid() != self._owner:  # it is sent by the process that wrote it
+            return
         with self._lock:
             self._flush()
 
@@ -238,7 +240,7 @@ class DescriptorCapture:
             asked = [self._asked.fileno()] if self._asked is not None else []
             ready, _, _ = select.select([*self._readers, self._stop_reader, *asked], [], [])
             stopping = self._stop_reader in ready and b"x" in os.read(self._stop_reader, 16)
-            for reader in self._readers if stopping else [r for r in ready if r in self._readers]:
+            for reader in list(self._readers) if stopping else [r for r in ready if r in self._readers]:
                 self._forward(reader)
             if not stopping and set(asked) & set(ready):
                 self._when()
@@ -246,14 +248,21 @@ class DescriptorCapture:
     def _forward(self, reader: int) -> None:
         """At most what a pipe can hold: a process that the step left behind may never cease to write."""
         with self._reading:
-            for _ in range(_PIPE_BYTES // LARGE_TEXT):
+            for _ in range(_PIPE_BYTES // LARGE_TEXT if reader in self._readers else 0):
                 try:
                     data = os.read(reader, LARGE_TEXT)
                 except BlockingIOError:
                     return
                 if not data:
+                    self._drop(reader)
                     return
                 self._channel.append(self._readers[reader], self._decoders[reader].decode(data))
+
+    def _drop(self, reader: int) -> None:
+        """Nobody can write to it any more; asked again it would say so for ever. It stays open: the number of a closed
+        descriptor would soon be another's."""
+        del self._readers[reader]
+        self._full.unregister(reader)
 
 
 def flush_standard_streams() -> None:

@@ -244,3 +244,27 @@ async def test_other_steps_are_spared_when_one_leaves_processes(steps: Stepper) 
     await steps.run(LEFTOVERS["a daemon that forked twice"])
     await other.end()
     assert other.shown()[-1]["data"]["text/plain"] == "0"
+
+
+@pytest.mark.parametrize("how", ["sys.exit(0)", "raise ValueError('in the fork')", "pass"])
+async def test_a_forked_process_that_comes_to_the_cells_end_takes_nothing_with_it(steps: Stepper, how: str) -> None:
+    """The output of the step is read on; what a fork would have told of itself is not told."""
+    ran = await steps.run(
+        "import os, subprocess, sys\nprint('before')\npid = os.fork()\n"
+        f"if pid == 0:\n    {how}\nelse:\n    os.waitpid(pid, 0)\n"
+        "    done = subprocess.run('yes | head -c 1000000', shell=True).returncode"
+    )
+    assert ran.finished["state"] == "succeeded", ran.finished["error"]
+    assert steps.values(ran)["done"] == 0
+    assert ran.text().count("before") == 1
+    assert ran.text().count("y") >= 500_000
+
+
+@pytest.mark.parametrize("replace", ["os.close(1); os.close(2)", "os.dup2(null, 1); os.dup2(null, 2)"])
+async def test_a_step_that_replaces_its_descriptors_costs_no_cpu_time(steps: Stepper, replace: str) -> None:
+    ran = await steps.run(
+        f"import os, time\nnull = os.open('/dev/null', os.O_WRONLY)\n{replace}\nbegan = time.process_time()\n"
+        "time.sleep(1)\nused = time.process_time() - began\nprint('still heard')"
+    )
+    assert steps.values(ran)["used"] < 0.2
+    assert "still heard" in ran.text()
