@@ -14,7 +14,10 @@ Message = dict[str, Any]
 DEFAULT_LIMIT = 8 << 20
 """Bytes of text that a step may show, unless its request says otherwise."""
 _DISPLAYS = 8
-"""Figures and tables together may have this many times as much."""
+"""Figures and tables together may have this many times as much, and so may messages of widgets."""
+_DISPLAYED = ("display_data", "update_display_data", "execute_result", "error", "clear_output")
+_LEAST = 64
+"""Bytes that any message takes."""
 _GLANCE = 2000
 _GLANCE_SECONDS = 0.5
 
@@ -33,8 +36,10 @@ class OutputFlow:
         self._tail: deque[tuple[str, str]] = deque()
         self._waiting = 0
         self._cut = 0
-        self._told_displays = False
+        self._told: set[str] = set()
         self._display: Message | None = None
+        self._left_for_widgets = self._limit * _DISPLAYS
+        self._widgets: dict[tuple[str, ...], Message] = {}
         self._glanced = 0.0
 
     def take(self, message: Message) -> list[Message]:
@@ -42,8 +47,10 @@ class OutputFlow:
         kind = message["type"]
         if kind == "stream":
             return self._text(message["name"], message["text"])
-        if kind in ("display_data", "update_display_data"):
+        if kind in _DISPLAYED:
             return self._shown(message)
+        if kind == "comm":
+            return self._of_widget(message)
         return [_output(message)]
 
     def end(self) -> list[Message]:
@@ -54,8 +61,10 @@ class OutputFlow:
             last += [_output({"type": "stream", "name": name, "text": text}) for name, text in self._tail]
         if self._display is not None:
             last.append(_output(self._display))
+        last += map(_output, self._widgets.values())
         self._tail.clear()
         self._display = None
+        self._widgets.clear()
         return last
 
     def _text(self, name: str, text: str) -> list[Message]:
@@ -90,15 +99,43 @@ class OutputFlow:
                 self._waiting += len(kept)
 
     def _shown(self, message: Message) -> list[Message]:
-        size = sum(len(each) for each in message["data"].values() if isinstance(each, str))
+        size = max(_LEAST, _size(message.get("data", message)))
         if size <= self._left_for_displays:
             self._left_for_displays -= size
             return [_output(message)]
-        self._display = message
-        if self._told_displays:
+        if message["type"] != "clear_output":
+            self._display = message
+        return self._told_once("these are more figures than are kept: the last one comes when the step ends")
+
+    def _of_widget(self, message: Message) -> list[Message]:
+        """Beyond their limit only the newest of each kind of update is kept: the widget comes to its last state."""
+        size = max(_LEAST, _size(message))
+        if size <= self._left_for_widgets:
+            self._left_for_widgets -= size
+            return [_output(message)]
+        content = message["content"]
+        if content["data"].get("method") == "update":
+            kind = (content["comm_id"], *sorted(content["data"].get("state") or ()))
+            self._widgets.pop(kind, None)
+            self._widgets[kind] = message
+        return self._told_once("these are more changes of widgets than are kept: their last state comes at the end")
+
+    def _told_once(self, text: str) -> list[Message]:
+        if text in self._told:
             return []
-        self._told_displays = True
-        return [_note("these are more figures than are kept: the last one comes when the step ends")]
+        self._told.add(text)
+        return [_note(text)]
+
+
+def _size(value: Any) -> int:
+    """About how many bytes it takes on its way."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value))
+    return 8
 
 
 def _output(message: Mapping[str, Any]) -> Message:

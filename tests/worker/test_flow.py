@@ -50,6 +50,35 @@ def test_figures_beyond_their_limit_are_the_last_one():
     assert [int(each["data"]["image/png"]) for each in figures] == [*range(8), 19]
 
 
+KINDS = {
+    "figures of dictionaries": lambda n: {
+        "type": "display_data", "data": {"application/json": {"rows": [[n] * 50]}}, "metadata": {},
+    },
+    "results": lambda n: {"type": "execute_result", "data": {"text/plain": f"{n:0300}"}, "metadata": {}},
+    "errors": lambda n: {"type": "error", "ename": "E", "evalue": f"{n:0300}", "traceback": ["x" * 50] * 4},
+    "changes of a widget": lambda n: {
+        "type": "comm", "message": "comm_msg", "metadata": {}, "buffers": [],
+        "content": {"comm_id": "c", "data": {"method": "update", "state": {"value": f"{n:0300}"}, "buffer_paths": []}},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_is_shown_without_end_is_limited_and_its_last_comes(kind: str):
+    flow = OutputFlow(1000)
+    sent = [message for number in range(2000) for message in flow.take(KINDS[kind](number))]
+    sent += flow.end()
+    assert len(str(sent)) < 50_000
+    assert sent[-1]["message"] == KINDS[kind](1999)
+    assert shown(sent, "stderr").count("note: these are more") == 1
+
+
+def test_clearing_without_end_is_limited():
+    flow = OutputFlow(1000)
+    sent = [message for _ in range(5000) for message in flow.take({"type": "clear_output", "wait": True})]
+    assert len(sent) < 200
+
+
 def test_a_curve_has_a_bounded_number_of_points_and_keeps_the_peak():
     curve = Curve()
     for number in range(100_000):
