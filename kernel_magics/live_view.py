@@ -47,6 +47,7 @@ class LiveView:
         self._state, self._waits, self._began = "queued", "", 0.0
         self._resources = Resources()
         self._now, self._peak = 0, 0
+        self._spent = 0.0
         self._glance: Mapping[str, Any] | None = None
         self._finished: Mapping[str, Any] | None = None
 
@@ -58,6 +59,8 @@ class LiveView:
             self._resources = Resources.from_dict(content["resources"])
             self._waits = content.get("waits_for", "")
         elif kind == "state":
+            if "ended" in content:
+                self._begin_again(event["time"], content)
             self._state, self._attempt = content["state"], event["attempt"] or 1
             self._began = event["time"] if self._state == "running" else 0.0
             self._waits = "" if self._state == "running" else self._waits
@@ -73,6 +76,15 @@ class LiveView:
         elif kind == "finished":
             self._finished, self._state = content, content["state"]
             self._peak = content.get("peak_memory") or self._peak
+
+    def _begin_again(self, now: float, content: Mapping[str, Any]) -> None:
+        """An attempt has ended, and there is another one, which may have another size."""
+        if self._began:
+            peak = content["ended"].get("peak_memory")
+            self._spent += self._prices.cost(self._resources, now - self._began, peak=peak)
+        self._now, self._peak = 0, 0
+        if "resources" in content:
+            self._resources = Resources.from_dict(content["resources"])
 
     def tick(self) -> None:
         """Show how it is now, if it is time for that."""
@@ -126,7 +138,7 @@ class LiveView:
         if self._finished is None or not self._prices:
             return ""
         seconds = self._finished.get("seconds") or 0.0
-        return self._prices.words(self._prices.cost(self._resources, seconds, peak=self._peak))
+        return self._prices.words(self._spent + self._prices.cost(self._resources, seconds, peak=self._peak))
 
     def _html(self) -> str:
         colour = _COLOURS.get(self._state, "#1565c0")

@@ -65,7 +65,7 @@ class Teller:
         """The next attempt waits; ``ended`` is how the one before it did."""
         last = {"attempt": live.attempt - 1, "samples": ended["samples"], "peak_memory": ended["peak_memory"]}
         content = {"state": "queued", "attempt": live.attempt, "error": ended["error"], "ended": last}
-        self.step(live, "state", content)
+        self.step(live, "state", {**content, "resources": live.resources.to_dict()})
 
     def note(self, live: LiveStep, text: str) -> None:
         """A sentence of ours among the step's own output (stderr)."""

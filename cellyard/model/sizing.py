@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cellyard.model.plain import Plain
 from cellyard.model.resources import Resources, format_duration, format_memory
 
-__all__ = ["Evidence", "Proposal", "propose"]
+__all__ = ["Evidence", "Proposal", "propose", "size_at", "sizes_of_attempts"]
 
 _MARGIN = 1.25
 _SMALLEST = 256 << 20
@@ -56,6 +56,22 @@ class Proposal(Plain):
     memory: int | None
     cpu: float | None
     because: str
+
+
+def size_at(error: Mapping[str, Any] | None, later: Resources) -> Resources:
+    """The size of an attempt that ended with this error; ``later``: that of the attempt after it, or of its step."""
+    limit = ((error or {}).get("cellyard") or {}).get("fields", {}).get("limit_bytes")
+    return replace(later, memory=int(limit)) if limit else later
+
+
+def sizes_of_attempts(last: Resources, errors: Sequence[Mapping[str, Any] | None]) -> list[Resources]:
+    """The size of each attempt at a step, the first one first: only one that ran out of memory is followed by one of
+    another size. ``last`` is the size that the step has now."""
+    found: list[Resources] = []
+    for error in reversed(errors):
+        last = size_at(error, last)
+        found.insert(0, last)
+    return found
 
 
 def propose(evidence: Sequence[Evidence]) -> Proposal:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from cellyard.model import Resources
-from cellyard.model.sizing import Evidence
+from cellyard.model.sizing import Evidence, size_at
 from cellyard.records.database import Database
 from cellyard.records.schema import attempts, events, runs, steps
 
@@ -96,10 +96,7 @@ def _contents_of(connection: Connection, run_id: int, step_id: int, kinds: Colle
 
 def _evidence(row: Any) -> Evidence:
     error = row.error or {}
-    resources = Resources.from_dict(row.resources)
-    given = (error.get("cellyard") or {}).get("fields", {}).get("limit_bytes")
-    if given:
-        resources = Resources(resources.cpu, int(given), resources.gpu)
+    resources = size_at(error, Resources.from_dict(row.resources))
     seconds = row.finished - row.started if row.started else None
     size = sum(int(each.get("size") or 0) for each in row.inputs)
     return Evidence(

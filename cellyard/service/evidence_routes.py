@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
 from cellyard.errors import NotFound
-from cellyard.model.sizing import propose
+from cellyard.model.sizing import propose, sizes_of_attempts
 from cellyard.service.asked import Json, JsonAnswer, Ready
 
 if TYPE_CHECKING:
-    from cellyard.records import Records, StepRecord
+    from cellyard.model import Resources
+    from cellyard.records import AttemptRecord, Records, StepRecord
 
 __all__ = ["router"]
 
@@ -25,12 +26,13 @@ async def samples(engine: Ready, run: int, name: str, attempt: int | None = None
     """Memory and CPU time of one attempt at a step (the newest, unless one is named) over its life, its limit, and its
     largest objects when they were last looked at."""
 
-    def read(records: Records) -> tuple[StepRecord, list[Json]]:
+    def read(records: Records) -> tuple[StepRecord, list[Json], dict[int, Resources]]:
         step = _step(records.steps(run), run, name)
         kinds = ("memory", "objects", "state", "finished")
-        return step, records.contents_of(run, step.id, kinds)
+        sizes = {each.number: size for each, size in _sized(step, records.attempts(step.id))}
+        return step, records.contents_of(run, step.id, kinds), sizes
 
-    step, contents = await engine.runner.journal.read(read)
+    step, contents, sizes = await engine.runner.journal.read(read)
     wanted = attempt or step.attempt
     seen = [each for each in contents if each["attempt"] == wanted]
     ended = [each["ended"] for each in contents if each.get("ended", {}).get("attempt") == wanted]
@@ -40,7 +42,7 @@ async def samples(engine: Ready, run: int, name: str, attempt: int | None = None
         "run": run,
         "step": name,
         "attempt": wanted,
-        "limit": step.resources.memory,
+        "limit": sizes.get(wanted, step.resources).memory,
         "peak": max((point["bytes"] for point in points), default=0),
         "samples": points,
         "objects": objects[-1] if objects else [],
@@ -76,8 +78,13 @@ async def cost(engine: Ready, run: int) -> JsonAnswer:
 
 
 def _amount(step: StepRecord, records: Records, prices: Any) -> float:
-    known = [each for each in records.attempts(step.id) if each.seconds]
-    return float(sum(prices.cost(step.resources, each.seconds, peak=each.peak_memory) for each in known))
+    known = _sized(step, records.attempts(step.id))
+    return float(sum(prices.cost(size, each.seconds or 0.0, peak=each.peak_memory) for each, size in known))
+
+
+def _sized(step: StepRecord, attempts: Sequence[AttemptRecord]) -> list[tuple[AttemptRecord, Resources]]:
+    """Each attempt with the size that it had."""
+    return list(zip(attempts, sizes_of_attempts(step.resources, [each.error for each in attempts]), strict=True))
 
 
 def _step(steps: Iterable[StepRecord], run: int, name: str) -> StepRecord:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cellyard.records import open_records
 from cellyard.worker.memory import anonymous_memory
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home, engine_home
@@ -66,6 +67,21 @@ def test_a_retry_after_it_has_twice_the_memory_and_each_attempt_its_curve(kernel
     assert peaks[0] < 75
     assert 115 < peaks[1] < 140
     assert peaks[2] >= 145
+
+
+def test_each_attempt_costs_what_its_own_size_does(kernel: Kernel, home: Home):
+    kernel.run(f"%%step grown --memory 60MiB --retries 2\n{GROWS.format(pieces=10)}\ntime.sleep(0.5)")
+    client = home.client()
+    step = client.notebook_steps("/tmp/evidence.ipynb")[-1]
+    limits = [client.samples(step["run_id"], "grown", attempt=n)["limit"] for n in (1, 2)]
+    assert limits == [60 << 20, 120 << 20]
+    records = open_records(home.settings.records)
+    attempts = records.attempts(step["id"])
+    records.close()
+    assert [each.seconds > 0 for each in attempts] == [True, True]
+    prices = [36 + 7.2 * limit / (1 << 30) for limit in limits]
+    wanted = sum(price * each.seconds / 3600 for price, each in zip(prices, attempts, strict=True))
+    assert client.cost(step["run_id"])["amount"] == pytest.approx(wanted)
 
 
 def test_sizes_proposes_with_the_evidence_and_auto_applies_it(kernel: Kernel, home: Home):

@@ -19,7 +19,7 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Home]:
-    with engine_home(CELLYARD_LIVE_VIEW="200ms", CELLYARD_PRICE_CPU="1", CELLYARD_CURRENCY="EUR") as found:
+    with engine_home(CELLYARD_LIVE_VIEW="200ms", CELLYARD_PRICE_CPU="3600", CELLYARD_CURRENCY="EUR") as found:
         yield found
 
 
@@ -51,6 +51,23 @@ def test_it_is_one_display_that_is_updated_and_ends_as_html_that_stands_alone(ke
     assert "EUR" in last["text/plain"]
     assert "<script" not in last["text/html"]
     assert "http" not in last["text/html"]
+
+
+def test_after_a_retry_with_more_memory_it_shows_that_and_what_all_attempts_cost(kernel: Kernel, home: Home):
+    ran = kernel.run(
+        "%%step more --memory 60MiB --retries 1 --retry-delay 600ms\nimport time\ntime.sleep(1)\n"
+        "held = b'x' * (80 << 20)\ntime.sleep(1.5)\ndel held"
+    )
+    texts = [each["data"]["text/plain"] for each in views(ran.outputs)]
+    assert any("running (attempt 2)" in text and "MiB of 120 MiB" in text for text in texts), texts
+    waiting = [text for text in texts if "queued (attempt 2)" in text]
+    assert waiting
+    assert not [text for text in waiting if "MiB" in text]
+    assert "of 120 MiB" in texts[-1]
+    run = home.client().notebook_steps("/tmp/view.ipynb")[-1]["run_id"]
+    amount = float(texts[-1].split()[-2])
+    assert amount == pytest.approx(home.client().cost(run)["amount"], abs=0.1)
+    assert amount > 3
 
 
 def test_a_short_step_shows_nothing_of_it(kernel: Kernel):
