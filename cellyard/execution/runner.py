@@ -138,6 +138,8 @@ class Runner:
             return
         self._tell.note(live, "the engine was started again; the step has gone on meanwhile")
         await backend.attach(task_of(live, self._log_limit), survivor.number)
+        if live.began:  # which is not told again
+            self._stopper.limit_time(live, spent=time.time() - live.began)
 
     async def find(self, handle: str) -> tuple[int, int]:
         """Run and step id of a submitted step, live or long finished. Raises NotFound."""

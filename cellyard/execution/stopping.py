@@ -87,13 +87,16 @@ class Stopper:
             self._give_up(live, StepCancelled(step=live.name, by=live.done.cancelled_by or when))
         return is_stopped
 
-    def limit_time(self, live: LiveStep) -> None:
-        """From now on the step's timeout counts."""
+    def limit_time(self, live: LiveStep, *, spent: float = 0.0) -> None:
+        """From now on the step's timeout counts, of which it has ``spent`` some seconds."""
         timeout = live.request.options.timeout
         if timeout is not None:
-            live.timers.append(asyncio.get_running_loop().call_later(timeout, self._time_out, live))
+            loop = asyncio.get_running_loop()
+            live.timers.append(loop.call_later(max(0.0, timeout - spent), self._time_out, live))
 
     def _time_out(self, live: LiveStep) -> None:
+        if live.done.timed_out:
+            return
         live.done = replace(live.done, timed_out=True)
         self._background.spawn(live.backend.interrupt(live.token))
         loop = asyncio.get_running_loop()
