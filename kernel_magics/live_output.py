@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cellyard.worker.asking import ANSWER, STOPPED
+from cellyard.worker.asking import ANSWER, NO_ANSWER, STOPPED
 
 _FLUSH_SECONDS = 0.05
+_UNTIL_SAID = 0.15
+"""Seconds from an interrupt to the word that the kernel is to end, where that is what it was for."""
 
-__all__ = ["LiveOutput", "send_comm"]
+__all__ = ["LiveOutput", "is_ending", "send_comm"]
 
 
 class LiveOutput:
@@ -87,7 +89,11 @@ class LiveOutput:
             try:
                 answer = ANSWER + self._answer(message["prompt"], is_secret=message["password"]).encode()
             except KeyboardInterrupt:  # it ends the question, as it does in a kernel
+                if is_ending(self._shell):  # the next kernel will ask again
+                    raise
                 answer = STOPPED
+            except EOFError:
+                answer = NO_ANSWER
             line.sendall(answer)
 
     def _answer(self, prompt: str, *, is_secret: bool) -> str:
@@ -109,6 +115,16 @@ class LiveOutput:
 
     def _clear(self, message: Mapping[str, Any]) -> None:
         self._shell.display_pub.clear_output(wait=message["wait"])
+
+
+def is_ending(shell: Any) -> bool:
+    """Whether the kernel is being restarted or shut down. Jupyter interrupts it just before it says so: the cell is to
+    end, but its step goes on, and a later kernel finds it."""
+    kernel = getattr(shell, "kernel", None)
+    deadline = time.monotonic() + _UNTIL_SAID
+    while kernel is not None and not shell.exit_now and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return kernel is not None and bool(shell.exit_now)
 
 
 def send_comm(kernel: Any, message: Mapping[str, Any], parent: Any) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import linecache
 import math
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from kernel_magics.cell_output import output_of_cell
 from kernel_magics.comeback import Earlier
 from kernel_magics.expected import expected_names
 from kernel_magics.following import Following
-from kernel_magics.live_output import LiveOutput
+from kernel_magics.live_output import LiveOutput, is_ending
 from kernel_magics.live_view import LiveView
 from kernel_magics.packing import Inputs
 from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly, words_of
@@ -41,8 +40,6 @@ __all__ = ["StepCell", "know_text"]
 
 _HERE = {"local", "in_process"}
 """Backends whose workers share this machine's files and packages."""
-_UNTIL_SAID = 0.15
-"""Seconds from an interrupt to the word that the kernel is to end, where that is what it was for."""
 _SUPPLIES = 2
 """A worker may first lack what its platform needs beside the lock, and then the packages."""
 
@@ -324,7 +321,7 @@ class StepCell:
                     following.follow()
                     continue
                 seen = pressed
-                if not stream.may_be_known or _is_ending(self.shell):
+                if not stream.may_be_known or is_ending(self.shell):
                     break
                 (stream.interrupt if seen == 1 else stream.cancel)()
                 heeded = seen
@@ -339,16 +336,6 @@ class StepCell:
 def know_text(file: str, text: str) -> None:
     """From now on whoever asks for the lines of that file, which is a cell, is given those of the text."""
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-
-
-def _is_ending(shell: Any) -> bool:
-    """Whether the kernel is being restarted or shut down. Jupyter interrupts it just before it says so: the cell is to
-    end, but its step goes on, and a later kernel finds it."""
-    kernel = getattr(shell, "kernel", None)
-    deadline = time.monotonic() + _UNTIL_SAID
-    while kernel is not None and not shell.exit_now and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return kernel is not None and bool(shell.exit_now)
 
 
 def _stopping(stream: StepStream) -> Callable[[], None]:

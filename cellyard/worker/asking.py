@@ -15,14 +15,18 @@ from pathlib import Path
 
 from cellyard.worker.outputs import Channel
 
-__all__ = ["ANSWER", "STOPPED", "Asking"]
+__all__ = ["ANSWER", "NO_ANSWER", "STOPPED", "Asking"]
 
 #: What an answer begins with: an empty one is an answer, too.
 ANSWER = b"="
 #: What is said when the user has stopped the cell instead.
 STOPPED = b"!"
+#: What is said where the input has ended.
+NO_ANSWER = b"-"
 #: Seconds after which nobody is taken to be there who could ask the user.
 PATIENCE = 30.0
+#: Seconds for which a kernel is waited for that takes the place of one that went away while it asked.
+UNTIL_THE_NEXT = 24 * 3600.0
 _LONGEST_PATH = 100
 
 
@@ -58,18 +62,30 @@ class Asking:
             door.listen(1)
             door.settimeout(PATIENCE)
             self._channel.show({"type": "input_request", "prompt": prompt, "password": is_secret, "address": address})
-            try:
-                caller, _ = door.accept()
-            except TimeoutError:
-                raise _nobody(f"no kernel answered within {PATIENCE:g} s") from None
-            with caller:
-                caller.settimeout(None)
-                answer = b"".join(iter(lambda: caller.recv(1 << 16), b""))
+            answer = b""
+            while not answer:
+                answer = _heard(door)
+                # The kernel that asked was restarted or killed: the next one that follows the step asks again.
+                door.settimeout(UNTIL_THE_NEXT)
         if answer == STOPPED:
             raise KeyboardInterrupt
         if not answer.startswith(ANSWER):
             raise EOFError("the notebook gave no answer")
         return answer.removeprefix(ANSWER).decode()
+
+
+def _heard(door: socket.socket) -> bytes:
+    """What the next caller says; nothing, where it goes away without a word."""
+    try:
+        caller, _ = door.accept()
+    except TimeoutError:
+        raise _nobody(f"no kernel answered within {door.gettimeout():g} s") from None
+    with caller:
+        caller.settimeout(None)
+        try:
+            return b"".join(iter(lambda: caller.recv(1 << 16), b""))
+        except ConnectionError:
+            return b""
 
 
 def _folder() -> str | None:

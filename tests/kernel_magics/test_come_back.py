@@ -291,3 +291,21 @@ def test_a_failure_is_shown_as_it_would_have_been(
     with kernel_at({**home.env, **notebook}) as kernel:
         failed = kernel.fail("%steps attach" if how == "attach" else text)
         assert shown in failed.words, failed.words
+
+
+@pytest.mark.parametrize("now", [False, True], ids=["restarted", "killed"])
+def test_a_step_that_asks_asks_the_next_kernel_again(home: Home, notebook: dict[str, str], now: bool):
+    text = "%%step asks\nprint('before')\nname = input('Name? ')\nname * 2"
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.client.allow_stdin = True
+        kernel.begin(text)
+        assert kernel.client.get_stdin_msg(timeout=30)["content"]["prompt"] == "Name? "
+        kernel.manager.shutdown_kernel(now=now)  # which, unless it is at once, begins with an interrupt
+    time.sleep(0.5)
+    assert state_of(home, notebook) == "running"
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.client.allow_stdin = True
+        kernel.answer = lambda prompt: "Ada"
+        ran = kernel.run(text)
+        assert kernel.asked == [("Name? ", False)]
+        assert (ran.stdout, ran.result) == ("before\n", "'AdaAda'")
