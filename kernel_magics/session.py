@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellyard.errors import CellyardError
 from cellyard.origin import Origin, origin_of
+from cellyard.whereabouts import Whereabouts
 from kernel_magics.identity import Identity
 from kernel_magics.logging_cells import CellLog
 
@@ -25,11 +26,12 @@ _ORIGIN_HOLDS = 5.0
 
 
 class Session:
-    """One kernel's connection to cellyard. ``identity`` changes when the user names the notebook."""
+    """One kernel's connection to cellyard."""
 
     def __init__(self, shell: Any, identity: Identity) -> None:
         self.shell = shell
-        self.identity = identity
+        self._identity = identity
+        self._whereabouts: Whereabouts | None = None
         self._lock = threading.RLock()
         self._client: EngineClient | None = None
         self._namespace: Namespace | None = None
@@ -41,6 +43,20 @@ class Session:
         self._comeback: ComeBack | None = None
         self._preparing: threading.Thread | None = None
         self._said = False
+
+    @property
+    def identity(self) -> Identity:
+        """Which notebook and kernel this is; another one when the notebook is renamed, or its user names it."""
+        if self._identity.kernel:
+            with self._lock:
+                if self._whereabouts is None:
+                    self._whereabouts = Whereabouts(self.client.settings.runtime)
+                self._identity = self._identity.now(self._whereabouts)
+        return self._identity
+
+    @identity.setter
+    def identity(self, identity: Identity) -> None:
+        self._identity = identity
 
     @property
     def client(self) -> EngineClient:

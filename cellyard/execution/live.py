@@ -13,6 +13,7 @@ from cellyard.execution.causes import Seen
 from cellyard.execution.verdict import Intervention
 from cellyard.execution.waiting import Occupancy, Occupant
 from cellyard.model import Resources, StepRequest
+from cellyard.model.moving import Moving
 
 if TYPE_CHECKING:
     from cellyard.records import OpenedStep
@@ -142,6 +143,16 @@ class LiveSteps:
         self._by_handle.pop(live.handle, None)
         self._by_token.pop(live.token, None)
         self.unclaim(live.request)
+
+    def move(self, moving: Moving) -> None:
+        """Those of a notebook that was renamed are its steps under its new path."""
+        for live in self:
+            request = live.request
+            notebook = moving.path_of(request.notebook, request.session)
+            if notebook != request.notebook:
+                self.unclaim(request)
+                live.request = replace(request, notebook=notebook)
+                self._names[live.key] = live.run
 
     def by_handle(self, handle: str) -> LiveStep | None:
         return self._by_handle.get(handle)

@@ -18,6 +18,7 @@ from cellyard.records.caching import CachingRecords
 from cellyard.records.database import Database
 from cellyard.records.evidence import EvidenceRecords
 from cellyard.records.lineage import lineage, resolve
+from cellyard.records.moving import MovingRecords
 from cellyard.records.preparing import is_prepared, prepare
 from cellyard.records.remembering import RememberingRecords
 from cellyard.records.rows import (
@@ -64,7 +65,7 @@ def open_records(url: str, *, busy_timeout: float = BUSY_TIMEOUT, as_engine: boo
     return Records(database)
 
 
-class Records(CachingRecords, EvidenceRecords, RememberingRecords):
+class Records(CachingRecords, EvidenceRecords, MovingRecords, RememberingRecords):
     """The runs of one database. All writing methods raise RecordsLocked when another process holds the
     database for longer than the busy timeout, and RecordsError for a full disk or a damaged file; nothing has
     then been written. A change that ``model.states`` does not have raises IllegalState."""

@@ -77,6 +77,14 @@ export class Api {
     return (await this.get<{ steps: Step[] }>('notebooks/steps', { notebook })).steps;
   }
 
+  /** What a notebook was called before, or which kernel it has: its records follow, and what the kernel runs. */
+  async notebookMoved(
+    moved: { notebook: string; before?: string; kernel?: string },
+    starts: boolean
+  ): Promise<void> {
+    await this.post('notebooks/moved', moved, starts ? {} : { start: 0 });
+  }
+
   async places(): Promise<Place[]> {
     return (await this.get<{ places: Place[] }>('workers')).places;
   }

@@ -1,13 +1,7 @@
 /** cellyard in JupyterLab: the list of its plugins. */
 
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import {
-  ICommandPalette,
-  MainAreaWidget,
-  Notification,
-  ReactWidget,
-  WidgetTracker
-} from '@jupyterlab/apputils';
+import { ICommandPalette, MainAreaWidget, ReactWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ICompletionProviderManager } from '@jupyterlab/completer';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
@@ -29,7 +23,7 @@ import { Connection } from './connection';
 import { words } from './format';
 import { yardIcon } from './icons';
 import { LineCompleter } from './lineCompleter';
-import { Notices } from './notices';
+import { Notices, tellProblem } from './notices';
 import type { NotebookModel, NotebookStep } from './notebookModel';
 import { Notebooks } from './notebooks';
 import { PlacesModel } from './placesModel';
@@ -57,7 +51,7 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
     restorer: ILayoutRestorer | null
   ) => {
     const connection = new Connection(new Api(app.serviceManager.serverSettings));
-    const notebooks = new Notebooks(connection, tracker, app.serviceManager.contents);
+    const notebooks = new Notebooks(connection, tracker, app.serviceManager);
     const places = new PlacesModel(connection);
     const tabs = new WidgetTracker<MainAreaWidget>({ namespace: 'cellyard-runs' });
     const openNotebook = async (path: string) => {
@@ -114,7 +108,7 @@ const sidebar: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null
   ) => {
     const runs = new RunsModel(connection);
-    const tell = (error: unknown) => Notification.error(words(error));
+    const tell = (error: unknown) => tellProblem(words(error));
     const runInBackground = async () => {
       const { front } = notebooks;
       if (front) {

@@ -1,13 +1,13 @@
 /** NotebookModel: the steps of an open notebook, as its cells say and as the engine knows them. */
 
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import type { Contents } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import type { Connection } from './connection';
 import { bodyOf, lineOf, nameOf, switchesOf } from './stepLine';
 import type { StepOptions } from './stepOptions';
 import { Later } from './throttle';
+import type { Whereabouts } from './whereabouts';
 import type { Decision, Pipeline, Resources, Step } from './wire';
 
 /** A step of a notebook: its cell, and its latest run. One that is not `marked` is a plain cell that steps need. */
@@ -31,7 +31,7 @@ export interface NotebookStep {
 /** What a model needs to know its notebook's steps. */
 export interface Surroundings {
   connection: Connection;
-  contents: Contents.IManager;
+  whereabouts: Whereabouts;
   options: StepOptions;
   /** Whether the notebook can be seen: about others nothing is asked. */
   isSeen: () => boolean;
@@ -67,6 +67,7 @@ export class NotebookModel {
       if (!panel.isDisposed) {
         panel.content.model?.contentChanged.connect(this.onContent, this);
         panel.context.pathChanged.connect(this.askSoon, this);
+        panel.sessionContext.kernelChanged.connect(this.askSoon, this);
         this.read();
         this.askAll();
       }
@@ -86,8 +87,7 @@ export class NotebookModel {
 
   /** The notebook as the engine knows it: its whole path. */
   get path(): string {
-    const local = this.around.contents.localPath(this.panel.context.path);
-    return [this.connection.rootFolder, local].filter(Boolean).join('/');
+    return this.around.whereabouts.whole(this.panel.context.path);
   }
 
   /** The step that the cell with this id is. */
@@ -165,6 +165,7 @@ export class NotebookModel {
     }
     try {
       await this.around.options.all();
+      await this.around.whereabouts.tell(this.panel.sessionContext.session, this.panel.context.path);
       this.records = await this.connection.api.notebookSteps(this.path);
       this.read();
     } catch {

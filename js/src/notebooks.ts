@@ -1,25 +1,28 @@
 /** Notebooks: a model for each notebook that is open, and which of them is in front. */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
-import type { Contents } from '@jupyterlab/services';
+import type { ServiceManager } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import type { Connection } from './connection';
 import { NotebookModel } from './notebookModel';
 import { StepOptions } from './stepOptions';
+import { Whereabouts } from './whereabouts';
 
 export class Notebooks {
   private readonly models = new Map<NotebookPanel, NotebookModel>();
   private readonly additions = new Signal<this, NotebookModel>(this);
   private readonly changes = new Signal<this, void>(this);
   readonly options: StepOptions;
+  readonly whereabouts: Whereabouts;
 
   constructor(
     private readonly connection: Connection,
     private readonly tracker: INotebookTracker,
-    private readonly contents: Contents.IManager
+    { contents, sessions }: ServiceManager.IManager
   ) {
     this.options = new StepOptions(connection.api);
+    this.whereabouts = new Whereabouts(connection, contents, sessions, path => this.hasSteps(path));
     tracker.widgetAdded.connect((_, panel) => this.add(panel));
     tracker.forEach(panel => this.add(panel));
     tracker.currentChanged.connect(() => {
@@ -49,11 +52,16 @@ export class Notebooks {
     this.models.forEach(work);
   }
 
+  private hasSteps(path: string): boolean {
+    const isThere = ({ panel }: NotebookModel) => `${panel.context.path}/`.startsWith(`${path}/`);
+    return [...this.models.values()].some(model => isThere(model) && model.steps.some(step => step.marked));
+  }
+
   private add(panel: NotebookPanel): void {
     const isSeen = () => panel.isVisible || panel === this.tracker.currentWidget;
     const model = new NotebookModel(panel, {
       connection: this.connection,
-      contents: this.contents,
+      whereabouts: this.whereabouts,
       options: this.options,
       isSeen
     });

@@ -1,10 +1,15 @@
-/** Says when a long step has ended, to a user who looks elsewhere meanwhile. */
+/** Notices: says when a long step has ended, to a user who looks elsewhere meanwhile, and what could not be done. */
 
 import { Notification } from '@jupyterlab/apputils';
 
 import type { Connection } from './connection';
 import { duration } from './format';
 import type { EngineEvent } from './wire';
+
+/** Say what could not be done, until the user has seen it: what has no time JupyterLab only counts in its corner. */
+export function tellProblem(text: string): void {
+  Notification.error(text, { autoClose: false });
+}
 
 export class Notices {
   constructor(

@@ -14,6 +14,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "settings": ({"model"}, {"platformdirs"}),
     "logged": (set(), set()),
     "origin": (set(), set()),
+    "whereabouts": (set(), set()),
     "machine": ({"model", "settings"}, set()),
     "tables": (set(), set()),
     "model": (set(), set()),
@@ -70,6 +71,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "records",
             "backends",
             "execution",
+            "whereabouts",
         },
         {"fastapi", "pydantic", "starlette", "uvicorn", "uvloop"},
     ),
@@ -126,6 +128,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "worker",
             "service",
             "history",
+            "whereabouts",
         },
         {
             "IPython",
