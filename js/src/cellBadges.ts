@@ -2,13 +2,13 @@
 
 import { ReactWidget } from '@jupyterlab/apputils';
 import type { Cell, CodeCell } from '@jupyterlab/cells';
-import { Notebook, NotebookActions } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import type { PanelLayout } from '@lumino/widgets';
 import * as React from 'react';
 
 import { StepBar } from './components/stepBar';
 import type { Connection } from './connection';
+import { Executions } from './executions';
 import type { NotebookModel, NotebookStep } from './notebookModel';
 import { applyTo, errorOf } from './outputs';
 import { ENDED, EngineEvent, Failure } from './wire';
@@ -31,9 +31,7 @@ class Badge extends ReactWidget {
 
 export class CellBadges {
   private readonly badges = new Map<string, Badge>();
-  /** Cells whose output comes from their kernel, to this page, and which of their executions that is. */
-  private readonly executing = new Map<string, number>();
-  private executions = 0;
+  private readonly executions: Executions;
   private readonly coming = new WeakSet<Cell>();
   /** Steps whose output comes from here. */
   private readonly attached = new Map<number, AbortController>();
@@ -44,32 +42,9 @@ export class CellBadges {
     private readonly actions: BadgeActions
   ) {
     model.changed.connect(this.look, this);
-    NotebookActions.executionScheduled.connect(this.onScheduled, this);
-    NotebookActions.executed.connect(this.onExecuted, this);
+    this.executions = new Executions(model, () => this.look());
     model.panel.disposed.connect(() => Signal.clearData(this));
     this.look();
-  }
-
-  private onScheduled(_: unknown, { notebook, cell }: { notebook: Notebook; cell: Cell }): void {
-    if (notebook === this.model.panel.content) {
-      this.executing.set(cell.model.id, ++this.executions);
-    }
-  }
-
-  private onExecuted(_: unknown, { notebook, cell }: { notebook: Notebook; cell: Cell }): void {
-    if (notebook === this.model.panel.content) {
-      void this.hasExecuted(cell.model.id);
-    }
-  }
-
-  /** The step has ended with its cell, or the kernel alone has: which of them, what is known here may not tell yet. */
-  private async hasExecuted(cell: string): Promise<void> {
-    const execution = this.executing.get(cell);
-    await this.model.refresh();
-    if (this.executing.get(cell) === execution) {
-      this.executing.delete(cell);
-      this.look();
-    }
   }
 
   private look(): void {
@@ -77,6 +52,7 @@ export class CellBadges {
     if (panel.isDisposed) {
       return;
     }
+    this.executions.settle();
     const steps = new Map(this.model.steps.filter(step => step.marked).map(step => [step.cell, step]));
     for (const cell of panel.content.widgets) {
       const step = steps.get(cell.model.id);
@@ -143,18 +119,20 @@ export class CellBadges {
     // A cell that has a number shows what it showed then.
     const nothing = cell.model.outputs.length === 0 && cell.model.executionCount === null;
     const isOver = record && ENDED.has(record.state) && !this.attached.has(record.id);
-    return Boolean(isOver && nothing && !this.executing.has(cell.model.id));
+    return Boolean(isOver && nothing && !this.executions.has(cell.model.id));
   }
 
-  /** A step that runs, and whose kernel does not tell this page what it shows: the page was loaded anew, or the
-   * kernel started again. */
+  /** A step whose kernel does not tell this page what it shows: the page was loaded anew, or the kernel started again.
+   * It runs, or has ended since its cell showed what it does: output without a number is that of its middle. */
   private comeBack(cell: CodeCell, step: NotebookStep): void {
     const { record } = step;
-    const isOurs = record && record.cell_id === step.cell && !ENDED.has(record.state);
+    const { outputs, executionCount } = cell.model;
+    const isOfItsMiddle = executionCount === null && outputs.length > 0;
+    const isOurs = record && record.cell_id === step.cell && (!ENDED.has(record.state) || isOfItsMiddle);
     if (
       isOurs &&
       this.connection.liveness === 'live' &&
-      !this.executing.has(step.cell) &&
+      !this.executions.has(step.cell) &&
       this.model.panel.isVisible
     ) {
       this.attach(cell, step);
@@ -172,13 +150,14 @@ export class CellBadges {
     cell.disposed.connect(() => abort.abort());
     outputs.clear();
     const heard = (event: EngineEvent) => {
-      if (this.executing.has(step.cell)) {
+      if (this.executions.has(step.cell)) {
         // Run again here: from now on the kernel tells.
         abort.abort();
       } else if (event.step_id === record.id && event.kind === 'output') {
         applyTo(outputs, event.content);
       } else if (event.step_id === record.id && event.kind === 'finished') {
         applyTo(outputs, errorOf(event.content.error as Failure | null));
+        cell.model.executionCount = record.execution_count || null;
       }
     };
     void this.connection.followRun(record.run_id, heard, abort.signal);

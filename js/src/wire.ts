@@ -70,6 +70,7 @@ export interface Step {
   source: string;
   raw_line: string;
   cell_id: string | null;
+  execution_count: number;
   resources: Resources;
   inputs: Reference[];
   outputs: Reference[];
