@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import linecache
 import math
 import sys
@@ -18,7 +17,7 @@ from cellyard.environment.elsewhere import depart, first_variables
 from cellyard.errors import CellyardError, EngineUnavailable, StepCancelled
 from cellyard.model.cache_key import key_of
 from cellyard.model.step import StepRequest
-from cellyard.model.step_line import StepLine, expand, parse_step_line
+from cellyard.model.step_line import StepLine, expand, name_of_code, parse_step_line
 from cellyard.worker import process_state
 from cellyard.worker.ahead import seal
 from kernel_magics.binding import bind_all
@@ -176,7 +175,7 @@ class StepCell:
         """Everything is checked and stored here, before anything is queued."""
         expanded = expand(line, self.shell.user_ns)
         options = self._session.identity.placed(parse_step_line(expanded))
-        facts, inputs, common = self._packed(options.name or _name_of(cell), cell, options)
+        facts, inputs, common = self._packed(options.name or name_of_code(cell), cell, options)
         parts = self._meaning(options.code(cell), facts, inputs, options) if options.cache else None
         request = StepRequest(
             **common,
@@ -364,8 +363,3 @@ def _plain_errors() -> Iterator[None]:
         yield
     except CellyardError as error:
         raise shown_plainly(error) from None
-
-
-def _name_of(cell: str) -> str:
-    """A step without a name is known by its source."""
-    return "step-" + hashlib.sha256(cell.encode()).hexdigest()[:8]

@@ -7,8 +7,10 @@ Pure: it never prints, never exits, and evaluates nothing.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import shlex
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -18,7 +20,7 @@ from cellyard.model.plain import Plain
 from cellyard.model.resources import Resources
 from cellyard.model.step_options import OPTIONS, StepOption
 
-__all__ = ["StepLine", "complete", "expand", "help_text", "parse_step_line"]
+__all__ = ["StepLine", "complete", "expand", "help_text", "name_of_code", "parse_step_line"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -213,6 +215,11 @@ def _hint(word: str) -> str:
     flag = "--" + word.lstrip("-").partition("=")[0].lower().replace("_", "-")
     near = difflib.get_close_matches(flag, _BY_FLAG, n=1, cutoff=0.65)
     return f" Did you mean {near[0]}?" if near else ""
+
+
+def name_of_code(code: str) -> str:
+    """What a step is called that has no name: by the code below its line, however that is indented or ends."""
+    return "step-" + hashlib.sha256(textwrap.dedent(code).rstrip().encode()).hexdigest()[:8]
 
 
 def expand(line: str, names: Mapping[str, object]) -> str:

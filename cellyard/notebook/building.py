@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 from cellyard.analysis import hazards, nearest_name
 from cellyard.analysis.purity import BUILTINS
 from cellyard.model.pipeline import Edge, Parameter, Pipeline, PipelineStep, Problem, versioned
+from cellyard.model.step_line import name_of_code
 from cellyard.notebook.nodes import Node, nodes_of
 from cellyard.notebook.parameters import parameters_of
 from cellyard.notebook.reading import Notebook
@@ -131,7 +131,7 @@ def _named(nodes: Sequence[Node], included: frozenset[int]) -> tuple[dict[int, s
 def _name(node: Node) -> str:
     reading = node.reading
     if node.role == "step":
-        return reading.options.name or "step-" + hashlib.sha256(reading.body.encode()).hexdigest()[:8]
+        return reading.options.name or name_of_code(reading.body)
     id = reading.cell.id or ""
     if _READABLE_ID.fullmatch(id) and not _RANDOM_ID.fullmatch(id):
         return id

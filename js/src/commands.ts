@@ -1,7 +1,8 @@
 /** What can be done, by name: for menus, the palette, toolbars and our own buttons. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { MainAreaWidget, Notification } from '@jupyterlab/apputils';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
+import type { Cell } from '@jupyterlab/cells';
 import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 
 import type { Connection } from './connection';
@@ -11,6 +12,7 @@ import { words } from './format';
 import { exportIcon, stepIcon } from './icons';
 import type { NotebookStep } from './notebookModel';
 import type { Notebooks } from './notebooks';
+import { tellProblem } from './notices';
 import { lineOf, proposeName, withLine } from './stepLine';
 import { ENDED, Step } from './wire';
 
@@ -42,7 +44,7 @@ export function addCommands({ app, connection, notebooks, tracker, openRun }: Co
     label: () => (isStep() ? 'Edit the step…' : 'Turn into a step…'),
     caption: 'Run this cell on a worker of the size it asks for',
     icon: stepIcon,
-    isEnabled: isCode,
+    isEnabled: () => isCode() && mayBeEdited(cell()),
     isVisible: isCode,
     execute: () => editStep(tracker, notebooks, connection)
   });
@@ -100,7 +102,7 @@ export async function stop(connection: Connection, step: NotebookStep): Promise<
   try {
     await connection.api.cancelStep(record.token);
   } catch (error) {
-    Notification.error(`${step.name} could not be stopped: ${words(error)}`);
+    tellProblem(`${step.name} could not be stopped: ${words(error)}`);
   }
 }
 
@@ -123,6 +125,11 @@ export async function goToCell(tracker: INotebookTracker, at: number): Promise<v
   }
 }
 
+/** Whether the cell's author lets others change it. */
+function mayBeEdited(cell: Cell | null): boolean {
+  return cell?.model.getMetadata('editable') !== false;
+}
+
 async function editStep(
   tracker: INotebookTracker,
   notebooks: Notebooks,
@@ -130,6 +137,10 @@ async function editStep(
 ): Promise<void> {
   const cell = tracker.activeCell;
   if (!cell || cell.model.type !== 'code') {
+    return;
+  }
+  if (!mayBeEdited(cell)) {
+    tellProblem('This cell may not be edited: that is what its metadata say.');
     return;
   }
   const shared = cell.model.sharedModel;

@@ -12,6 +12,7 @@ import { changed } from './components/parameterTable';
 import type { Connection } from './connection';
 import { words } from './format';
 import type { NotebookModel } from './notebookModel';
+import { tellProblem } from './notices';
 import type { Exported, Exporter, ExportWanted, Pipeline } from './wire';
 
 interface Place {
@@ -65,14 +66,20 @@ export async function exportPipeline(place: Place): Promise<void> {
       connection.api.exporters()
     ]);
   } catch (error) {
-    Notification.error(`The notebook could not be read as a pipeline: ${words(error)}`);
+    tellProblem(`The notebook could not be read as a pipeline: ${words(error)}`);
     return;
   }
   const asked = await ask(place, pipeline, targets);
-  if (asked) {
-    await model.saved();
-    await carryOut(place, asked);
+  if (!asked) {
+    return;
   }
+  try {
+    await model.saved();
+  } catch (error) {
+    tellProblem(`Nothing was exported: the notebook could not be saved. ${words(error)}`);
+    return;
+  }
+  await carryOut(place, asked);
 }
 
 async function ask(

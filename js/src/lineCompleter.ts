@@ -2,7 +2,7 @@
 
 import type { CompletionHandler, ICompletionContext, ICompletionProvider } from '@jupyterlab/completer';
 
-import { lineOf } from './stepLine';
+import { rowOf } from './stepLine';
 import type { StepOptions } from './stepOptions';
 
 export class LineCompleter implements ICompletionProvider {
@@ -14,7 +14,7 @@ export class LineCompleter implements ICompletionProvider {
 
   async isApplicable(context: ICompletionContext): Promise<boolean> {
     const source = context.editor?.model.sharedModel.getSource() ?? '';
-    return context.editor?.getCursorPosition().line === 0 && lineOf(source) !== null;
+    return context.editor?.getCursorPosition().line === rowOf(source);
   }
 
   async fetch(request: CompletionHandler.IRequest): Promise<CompletionHandler.ICompletionItemsReply> {

@@ -1,6 +1,6 @@
 /** Runs as tabs of the main area. */
 
-import { MainAreaWidget, Notification, ReactWidget } from '@jupyterlab/apputils';
+import { MainAreaWidget, ReactWidget } from '@jupyterlab/apputils';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
@@ -9,6 +9,7 @@ import { RunPage } from './components/runPage';
 import type { Connection } from './connection';
 import { words } from './format';
 import { yardIcon } from './icons';
+import { tellProblem } from './notices';
 import { RunModel } from './runModel';
 import type { Run, Step } from './wire';
 
@@ -66,7 +67,7 @@ export interface RunTabOptions {
 
 /** What cannot be done is said. */
 function told(work: Promise<void>): void {
-  work.catch(error => Notification.error(words(error)));
+  work.catch(error => tellProblem(words(error)));
 }
 
 export function makeRunTab(run: number, options: RunTabOptions): MainAreaWidget {

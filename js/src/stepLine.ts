@@ -2,7 +2,8 @@
 
 import type { StepOption } from './wire';
 
-const MARK = /^%%step(?:[ \t]+(.*))?$/;
+/** As IPython reads a cell: blank lines above the mark and its indentation count for nothing. */
+const HEAD = /^((?:[^\S\n]*\n)*)([^\S\n]*)%%step(?:[^\S\n]+([^\n]*))?(?:\n|$)/;
 
 export interface Word {
   text: string;
@@ -12,8 +13,14 @@ export interface Word {
 
 /** What stands behind `%%step` in a cell's first line; null when the cell is no step. */
 export function lineOf(source: string): string | null {
-  const found = MARK.exec(source.split('\n', 1)[0].trimEnd());
-  return found ? (found[1] ?? '').trim() : null;
+  const found = HEAD.exec(source);
+  return found ? (found[3] ?? '').trim() : null;
+}
+
+/** The number of the cell's line that has the mark; -1 when the cell is no step. */
+export function rowOf(source: string): number {
+  const found = HEAD.exec(source);
+  return found ? found[1].split('\n').length - 1 : -1;
 }
 
 /** The words of a line, quoted ones whole, and where they stand. */
@@ -32,17 +39,21 @@ export function switchesOf(options: readonly StepOption[]): ReadonlySet<string> 
 
 /** The step's name in a line; empty when it has none. `switches` are the flags that take no value. */
 export function nameOf(line: string, switches: ReadonlySet<string>): string {
+  return nameIn(line, switches)?.text ?? '';
+}
+
+function nameIn(line: string, switches: ReadonlySet<string>): Word | undefined {
   const found = words(line);
   for (let at = 0; at < found.length; at++) {
     const word = found[at].text;
     if (!word.startsWith('-')) {
-      return word;
+      return found[at];
     }
     if (!word.includes('=') && !switches.has(word)) {
       at += 1;
     }
   }
-  return '';
+  return undefined;
 }
 
 /** The values given to a flag, in order; a switch that is there has one empty value. */
@@ -78,24 +89,24 @@ export function withValues(line: string, flag: string, values: readonly string[]
   return texts.join(' ');
 }
 
-/** The line with another name. */
+/** The line with another name, where the old one stood or at the front; all else stays as it was written. */
 export function withName(line: string, name: string, switches: ReadonlySet<string>): string {
-  const old = nameOf(line, switches);
-  const at = old ? words(line).find(word => word.text === old) : undefined;
-  const rest = at ? (line.slice(0, at.start) + line.slice(at.end)).replace(/\s+/g, ' ').trim() : line;
-  return [name, rest].filter(Boolean).join(' ');
+  const old = nameIn(line, switches);
+  const [before, after] = old ? [line.slice(0, old.start), line.slice(old.end)] : ['', ` ${line}`];
+  return (name ? before + quoted(name) + after : before + after.trimStart()).trim();
 }
 
-/** The cell with another line: null takes the mark away. */
-export function withLine(source: string, line: string | null): string {
-  const first = source.split('\n', 1)[0];
-  const body = lineOf(source) === null ? source : source.slice(first.length + 1);
-  return line === null ? body : `%%step ${line}`.trimEnd() + `\n${body}`;
+/** The cell with another line, where the old one stood or at the top. */
+export function withLine(source: string, line: string): string {
+  const [head, above, indent] = HEAD.exec(source) ?? ['', '', ''];
+  return `${above}${indent}${`%%step ${line}`.trimEnd()}\n${source.slice(head.length)}`;
 }
 
 /** The code below the line, as the engine records it. */
 export function bodyOf(source: string): string {
-  return lineOf(source) === null ? source : source.slice(source.split('\n', 1)[0].length + 1);
+  const [head, , indent] = HEAD.exec(source) ?? ['', '', ''];
+  const lines = source.slice(head.length).split('\n');
+  return lines.map(line => (line.startsWith(indent) ? line.slice(indent.length) : line)).join('\n');
 }
 
 /** A name for a step, from what its cell does; not one of those taken. */
@@ -109,7 +120,8 @@ export function proposeName(source: string, taken: ReadonlySet<string>): string 
   }
 }
 
-function quoted(value: string): string {
+/** A value as one word of a line. */
+export function quoted(value: string): string {
   return /^[^\s"'\\]+$/.test(value) ? value : `'${value.replace(/'/g, `'"'"'`)}'`;
 }
 

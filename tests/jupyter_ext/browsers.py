@@ -74,7 +74,7 @@ class Lab:
         """Write a notebook and open it, with the sidebar."""
         (self.server.root / name).write_text(notebook(*cells), encoding="utf-8")
         self.page.goto(f"{self.server.url}/lab/tree/{name}?token={TOKEN}&reset")
-        self._arrived()
+        self.arrived()
         has_kernel = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
         self.page.wait_for_function(f"(() => ['idle', 'busy'].includes(({has_kernel})()))")
         if not self.sidebar.is_visible():
@@ -92,9 +92,10 @@ class Lab:
     def reload(self) -> None:
         """Load the page anew, as the browser's button does."""
         self.page.reload()
-        self._arrived()
+        self.arrived()
 
-    def _arrived(self) -> None:
+    def arrived(self) -> None:
+        """Wait until a page that is being loaded shows its notebook."""
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
         self.page.locator(".jp-NotebookPanel-notebook .jp-CodeCell").first.wait_for()
 

@@ -19,6 +19,7 @@ from cellyard.model import (
     help_text,
     parse_step_line,
 )
+from cellyard.model.step_line import name_of_code
 
 GIB = 1024**3
 
@@ -195,3 +196,8 @@ def test_what_cannot_say_where_is_refused(line, said):
     with pytest.raises(CellyardError) as caught:
         parse_step_line(line)
     assert said in str(caught.value)
+
+
+def test_a_name_from_the_code_is_that_of_the_code_however_it_is_handed_on():
+    assert name_of_code("q = 1") == name_of_code("q = 1\n") == name_of_code("  q = 1\n\n  ") == "step-df03f3fb"
+    assert name_of_code("q = 2") != name_of_code("q = 1")

@@ -1,10 +1,11 @@
 /** Schedules: what comes next, what came last, and a hand on each. */
 
-import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import * as React from 'react';
 
 import type { Connection } from '../connection';
 import { inZone, moment, words } from '../format';
+import { tellProblem } from '../notices';
 import type { Firing, Schedule, State } from '../wire';
 import { useAnswer, useSignal } from './hooks';
 import { Loading } from './runsView';
@@ -50,7 +51,7 @@ export function SchedulesView({ connection, isLive, onOpen }: SchedulesViewProps
     };
   }, [connection, isLive, look]);
   const act = (work: Promise<void>) => {
-    work.then(look, reason => Notification.error(words(reason)));
+    work.then(look, reason => tellProblem(words(reason)));
   };
   if (!found) {
     return <Loading error={error} />;

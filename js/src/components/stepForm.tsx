@@ -4,7 +4,7 @@ import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import * as React from 'react';
 
 import type { Api } from '../api';
-import { nameOf, switchesOf, valuesOf, withName, withValues } from '../stepLine';
+import { nameOf, quoted, switchesOf, valuesOf, withName, withValues, words } from '../stepLine';
 import type { StepOption } from '../wire';
 import { useAnswer } from './hooks';
 
@@ -80,12 +80,16 @@ function Field({ option, line, onChange }: FieldProps): React.ReactElement {
       </label>
     );
   }
-  const split = (text: string) => (option.repeats ? text.split(/[\s]+/) : [text.trim()]).filter(Boolean);
+  // Of one that repeats the values stand beside each other, and one with a space in it has quotes.
+  const join = (given: string[]) => (option.repeats ? given.map(quoted) : given).join(' ');
+  const split = (text: string) =>
+    (option.repeats ? words(text).map(word => word.text) : [text.trim()]).filter(Boolean);
   return (
     <label className="cy-field">
       <span>{label}</span>
       <Text
-        value={values.join(' ')}
+        value={join(values)}
+        isValue={text => join(split(text)) === join(values)}
         example={option.example.replace(option.flag, '').trim()}
         list={option.values.length ? id : undefined}
         onChange={text => onChange(withValues(line, option.flag, split(text), false))}
@@ -109,18 +113,20 @@ function labelOf(flag: string): string {
 
 interface TextProps {
   value: string;
+  /** Whether a text says the same. */
+  isValue: (text: string) => boolean;
   example: string;
   list: string | undefined;
   onChange: (text: string) => void;
 }
 
-/** Keeps what is being typed, a space at its end included, which the line would lose. */
-function Text({ value, example, list, onChange }: TextProps): React.ReactElement {
+/** Keeps what is being typed, a space at its end and a quote that is still open included, which the line would lose. */
+function Text({ value, isValue, example, list, onChange }: TextProps): React.ReactElement {
   const [typed, setTyped] = React.useState(value);
   return (
     <input
       className="jp-mod-styled cy-input"
-      value={typed.trim() === value ? typed : value}
+      value={isValue(typed) ? typed : value}
       placeholder={example && `e.g. ${example}`}
       list={list}
       onChange={event => {

@@ -1,0 +1,179 @@
+"""What becomes of a notebook and its cells, and of their steps. Each test leaves pictures in build/screenshots."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.jupyter_ext.browsers import SECONDS
+from tests.service.engines import until
+
+pytestmark = pytest.mark.timeout(300)
+
+LOAD = "%load_ext kernel_magics"
+SLOW = 60 * SECONDS
+WAITING = "import os, time\nwhile not os.path.exists({gate!r}):\n    time.sleep(0.05)\n"
+
+
+def test_a_renamed_notebook_keeps_its_steps_in_their_middle_and_afterwards(page, lab, tmp_path):
+    shown = page()
+    gate = tmp_path / "go"
+    slow = "%%step slow\nprint('begun', flush=True)\n" + WAITING.format(gate=str(gate)) + "print('done')"
+    shown.open("first-name.ipynb", LOAD, slow, "%%step quick\nprint('quickly')")
+    shown.run(0)
+    shown.run(2)
+    expect(shown.badge(2)).to_contain_text("succeeded", timeout=SLOW)
+    shown.run(1)
+    expect(shown.output(1)).to_contain_text("begun", timeout=SLOW)
+    rename(shown, "first-name.ipynb", "second-name.ipynb")
+    expect(shown.badge(1)).to_contain_text("running")
+    expect(shown.badge(2)).to_contain_text("succeeded")
+    expect(shown.button("Stop slow", within=shown.badge(1))).to_be_visible()
+    shown.picture("renamed")
+    shown.command("docmanager:save")
+    shown.reload()
+    expect(shown.badge(1)).to_contain_text("running", timeout=SLOW)
+    gate.touch()
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    expect(shown.output(1)).to_contain_text("done")
+    # What it runs from now on is found, too; with the kernel that had the old name, and with that kernel's next life.
+    shown.write(2, "%%step quick\n1 / 0")
+    shown.run(2)
+    expect(shown.badge(2)).to_contain_text("failed", timeout=SLOW)
+    shown.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    shown.write(2, "%%step quick\nprint('again')")
+    shown.run(0)
+    shown.run(2)
+    expect(shown.badge(2)).to_contain_text("succeeded", timeout=SLOW)
+    # A new notebook of the old name begins with nothing.
+    other = shown.open_beside("first-name.ipynb", LOAD, "%%step quick\nprint('other')")
+    expect(other.locator(".cy-badge")).to_contain_text("not run")
+
+
+def test_a_notebook_that_is_named_before_any_engine_runs_has_its_steps(page, lab):
+    shown = page()
+    shown.open("Untitled7.ipynb", LOAD, "%%step early\nprint('early')")
+    lab.home.client().stop(drain=False, timeout=20)
+    shown.liveness("stopped")
+    rename(shown, "Untitled7.ipynb", "named.ipynb")
+    shown.command("docmanager:save")
+    shown.reload()
+    shown.run(0)
+    shown.run(1)
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+
+
+def test_output_of_a_step_that_nobody_waits_for_appears_once(page):
+    shown = page()
+    shown.open(
+        "async.ipynb",
+        LOAD,
+        "%%step later --async\nimport time\nfor number in range(12):\n    print('number', number)\n    time.sleep(0.3)",
+    )
+    shown.run(0)
+    shown.run(1)
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    expect(shown.output(1)).to_contain_text("number 11")
+    shown.picture("async")
+    assert re.findall(r"number (\d+)", shown.output(1).inner_text()) == [str(number) for number in range(12)]
+
+
+def test_a_step_that_ended_while_the_page_was_away_shows_all_of_its_output(page, lab, tmp_path):
+    shown = page()
+    gate = tmp_path / "go"
+    shown.open(
+        "away-at-the-end.ipynb",
+        LOAD,
+        "%%step away\nprint('before', flush=True)\n" + WAITING.format(gate=str(gate)) + "print('after')\n1 / 0",
+    )
+    shown.run(0)
+    shown.run(1)
+    expect(shown.output(1)).to_contain_text("before", timeout=SLOW)
+    shown.command("docmanager:save")
+    shown.page.goto("about:blank")
+    gate.touch()
+    path = str(lab.root / "away-at-the-end.ipynb")
+    until(lambda: lab.home.client().notebook_steps(path)[0]["state"] == "failed", "it has ended", seconds=60)
+    shown.page.go_back()
+    shown.arrived()
+    expect(shown.badge(1)).to_contain_text("failed", timeout=SLOW)
+    expect(shown.output(1).first).to_contain_text("after")
+    expect(shown.output(1).last).to_contain_text("ZeroDivisionError")
+    shown.picture("ended-while-away")
+    assert shown.output(1).first.inner_text().count("before") == 1
+
+
+def test_steps_without_a_name_and_below_blank_lines_are_steps_as_others(page):
+    shown = page()
+    shown.open("odd-cells.ipynb", LOAD, "%%step\nq = 1", "\n\n%%step lead\nprint('led')")
+    expect(shown.sidebar.locator(".cy-node")).to_have_count(2)
+    shown.run(0)
+    shown.run(1)
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    shown.run(2)
+    expect(shown.badge(2)).to_contain_text("succeeded", timeout=SLOW)
+    expect(shown.badge(2)).not_to_contain_text("stale")
+    expect(shown.badge(1)).not_to_contain_text("stale")
+    shown.cell(2).get_by_role("button", name="Run this cell on a worker").click()
+    dialog = shown.page.locator(".cy-dialog")
+    expect(dialog.get_by_label("Name").first).to_have_value("lead")
+    dialog.get_by_label("Name").first.fill("led")
+    shown.button("Apply", within=dialog).click()
+    expect(shown.cell(2).locator(".cm-content")).to_contain_text("%%step led")
+    expect(shown.cell(2).locator(".cm-content")).not_to_contain_text("%%step lead")
+    shown.picture("odd-cells")
+
+
+def test_the_form_changes_what_was_changed_in_it_and_no_cell_that_may_not_be(page):
+    shown = page()
+    fixed = "%%step fixed\nprint('as it is')"
+    shown.open("form.ipynb", LOAD, "%%step --out one one --env 'WORDS=two  words'\none = 1", fixed)
+    shown.page.evaluate("() => jupyterapp.shell.currentWidget.content.widgets[2].model.setMetadata('editable', false)")
+    shown.cell(1).locator(".jp-InputArea-prompt").click()
+    shown.cell(1).get_by_role("button", name="Run this cell on a worker").click()
+    dialog = shown.page.locator(".cy-dialog")
+    dialog.get_by_label("Name").first.fill("two")
+    dialog.get_by_text("All options").click()
+    field = dialog.locator(".cy-field", has_text="An environment variable").locator("input")
+    expect(field).to_have_value("'WORDS=two  words'")
+    field.fill("")
+    field.press_sequentially("MODE=fast 'WORDS=three  words'")
+    expect(field).to_have_value("MODE=fast 'WORDS=three  words'")
+    shown.picture("form-quotes")
+    shown.button("Apply", within=dialog).click()
+    assert first_line(shown, 1) == "%%step --out one two --env MODE=fast --env 'WORDS=three  words'"
+    shown.sidebar.locator(".cy-node").nth(1).click()
+    shown.button("Edit…", within=shown.sidebar.locator(".cy-chosen")).click()
+    expect(shown.page.locator(".Toastify__toast")).to_contain_text("may not be edited")
+    shown.picture("not-to-be-edited")
+    expect(dialog).to_have_count(0)
+
+
+def test_an_export_that_cannot_save_the_notebook_says_so(page, lab):
+    shown = page()
+    shown.open("unsaved.ipynb", "%%step one\none = 1")
+    expect(shown.sidebar.locator(".cy-node")).to_have_count(1)
+    shown.write(0, "%%step one\none = 2")
+    contents = re.compile("/api/contents/unsaved")
+    shown.page.route(contents, lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
+    shown.button("Export to pipeline…").click()
+    shown.button("Export", within=shown.page.locator(".cy-dialog")).click()
+    # JupyterLab's own word of it comes first.
+    shown.page.locator(".jp-Dialog", has_text="File Save Error").get_by_role("button", name="Close").click()
+    expect(shown.page.locator(".Toastify__toast")).to_contain_text("Nothing was exported")
+    shown.picture("export-not-saved")
+    assert not (lab.root / "unsaved-pipeline").exists()
+
+
+def first_line(shown, number: int) -> str:
+    call = "at => jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel.getSource()"
+    return str(shown.page.evaluate(call, number)).split("\n", 1)[0]
+
+
+def rename(shown, before: str, after: str) -> None:
+    """As the menu does."""
+    call = "async ([from, to]) => { await jupyterapp.serviceManager.contents.rename(from, to); }"
+    shown.page.evaluate(call, [before, after])
+    shown.page.get_by_role("tab", name=after).first.wait_for()
