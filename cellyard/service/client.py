@@ -16,6 +16,7 @@ from cellyard.errors import EngineUnavailable, NotFound
 from cellyard.service.caller import Json, query
 from cellyard.service.export_calls import ExportCalls
 from cellyard.service.following import EventStream, Opened
+from cellyard.service.lifecycle import lives
 from cellyard.service.pipeline_calls import PipelineCalls
 from cellyard.service.schedule_calls import ScheduleCalls
 from cellyard.service.wire import Broken, Connection, Unreachable
@@ -58,9 +59,11 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
             return False
         self._ask_to_leave(drain)
         began = time.monotonic()
-        while (now := self.info()) is not None and now["pid"] == facts["pid"]:
+        state = facts["state"]
+        while ((now := self.info()) is not None and now["pid"] == facts["pid"]) or lives(facts["pid"]):
+            state = "ending" if now is None else f"{now['state']}, with {now['running']} step(s) running"
             if timeout is not None and time.monotonic() - began > timeout:
-                last = f"It was asked to leave and is {now['state']}, with {now['running']} step(s) running."
+                last = f"It was asked to leave and is {state}."
                 raise EngineUnavailable(waited=f"{timeout:g} s", log=last)
             time.sleep(0.02)
         return True

@@ -15,7 +15,16 @@ from pathlib import Path
 from cellyard.lock_file import LockFile
 from cellyard.settings import Settings, prepare_runtime
 
-__all__ = ["EngineProcess", "bind_socket", "engine_lock", "log_path", "log_tail", "remove_socket", "spawn_engine"]
+__all__ = [
+    "EngineProcess",
+    "bind_socket",
+    "engine_lock",
+    "lives",
+    "log_path",
+    "log_tail",
+    "remove_socket",
+    "spawn_engine",
+]
 
 _LOG_LIMIT = 1 << 20
 # What belongs to one kernel or one run, and would be wrong for every later step of this engine.
@@ -114,6 +123,16 @@ def spawn_engine(settings: Settings) -> EngineProcess:
     _reap()
     _started.append(process := EngineProcess(pid))
     return process
+
+
+def lives(pid: int) -> bool:
+    """Whether that engine's process is still there: it closes its socket some time before it ends."""
+    _reap()
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"  # ended, and whoever started it has not looked
 
 
 def _reap() -> None:

@@ -150,6 +150,16 @@ def test_a_second_engine_is_not_let_into_the_records_of_the_first(home: Home) ->
         assert [run["state"] for run in other.client().runs()] == ["succeeded", "succeeded"]
 
 
+def test_who_stops_it_has_waited_for_its_process(home: Home) -> None:
+    client = home.client()
+    pid = client.ensure()["pid"]
+    running = client.submit_step(step("import time\ntime.sleep(30)"))
+    events = [next(running)]
+    assert client.stop(drain=False, timeout=30)
+    assert finished([*events, *running])["state"] == "cancelled"
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
 def test_it_leaves_after_idling(home: Home) -> None:
     with engine_home(CELLYARD_IDLE="1s") as idle:
         client = idle.client()
