@@ -21,7 +21,15 @@ _ASKED_FOR = (
     "__get__", "__set__", "__delete__", "__set_name__",
 )  # fmt: skip
 
-_SHORT = reprlib.Repr()
+
+class _Short(reprlib.Repr):
+    """Shortened texts, in which no process's environment appears: it may hold secrets."""
+
+    def repr__Environ(self, value: Any, level: int) -> str:  # noqa: N802 - reprlib asks by the type's name
+        return "environ({...})"
+
+
+_SHORT = _Short()
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 4
 _SHORT.maxstring = _SHORT.maxother = 200
 _SHORT.maxlevel = 3
@@ -106,6 +114,10 @@ def _of_module(value: types.ModuleType) -> Preview:
     return Preview("module", text=value.__name__)
 
 
+def _of_environment(value: Any) -> Preview:
+    return Preview("os._Environ", f"{len(value)} variables", "of each process its own; never shown, never stored")
+
+
 def _of_anything(value: Any) -> Preview:
     if isinstance(value, dict | list | tuple | set | frozenset):
         return _of_container(value)
@@ -113,6 +125,7 @@ def _of_anything(value: Any) -> Preview:
 
 
 _RULES: dict[str, Callable[[Any], Preview]] = {
+    "os._Environ": _of_environment,
     "pandas.DataFrame": _of_frame,
     "pandas.Series": _of_series,
     "numpy.ndarray": _of_array,

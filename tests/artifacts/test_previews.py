@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import os
 import time
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cellyard.artifacts.artifact import load, pack
 from cellyard.artifacts.previews import HTML_CHARACTERS, TEXT_CHARACTERS, preview_of, size_in_words
 from cellyard.artifacts.reference import Preview, Reference
+from cellyard.artifacts.store import open_store
 
 
 class Loud:
@@ -97,3 +100,15 @@ def test_references_and_previews_survive_being_dictionaries() -> None:
     reference = Reference("ab" * 32, ("a", "b"), 5, ("pandas",), previews, ("A:1",))
     assert Reference.from_dict(reference.to_dict()) == reference
     assert Preview.from_dict(previews["a"].to_dict()) == previews["a"]
+
+
+def test_the_environment_is_in_no_preview_and_in_no_artifact(monkeypatch, tmp_path):
+    monkeypatch.setenv("OWN_TOKEN", "a-secret-of-somebody")
+    store = open_store(str(tmp_path))
+    values = {"env": os.environ, "held": {"at": [os.environ]}}
+    references = pack(values, {}, store)
+    stored = b"".join(each.read_bytes() for each in tmp_path.rglob("*") if each.is_file())
+    assert b"a-secret-of-somebody" not in stored + str([each.to_dict() for each in references]).encode()
+    for reference in references:
+        for name, value in load(store, reference.to_dict()).items():
+            assert (value if name == "env" else value["at"][0]) is os.environ
