@@ -301,6 +301,10 @@ def _reduce_of_library(obj: Any, kind: type) -> Any:
         return frame_reduce(obj, kind)
     if kind.__module__ in LOOP_BOUND:
         return _without_loop(obj)
+    if kind.__name__ == "memmap" and kind.__module__ == "numpy":
+        from cellyard.artifacts.memmaps import memmap_reduce
+
+        return memmap_reduce(obj)
     if kind.__name__ == "ufunc" and kind.__module__ == "numpy":
         return ufunc_reduce(obj)
     reduced = reduce_of_torch(obj, kind)
