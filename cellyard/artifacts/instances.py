@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import collections
 import copyreg
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from cellyard.artifacts.definitions import is_definition
+from cellyard.artifacts.memory import root_of
 
-__all__ = ["Way", "instance_reduce", "put_attributes", "rebuild_array_of", "rebuild_instance", "way_of"]
+__all__ = ["Way", "array_of_reduce", "instance_reduce", "rebuild_array_of", "rebuild_instance", "way_of"]
 
 _WHOLE = slice(None)
 _PROTOCOL = ("__reduce_ex__", "__reduce__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
@@ -202,11 +204,29 @@ def _complete(obj: Any, state: tuple[Any, dict[str, Any] | None, list[tuple[type
         vars(home)[name].__set__(obj, value)
 
 
-def rebuild_array_of(kind: type, plain: Any) -> Any:
-    """The array as one of a class of the notebook's."""
-    return plain.view(kind)
+def array_of_reduce(obj: Any, kind: Any) -> Any:
+    """An array of a class of the notebook's, with its attributes, which numpy leaves behind, over the memory that it
+    shares with others."""
+    numpy = sys.modules["numpy"]
+    if kind.__reduce__ is not numpy.ndarray.__reduce__ or not isinstance(obj, numpy.ndarray):
+        return NotImplemented
+    root = root_of(obj)
+    if root is obj or type(root) is not numpy.ndarray or obj.dtype.hasobject:
+        return rebuild_array_of, (kind, obj.view(numpy.ndarray)), vars(obj), None, None, _put_attributes
+    offset = obj.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    place = (offset, obj.shape, obj.strides, obj.dtype, obj.flags.writeable)
+    return rebuild_array_of, (kind, root, place), vars(obj), None, None, _put_attributes
 
 
-def put_attributes(obj: Any, attributes: dict[str, Any]) -> None:
-    """What it has beside its built-in part, past a ``__setattr__`` of its class."""
+def rebuild_array_of(kind: type, root: Any, place: tuple[Any, ...] | None = None) -> Any:
+    """The array as one of a class of the notebook's, at that place of the memory of ``root``."""
+    if place is None:
+        return root.view(kind)
+    offset, shape, strides, dtype, is_writeable = place
+    made = type(root)(shape, dtype=dtype, buffer=root, offset=offset, strides=strides).view(kind)
+    made.flags.writeable = is_writeable
+    return made
+
+
+def _put_attributes(obj: Any, attributes: dict[str, Any]) -> None:
     vars(obj).update(attributes)

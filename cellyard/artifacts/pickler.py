@@ -34,12 +34,13 @@ from cellyard.artifacts.definitions import (
 )
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.frames import frame_reduce
-from cellyard.artifacts.instances import Way, instance_reduce, put_attributes, rebuild_array_of, way_of
+from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, way_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.memoised import memoised_reduce
+from cellyard.artifacts.memory import owner_of
 from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
-from cellyard.artifacts.sharing import LOOP_BOUND, owner_of
+from cellyard.artifacts.sharing import LOOP_BOUND
 from cellyard.artifacts.standard import LOCKS, argument_reduce, handler_reduce, local_reduce, lock_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
 
@@ -287,16 +288,9 @@ def _is_module(name: Any, names: dict[str, Any]) -> bool:
     return found is not None and vars(found) is names
 
 
-def _reduce_array_of(obj: Any, kind: type) -> Any:
-    """An array of a class of the notebook's, with its attributes, which numpy leaves behind."""
-    if kind.__reduce__ is not kind.__base__.__reduce__ or not isinstance(obj, np := sys.modules["numpy"].ndarray):
-        return NotImplemented
-    return rebuild_array_of, (kind, obj.view(np)), vars(obj), None, None, put_attributes
-
-
 def _reduce_of_library(obj: Any, kind: type) -> Any:
     if is_definition(kind):
-        return _reduce_array_of(obj, kind) if hasattr(kind, "__array_finalize__") else NotImplemented
+        return array_of_reduce(obj, kind) if hasattr(kind, "__array_finalize__") else frame_reduce(obj, kind)
     if kind.__module__.partition(".")[0] == "pandas":
         return frame_reduce(obj, kind)
     if kind.__module__ in LOOP_BOUND:

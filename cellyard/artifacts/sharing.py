@@ -28,11 +28,12 @@ from typing import Any
 
 from cellyard.artifacts.definitions import is_definition, is_nameless, registry
 from cellyard.artifacts.holding import held_by, is_object
+from cellyard.artifacts.memory import owner_of, root_of
 from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
 from cellyard.artifacts.tensors import is_tensor, parts_of
 
-__all__ = ["LOOP_BOUND", "Sharing", "alias_groups", "find_sharing", "owner_of", "shared_bases"]
+__all__ = ["LOOP_BOUND", "Sharing", "alias_groups", "find_sharing", "shared_bases"]
 
 #: Types whose values never change and hold nothing that does.
 _ATOMS: set[type] = {
@@ -120,14 +121,6 @@ def _walked(values: Mapping[str, Any]) -> _Walker:
     for name in values:
         walker.walk(name, values[name])
     return walker
-
-
-def owner_of(array: Any) -> Any:
-    """The array that owns the memory of ``array``: itself, or the last array along its bases."""
-    kind = type(array)
-    while type(array.base) is kind:
-        array = array.base
-    return array
 
 
 class _Walker:
@@ -269,6 +262,13 @@ class _Walker:
         if item.dtype.hasobject:
             yield from item.ravel().tolist()
 
+    def enter_array_of(self, item: Any) -> Iterable[Any]:
+        """One of a class of somebody's own leads to the memory that it shows, too, and to its attributes."""
+        root = root_of(item)
+        yield from getattr(item, "__dict__", {}).values()
+        yield from () if root is item else (root,)
+        yield from item.ravel().tolist() if item.dtype.hasobject else ()
+
     def enter_tensor(self, item: Any) -> Iterable[Any]:
         """A tensor leads to the memory that it shows, and that others may show; so do handles, to what they undo."""
         self._met_tensors = True
@@ -327,16 +327,16 @@ def _children_rule(kind: type) -> _Rule | None:
 def _rule_for(kind: type) -> _Rule | None:
     if issubclass(kind, type):
         return _Walker.meet_class
-    if issubclass(kind, enum.Enum | types.ModuleType) or kind.__module__ in _SINGLETON_MODULES:
-        return _enter_nothing
-    if is_of_process(kind):
+    if issubclass(kind, enum.Enum | types.ModuleType) or kind.__module__ in _SINGLETON_MODULES or is_of_process(kind):
         return _enter_nothing
     if kind.__module__ in LOOP_BOUND:
         return _enter_without_loop
     if is_tensor(kind):
         return _Walker.enter_tensor
     rule = _OF_LIBRARIES.get((kind.__module__ or "").partition(".")[0])
-    return None if rule is None else rule(kind)
+    if rule is not None:
+        return rule(kind)
+    return _Walker.enter_array_of if hasattr(kind, "__array_finalize__") else None
 
 
 def _rule_for_pandas(kind: type) -> _Rule | None:

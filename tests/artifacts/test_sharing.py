@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellyard.artifacts.sharing import alias_groups, find_sharing, owner_of
+from cellyard.artifacts.memory import owner_of
+from cellyard.artifacts.sharing import alias_groups, find_sharing
 
 PRELUDE = """
 import array, collections, dataclasses, enum, functools, types
