@@ -6,6 +6,7 @@ import binascii
 import getpass
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ class LiveOutput:
     def __init__(self, shell: Any, *, replays: bool = False) -> None:
         self._shell = shell
         self._flushed = 0.0
+        self._later: dict[str, threading.Timer] = {}
         self._rules: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "stream": self._stream,
             "display_data": self._display,
@@ -47,11 +49,15 @@ class LiveOutput:
     def _stream(self, message: Mapping[str, Any]) -> None:
         stream = sys.stdout if message["name"] == "stdout" else sys.stderr
         stream.write(message["text"])
-        # Left to itself the kernel sends it on within 0.2 s; flushing takes a moment, so not for each of many.
+        # Left to itself the kernel sends it on after 0.2 s; flushing takes a moment, so not for each of many.
         now = time.monotonic()
         if now - self._flushed > _FLUSH_SECONDS:
             self._flushed = now
             stream.flush()
+        elif (later := self._later.get(message["name"])) is None or not later.is_alive():
+            later = self._later[message["name"]] = threading.Timer(_FLUSH_SECONDS, stream.flush)
+            later.daemon = True
+            later.start()
 
     def _display(self, message: Mapping[str, Any]) -> None:
         sys.stdout.flush()

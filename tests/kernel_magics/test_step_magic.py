@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
@@ -392,3 +393,19 @@ def test_what_a_class_shares_with_a_name_is_shared_after_a_step_that_shows_it(ke
     kernel.run("%%step\nsharing_it")
     kernel.run("%%step\nsharing_in = [sharing_it]")
     assert kernel.run("sharing_it is Sharing.held, sharing_in[0] is sharing_it").result == "(True, True)"
+
+
+def test_each_of_several_prints_is_seen_at_once(kernel: Kernel):
+    kernel.run("%%step warms_up\n1")
+    id = kernel.begin(
+        "%%step prints_in_twos\nimport time\nfor number in range(8):\n    print('at', time.time())\n"
+        "    time.sleep(0.002)\n    print('at', time.time())\n    time.sleep(0.4)"
+    )
+    late = []
+    for message in kernel.messages(id):
+        if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+            said = message["content"]["text"].split()
+            late += [time.time() - float(word) for word in said if word != "at"]
+    assert len(late) == 16
+    # A few may have met a machine that had much else to do.
+    assert sum(each < 0.15 for each in late) >= 13, late
