@@ -31,7 +31,7 @@ class CellOutput(LiveOutput):
         """Show one output message; one that this kernel cannot send does not keep others from being shown."""
         try:
             super().show(message)
-        except (ValueError, TypeError, KeyError) as error:
+        except Exception as error:  # noqa: BLE001 - of sockets, widgets, whatever the front end is made of
             self._publish("stream", {"name": "stderr", "text": f"note: an output could not be shown here: {error}\n"})
 
     def error(self, name: str, value: str, traceback: list[str]) -> None:

@@ -14,7 +14,7 @@ from kernel_magics.binding import bind_rest
 from kernel_magics.expected import names_read
 from kernel_magics.following import Following
 from kernel_magics.reader import Reader
-from kernel_magics.remote_errors import exception_of, remember, shown_lines
+from kernel_magics.remote_errors import exception_of, remember, shown_lines, was_stopped
 from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class PendingStep:
     def _advance(self, most: int) -> bool:
         try:
             more = self.following.advance(most)
-        except (CellyardError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - the thread follows other steps as well
             problem = error if isinstance(error, CellyardError) else CellyardError(f"{type(error).__name__}: {error}")
             self.following.finished = _unknown_end(problem)
             self.is_end_known = False
@@ -90,14 +90,27 @@ class PendingStep:
             more = False
         finished = self.following.finished
         if finished is not None and not self._ended.is_set():
-            if finished["error"] is not None and not self.request.options.catch:
+            if finished["error"] is not None:
                 self._show(finished["error"])
             self._ended.set()
         return more
 
+    def keeps(self, error: Mapping[str, Any]) -> bool:
+        """Whether its line has the error kept, and not raised."""
+        return self.request.options.catch is not None and not was_stopped(error)
+
     def _show(self, error: Mapping[str, Any]) -> None:
-        lines = shown_lines(error, step=self.name, worker=self.following.worker)
-        self.following.output.error(error["type"], error["message"], lines)
+        output = self.following.output
+        try:
+            if self.keeps(error):
+                words = f"{error['type']}: {error['message']}; it is kept as {self.request.options.catch!r}"
+                text = f"note: step {self.name!r} has failed, with {words}\n"
+                output.show({"type": "stream", "name": "stderr", "text": text})
+            else:
+                lines = shown_lines(error, step=self.name, worker=self.following.worker)
+                output.error(error["type"], error["message"], lines)
+        except Exception as trouble:  # noqa: BLE001 - nothing can be shown there; whoever uses its values is told
+            print(f"note: the end of step {self.name!r} could not be shown: {trouble}", file=sys.__stderr__)
 
     # -- what cells call
 
@@ -175,8 +188,9 @@ class PendingSteps:
             self._transformers.append(_Stop(self._transformers))
 
     def after_cell(self) -> None:
-        """No cell runs now."""
+        """No cell runs now; one that did not parse has passed by what was to end it."""
         self._in_cell = False
+        self._transformers[:] = [each for each in self._transformers if not isinstance(each, _Stop)]
 
     def add(self, request: StepRequest, following: Following, makes: Collection[str]) -> None:
         """The step has been accepted; its names are bound to stand-ins that wait."""
@@ -260,12 +274,12 @@ class PendingSteps:
                 worker = step.following.worker
                 return exception_of(error, step=step.name, worker=worker, load=namespace.load, names=namespace.names)
 
-            step.failure = failure if not catch else None
-            if error.get("frames") and not catch:
+            step.failure = failure if not step.keeps(error) else None
+            if error.get("frames") and step.failure is not None:
                 remember(failure())
-        if catch and step.is_ours(catch):
+        if catch and step.failure is None and step.is_ours(catch):
             namespace.names[catch] = None if error is None else failure()
-        if error is None or catch:
+        if step.failure is None:
             step.restore(step.left())
 
 

@@ -13,7 +13,16 @@ from cellyard.errors import CellyardError, StepError, error_from_dict
 from kernel_magics.advice import advice
 from kernel_magics.remote_frames import remote_traceback
 
-__all__ = ["exception_of", "lines_of", "remember", "shown_by", "shown_lines", "shown_plainly", "words_of"]
+__all__ = [
+    "exception_of",
+    "lines_of",
+    "remember",
+    "shown_by",
+    "shown_lines",
+    "shown_plainly",
+    "was_stopped",
+    "words_of",
+]
 
 
 class RemoteError(StepError):
@@ -52,6 +61,11 @@ def _shown(
     if error["traceback"]:
         _show_as(found, [*error["traceback"], note])
     return found
+
+
+def was_stopped(error: Mapping[str, Any]) -> bool:
+    """By its user, who does not want the cells after it to go on."""
+    return error["type"] in ("KeyboardInterrupt", "StepCancelled")
 
 
 def remember(error: BaseException) -> None:

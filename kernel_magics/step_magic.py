@@ -14,7 +14,7 @@ from cellyard.analysis.facts import Facts
 from cellyard.analysis.parsing import python_of, tree_of
 from cellyard.artifacts.store import OBJECTS
 from cellyard.environment.elsewhere import depart, first_variables
-from cellyard.errors import CellyardError, EngineUnavailable, StepCancelled
+from cellyard.errors import CellyardError, EngineUnavailable
 from cellyard.model.cache_key import key_of
 from cellyard.model.step import StepRequest
 from cellyard.model.step_line import StepLine, expand, name_of_code, parse_step_line
@@ -28,7 +28,7 @@ from kernel_magics.following import Following
 from kernel_magics.live_output import LiveOutput, is_ending
 from kernel_magics.live_view import LiveView
 from kernel_magics.packing import Inputs
-from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly, words_of
+from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly, was_stopped, words_of
 from kernel_magics.session import Session
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class StepCell:
                 names=self._session.namespace.names,
             )
         catch = request.options.catch
-        if found is not None and (catch is None or _was_stopped(found)):
+        if error is not None and (catch is None or was_stopped(error)):
             return found
         if catch is not None:
             self._session.namespace.names[catch] = found
@@ -345,11 +345,6 @@ def _stopping(stream: StepStream) -> Callable[[], None]:
         next(ways, stream.cancel)()
 
     return stop
-
-
-def _was_stopped(error: BaseException) -> bool:
-    """By its user, who does not want the cells after it to go on."""
-    return isinstance(error, KeyboardInterrupt | StepCancelled)
 
 
 def _note(text: str) -> None:

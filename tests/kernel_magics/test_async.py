@@ -202,3 +202,41 @@ def test_the_stop_button_is_not_caught(kernel: Kernel):
     ran = kernel.finish(id)
     assert ran.error is not None
     assert ran.error["ename"] == "KeyboardInterrupt"
+
+
+def test_an_interrupted_wait_before_a_cell_that_does_not_parse_stops_no_later_cell(kernel: Kernel, gate: Path):
+    kernel.run(f"%%step slower --async\n{WAITS.format(path=str(gate))}\nlate = 1")
+    waiting = kernel.begin("late = late +")
+    kernel.until_output(waiting, "waiting for step 'slower'")
+    kernel.interrupt()
+    assert kernel.finish(waiting).error["ename"] in {"SyntaxError", "KeyboardInterrupt"}
+    assert kernel.run("1 + 1").result == "2"
+    gate.touch()
+    assert kernel.run("late").result == "1"
+
+
+def test_what_is_kept_of_a_failure_is_said_and_a_cancelled_step_is_raised_all_the_same(kernel: Kernel, gate: Path):
+    cell = Begun(kernel, "%%step kept_later --async --catch problem\n1/0")
+    cell.until(lambda: "step 'kept_later' has failed" in cell.text)
+    assert "kept as 'problem'" in cell.text
+    assert kernel.run("type(problem).__name__").result == "'ZeroDivisionError'"
+    cell = Begun(kernel, f"%%step to_cancel --async --catch problem\n{WAITS.format(path=str(gate))}")
+    kernel.run("%steps cancel to_cancel")
+    cell.until(lambda: cell.has("error"))
+    assert kernel.fail("%steps wait to_cancel").error["ename"] == "StepCancelled"
+
+
+def test_a_widget_message_that_cannot_be_shown_stops_no_other_step(kernel: Kernel, gate: Path):
+    """Whatever goes wrong where one step is shown, the others are followed on."""
+    kernel.run(
+        "import zmq\nfailed = []\nsession = get_ipython().kernel.session\nkept = session.send\n"
+        "def send(socket, message, *rest, **more):\n"
+        "    if message == 'comm_open':\n        failed.append(message)\n        raise zmq.ZMQError(88)\n"
+        "    return kept(socket, message, *rest, **more)\nsession.send = send"
+    )
+    waits = WAITS.format(path=str(gate))
+    kernel.run(f"%%step shows_widget --async\n{waits}\nimport comm\ncomm.create_comm()")
+    second = Begun(kernel, f"%%step goes_on --async\n{WAITS.format(path=str(gate))}\nprint('went on')\nwent = 7")
+    gate.touch()
+    second.until(lambda: "went on" in second.text)
+    assert kernel.run("session.send = kept\nfailed, went").result == "(['comm_open'], 7)"
