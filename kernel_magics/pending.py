@@ -201,6 +201,10 @@ class PendingSteps:
         self._steps.append(step)
         self._reader.add(step)
 
+    def names(self) -> list[str]:
+        """The names of those that have not been bound."""
+        return [step.name for step in self]
+
     def bind_ended(self) -> None:
         """Bind what those steps have made that have ended."""
         for step in self:

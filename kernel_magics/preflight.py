@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellyard.analysis import analyze
 from cellyard.artifacts.artifact import pack_group
-from cellyard.errors import CannotTravel, InvalidCell
+from cellyard.errors import CannotTravel, InvalidCell, NotFound
 from cellyard.model.resources import Resources, format_memory
 from cellyard.tables import Table
 from cellyard.worker.measuring import size_of
@@ -66,8 +66,12 @@ def preflight(session: Session, wanted: Sequence[str]) -> Preflight:
     if path.is_file():
         pipeline = session.client.pipeline(path=str(path))
     else:
-        pipeline = session.client.pipeline(notebook=_document(session.shell.user_ns.get("In", ())))
+        pipeline = session.client.pipeline(notebook=_document(session.shell.history_manager.input_hist_raw))
     capacity = Resources.from_dict(session.client.ensure()["capacity"])
+    names = [step["name"] for step in pipeline["steps"]]
+    for name in wanted:
+        if name not in names:
+            raise NotFound(what=f"step {name!r} in this notebook", hint=f"It has: {', '.join(names) or 'none'}.")
     deadline = time.monotonic() + _WITHIN
     found = []
     for step in pipeline["steps"]:

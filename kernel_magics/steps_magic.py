@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cellyard.artifacts.previews import size_in_words
@@ -146,8 +146,15 @@ class StepsCommand:
         except CellyardError as error:
             return error
 
+    def _check(self, words: Sequence[str], names: Collection[str]) -> None:
+        """Raises NotFound for the first word that is none of the names."""
+        for word in words:
+            if word not in names:
+                raise NotFound(what=f"step {word!r}", hint=f"There is: {', '.join(names) or 'none'}.")
+
     def _sizes(self, words: list[str]) -> SizesTable:
         found = self._session.client.sizes(self._session.identity.notebook)
+        self._check(words, [each["name"] for each in found])
         return SizesTable([each for each in found if not words or each["name"] in words])
 
     def _reproduce(self, words: list[str]) -> None:
@@ -168,12 +175,14 @@ class StepsCommand:
 
     def _cost(self, words: list[str]) -> None:
         """What the latest run of each step has cost, and all of them together."""
+        known = self._known()
+        self._check(words, [step["name"] for step in known])
         prices = self._session.client.settings.prices
         if not prices:
             raise UsageError("there is no price table: set CELLYARD_PRICE_CPU, _PRICE_MEMORY or _PRICE_GPU, per hour.")
         amounts = {
             step["name"]: each["amount"]
-            for step in self._known()
+            for step in known
             for each in self._session.client.cost(step["run_id"])["steps"]
             if each["step_id"] == step["id"] and (not words or step["name"] in words)
         }
@@ -181,7 +190,10 @@ class StepsCommand:
         print("\n".join(aligned([(name, prices.words(amount)) for name, amount in rows])))
 
     def _wait(self, words: list[str]) -> None:
-        self._session.pending.wait(words)
+        pending = self._session.pending
+        if words:
+            self._check(words, [*pending.names(), *(step["name"] for step in self._known())])
+        pending.wait(words)
 
     def _notebook(self, words: list[str]) -> str:
         if words:

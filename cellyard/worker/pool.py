@@ -289,12 +289,14 @@ class _Running:
             used = self._watch.peak if self._watch is not None else 0
             self.end("failed", StepOutOfMemory(**out_of_memory(self._name, used, self._limit or used, killed=True)))
             return
-        reason = _death(status)
-        hint = (
-            "Another process, or a fault in native code, ended it; its last output is above. "
-            "%steps reproduce brings its inputs into the kernel."
+        by_itself = os.WIFEXITED(status)
+        cause = (
+            "Something in it ended the process at once (os._exit, or a library), and not the cell alone"
+            if by_itself
+            else "Another process, or a fault in native code, ended it"
         )
-        self.end("failed", StepKilled(step=self._name, reason=reason, hint=hint))
+        hint = f"{cause}; its last output is above. %steps reproduce brings its inputs into the kernel."
+        self.end("failed", StepKilled(step=self._name, reason=_death(status), hint=hint))
 
     def end(self, state: str, error: CellyardError | None) -> None:
         """Emit the finished message of a step that did not answer itself."""

@@ -136,3 +136,11 @@ def test_preflight_finds_what_would_go_wrong_and_runs_nothing(kernel: Kernel, tm
     assert "cannot travel" in rows["lacking"]
     assert rows["touches"].endswith("none")
     assert not (tmp_path / "ran").exists()
+
+
+def test_preflight_looks_at_the_cells_that_were_run_where_the_file_is_not_known(kernel: Kernel):
+    kernel.run("%%step looked_at_as_run\nimport json\nlen(json.dumps([1]))")
+    kernel.fail("%%step lacks_as_run\nimport surely_not_there")
+    rows = {line.split()[0]: line for line in kernel.run("%steps preflight").result.splitlines()}
+    assert rows["looked_at_as_run"].endswith("none")
+    assert "no module 'surely_not_there'" in rows["lacks_as_run"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
 
@@ -107,3 +109,13 @@ def test_a_timeout_has_an_error_of_its_own_and_shows_where_it_struck(kernel: Ker
     assert failed.error["ename"] == "StepTimeout"
     assert failed.seconds < 10
     assert "time.sleep(60)" in failed.words
+
+
+@pytest.mark.parametrize("verb", ["sizes", "preflight", "wait", "cost"])
+def test_a_name_that_no_step_has_is_said_to_be_none(kernel: Kernel, verb: str):
+    kernel.run("%%step there_is_one\n1")
+    failed = kernel.fail(f"%steps {verb} no_such_step")
+    assert failed.error["ename"] == "NotFound"
+    assert "no_such_step" in failed.error["evalue"]
+    assert "there_is_one" in failed.error["evalue"]
+    kernel.run("%steps wait there_is_one")

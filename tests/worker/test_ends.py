@@ -173,6 +173,7 @@ async def test_a_step_whose_process_dies_says_how(steps: Stepper, deadly: str, n
     ran = await steps.run(f"import os, signal\nprint('last words')\n{deadly}")
     assert (ran.finished["state"], ran.finished["error"]["type"]) == ("failed", "StepKilled")
     assert named in ran.finished["error"]["message"]
+    assert ("Another process, or a fault" in ran.finished["error"]["message"]) is (named != "exit code 7")
     assert "last words" in ran.text()
     assert (await steps.run("1")).finished["state"] == "succeeded"
 
