@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellyard.analysis import analyze
 from cellyard.artifacts.artifact import pack_group
-from cellyard.errors import CannotTravel, InvalidCell, NotFound
+from cellyard.errors import CannotTravel, InvalidCell, InvalidSettings, NotFound
 from cellyard.model.resources import Resources, format_memory
 from cellyard.tables import Table
 from cellyard.worker.measuring import size_of
 from kernel_magics.stand_ins import group_of, is_stand_in
 
 if TYPE_CHECKING:
+    from cellyard.service.client import EngineClient
     from kernel_magics.session import Session
 
 __all__ = ["Preflight", "preflight"]
@@ -25,6 +25,8 @@ __all__ = ["Preflight", "preflight"]
 _WITHIN = 0.6
 """Seconds for trying whether values can travel; what is left then is not tried."""
 _TRIED_BYTES = 8 << 20
+_HERE = {"local", "in_process"}
+"""Backends whose workers share this machine's packages."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,6 @@ def preflight(session: Session, wanted: Sequence[str]) -> Preflight:
         pipeline = session.client.pipeline(path=str(path))
     else:
         pipeline = session.client.pipeline(notebook=_document(session.shell.history_manager.input_hist_raw))
-    capacity = Resources.from_dict(session.client.ensure()["capacity"])
     names = [step["name"] for step in pipeline["steps"]]
     for name in wanted:
         if name not in names:
@@ -78,28 +79,39 @@ def preflight(session: Session, wanted: Sequence[str]) -> Preflight:
         if not str(step.get("source") or "").strip() or (wanted and step["name"] not in wanted):
             continue
         told = [each for each in pipeline["problems"] if each["cell"] == step["cell"]]
-        found.append(_look(session, step, told, capacity, deadline))
+        found.append(_look(session, step, told, deadline))
     return Preflight(found)
 
 
-def _look(
-    session: Session, step: Mapping[str, Any], told: Sequence[Mapping[str, Any]], capacity: Resources, deadline: float
-) -> Looked:
-    resources = Resources.from_dict(step["resources"])
-    looked = Looked(step["name"], str(resources))
+def _look(session: Session, step: Mapping[str, Any], told: Sequence[Mapping[str, Any]], deadline: float) -> Looked:
+    looked = Looked(step["name"], str(Resources.from_dict(step["resources"])))
     for each in told:
         kind = looked.problems if each["level"] == "error" else looked.warnings
         kind.append(f"line {each['line']}: {each['message']}")
-    is_here = (step["options"].get("backend") or session.client.settings.backend) == "local"
-    if is_here and (short := resources.shortage(capacity)) and not step["options"].get("fit"):
-        looked.problems.append(f"it can never get {short}")
-    looked.problems += _missing_modules(step["source"])
+    looked.problems += _shortages(session.client, step)
+    is_here = (step["options"].get("backend") or session.client.settings.backend) in _HERE
+    missing = _missing_modules(session, step["source"])
+    if is_here:
+        looked.problems += [f"there is no module {each!r} in this environment" for each in missing]
+    else:
+        looked.warnings += [f"there is no module {each!r} here: the worker's image must have it" for each in missing]
     names = session.namespace.names
     for version in step["reads"]:
         name = str(version).partition("@")[0]
         if name in names:
             _look_at_value(name, names, looked, deadline)
     return looked
+
+
+def _shortages(client: EngineClient, step: Mapping[str, Any]) -> Iterator[str]:
+    options = step["options"]
+    try:
+        short = client.lacking(step["resources"], on=options.get("backend") or "", fit=bool(options.get("fit")))
+    except InvalidSettings as error:
+        yield str(error)
+        return
+    if short:
+        yield f"it can never get {short}"
 
 
 def _look_at_value(name: str, names: dict[str, Any], looked: Looked, deadline: float) -> None:
@@ -118,10 +130,10 @@ def _look_at_value(name: str, names: dict[str, Any], looked: Looked, deadline: f
         looked.problems.append(str(error))
 
 
-def _missing_modules(source: str) -> Iterator[str]:
+def _missing_modules(session: Session, source: str) -> Iterator[str]:
     try:
-        modules = sorted(analyze(source).imported_modules)
-    except InvalidCell:  # has been told, or is IPython's own syntax
+        modules = sorted(session.namespace.analyze(source).imported_modules)
+    except InvalidCell:  # has been told
         return
     for module in modules:
         try:
@@ -129,7 +141,7 @@ def _missing_modules(source: str) -> Iterator[str]:
         except (ImportError, ValueError):
             is_there = False
         if not is_there:
-            yield f"there is no module {module!r} in this environment"
+            yield module
 
 
 def _document(cells: Sequence[str]) -> dict[str, Any]:

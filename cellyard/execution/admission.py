@@ -9,7 +9,7 @@ from cellyard.backends.base import Offer
 from cellyard.errors import DoesNotFit
 from cellyard.model import Resources, StepLine, StepRequest, format_memory
 
-__all__ = ["Admission", "admit"]
+__all__ = ["Admission", "admit", "lacking"]
 
 _PLACING = ("disk", "image", "node", "spot", "priority")
 
@@ -25,15 +25,23 @@ class Admission:
 def admit(request: StepRequest, offer: Offer) -> Admission:
     """The step's size there. What can never be had raises DoesNotFit, unless the line says ``--fit``, or the CPUs of
     a machine are the only thing: a step that waits for what will never be there looks like one that works."""
-    wanted = request.resources
-    if wanted.memory is None:
-        wanted = replace(wanted, memory=offer.memory)
+    wanted = _wanted(request.resources, offer)
     given, notes = _capped(wanted, offer, fit=request.options.fit)
     shortage = given.shortage(offer.capacity)
     if shortage is not None:
         hint = f"It lacks {shortage}. Ask for less, or add --fit to take what there is."
         raise DoesNotFit(step=request.name, wanted=str(wanted), capacity=str(offer.capacity), hint=hint)
     return Admission(given, (*notes, *_ignored(request.options, offer)))
+
+
+def lacking(resources: Resources, offer: Offer, *, fit: bool) -> str | None:
+    """What a step of that size could never get there, in words."""
+    given, _ = _capped(_wanted(resources, offer), offer, fit=fit)
+    return given.shortage(offer.capacity)
+
+
+def _wanted(resources: Resources, offer: Offer) -> Resources:
+    return replace(resources, memory=offer.memory) if resources.memory is None else resources
 
 
 def _ignored(options: StepLine, offer: Offer) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from cellyard.backends.base import Backend, Listener
+from cellyard.backends.base import Backend, Listener, Offer
 
 __all__ = ["Routes"]
 
@@ -52,6 +52,15 @@ class Routes:
             self._starting[name] = asyncio.ensure_future(self._start(name))
             self._starting[name].add_done_callback(lambda _: self._starting.pop(name))
         return await asyncio.shield(self._starting[name])
+
+    def offer(self, name: str) -> Offer:
+        """What the backend of that name (empty: the default) has, which need not be started for that. Raises
+        InvalidSettings for an unknown one."""
+        name = name or self.default
+        if name == self.default:
+            return self.first.offer
+        found = self._started.get(name)
+        return self._create(name).offer if found is None else found.offer
 
     def outlives(self, name: str) -> bool:
         """Whether steps of the backend of that name (empty: the default) go on without their engine."""

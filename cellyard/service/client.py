@@ -114,6 +114,13 @@ class EngineClient(ScheduleCalls, ExportCalls, PipelineCalls):
         found: list[Json] = self._call("GET", "/v1/notebooks/sizes" + query({"notebook": notebook}))["steps"]
         return found
 
+    def lacking(self, resources: Mapping[str, Any], *, on: str = "", fit: bool = False) -> str | None:
+        """What a step of that size could never get on that backend, in words; None when it fits. Raises
+        InvalidSettings for a backend that is not known."""
+        body = {"resources": dict(resources), "on": on, "fit": fit}
+        found: str | None = self._call("POST", "/v1/sizes/lacking", body)["lacks"]
+        return found
+
     def cost(self, run: int) -> Json:
         """What a run has cost, step by step, by the price table of the settings. Raises NotFound."""
         found: Json = self._call("GET", f"/v1/runs/{run}/cost")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
+from pydantic import BaseModel
 
+from cellyard.execution.admission import lacking
 from cellyard.execution.live import LiveStep
+from cellyard.model import Resources
 from cellyard.model.step_line import parse_step_line
 from cellyard.model.step_options import OPTIONS
 from cellyard.service.asked import JsonAnswer, Ready, Serving
@@ -36,6 +39,21 @@ async def workers(engine: Ready) -> JsonAnswer:
         for name, backend in engine.routes.started().items()
     ]
     return JsonAnswer({"places": places})
+
+
+class SizeRequest(BaseModel):
+    """A step's size, the backend that it names (empty: the default), and whether its line says ``--fit``."""
+
+    resources: dict[str, Any]
+    on: str = ""
+    fit: bool = False
+
+
+@router.post("/v1/sizes/lacking")
+async def lacks(engine: Ready, wanted: SizeRequest) -> JsonAnswer:
+    """What a step of that size could never get there, in words; None when it fits."""
+    resources = Resources.from_dict(wanted.resources)
+    return JsonAnswer({"lacks": lacking(resources, engine.routes.offer(wanted.on), fit=wanted.fit)})
 
 
 @router.get("/v1/runs/{run}/steps/{step_id}/attempts")

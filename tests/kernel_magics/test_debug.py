@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.notebooks.kernels import Kernel
+from tests.notebooks.kernels import Kernel, kernel_at
+from tests.service.engines import Home
 
 FAILS = (
     "%%step fails_inside\nimport threading\nfactor = 3\n"
@@ -144,3 +145,14 @@ def test_preflight_looks_at_the_cells_that_were_run_where_the_file_is_not_known(
     rows = {line.split()[0]: line for line in kernel.run("%steps preflight").result.splitlines()}
     assert rows["looked_at_as_run"].endswith("none")
     assert "no module 'surely_not_there'" in rows["lacks_as_run"]
+
+
+def test_preflight_looks_into_cells_with_magics_and_at_each_backend(home: Home):
+    with kernel_at({**home.env, "JPY_SESSION_NAME": "/tmp/preflight.ipynb"}) as kernel:
+        kernel.fail("%%step with_magic\n%precision 3\nimport surely_not_there")
+        kernel.run("%%step capped --cpu 64\n1 + 1")
+        kernel.fail("%%step far --on nowhere\nlen([1])")
+        rows = {line.split()[0]: line for line in kernel.run("%steps preflight").result.splitlines()}
+    assert "no module 'surely_not_there'" in rows["with_magic"]
+    assert rows["capped"].endswith("none")  # it gets the CPUs that there are
+    assert "nowhere" in rows["far"]

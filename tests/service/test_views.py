@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from cellyard.errors import InvalidStepLine
+from cellyard.errors import InvalidSettings, InvalidStepLine
 from cellyard.model.step_options import OPTIONS
 from cellyard.service.following import EventStream
-from tests.service.engines import finished, run_step, step, until
+from tests.service.engines import engine_home, finished, run_step, step, until
 
 
 def test_a_place_tells_what_it_has_and_what_runs_there(client):
@@ -75,3 +75,15 @@ def test_a_reader_of_few_kinds_is_sent_only_those(client):
     with EventStream(lambda seq: client._stream("GET", target), client._release, since=since) as stream:
         events = list(stream)
     assert [(event["kind"], event["step"]) for event in events] == [("accepted", "loud"), ("finished", "loud")]
+
+
+def test_what_can_never_be_had_is_known_of_a_backend_that_is_not_started():
+    with engine_home(CELLYARD_KUBERNETES_MAX_MEMORY="2GiB", CELLYARD_MEMORY="4GiB") as home:
+        client = home.client()
+        size = {"cpu": 64.0, "memory": 3 << 30, "gpu": 0}
+        assert client.lacking(size, on="kubernetes") == "3 GiB memory (there is 2 GiB)"
+        assert client.lacking(size, on="kubernetes", fit=True) is None
+        assert client.lacking(size) is None  # a machine gives the CPUs that it has
+        assert client.lacking({**size, "gpu": 1}) == "1 GPU (there are 0)"
+        with pytest.raises(InvalidSettings, match="nowhere"):
+            client.lacking(size, on="nowhere")
