@@ -17,7 +17,8 @@ interface Executed {
   cell: Cell;
 }
 
-const LOST: ReadonlySet<Kernel.Status> = new Set(['restarting', 'autorestarting', 'dead', 'terminating']);
+/** One that is being shut down still has its last words. */
+const LOST: ReadonlySet<Kernel.Status> = new Set(['restarting', 'autorestarting', 'dead']);
 
 export class Executions {
   private readonly known = new Map<string, Execution>();

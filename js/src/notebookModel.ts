@@ -8,7 +8,7 @@ import { bodyOf, lineOf, nameOf, switchesOf } from './stepLine';
 import type { StepOptions } from './stepOptions';
 import { Later } from './throttle';
 import type { Whereabouts } from './whereabouts';
-import type { Decision, Pipeline, Resources, Step } from './wire';
+import type { Decision, Pipeline, PipelineStep, Resources, Step } from './wire';
 
 /** A step of a notebook: its cell, and its latest run. One that is not `marked` is a plain cell that steps need. */
 export interface NotebookStep {
@@ -36,6 +36,8 @@ export interface Surroundings {
   /** Whether the notebook can be seen: about others nothing is asked. */
   isSeen: () => boolean;
 }
+
+type Names = ReadonlyMap<string, string>;
 
 const SOON = 200;
 /** A notebook that is being typed in is analysed when the typing rests. */
@@ -180,6 +182,7 @@ export class NotebookModel {
     const cells = this.panel.content.model?.cells;
     const planned = new Map((this.pipeline?.steps ?? []).map(step => [step.cell_id, step]));
     const switches = switchesOf(this.around.options.known);
+    const named = this.named(planned, switches);
     const found: NotebookStep[] = [];
     for (let index = 0; cells && index < cells.length; index++) {
       const cell = cells.get(index);
@@ -187,11 +190,11 @@ export class NotebookModel {
       const line = cell.type === 'code' ? lineOf(source) : null;
       const plan = planned.get(cell.id);
       if (line !== null) {
-        const name = nameOf(line, switches) || (plan?.name ?? '');
+        const name = named.get(cell.id) ?? '';
         const about = { cell: cell.id, index, name, line, marked: true, resources: plan?.resources ?? null };
         found.push({
           ...about,
-          ...this.known(cell.id, name, source),
+          ...this.known(cell.id, source, named),
           after: [],
           decision: this.plan.get(name)
         });
@@ -211,10 +214,25 @@ export class NotebookModel {
     this.changes.emit();
   }
 
-  private known(cell: string, name: string, source: string): Pick<NotebookStep, 'record' | 'stale'> {
+  /** The names of the marked cells, by their ids. */
+  private named(planned: ReadonlyMap<string | null, PipelineStep>, switches: ReadonlySet<string>): Names {
+    const found = new Map<string, string>();
+    for (const cell of this.panel.content.model?.cells ?? []) {
+      const line = cell.type === 'code' ? lineOf(cell.sharedModel.getSource()) : null;
+      if (line !== null) {
+        found.set(cell.id, nameOf(line, switches) || (planned.get(cell.id)?.name ?? ''));
+      }
+    }
+    return found;
+  }
+
+  /** What has run of a cell's step. A cell that was made anew has another id, and is known by its step's name; but not by
+   * that of another cell which is there as well: a copy has not run yet. */
+  private known(cell: string, source: string, named: Names): Pick<NotebookStep, 'record' | 'stale'> {
+    const name = named.get(cell) ?? '';
     const record =
       this.records.find(step => step.cell_id === cell && (!name || step.name === name)) ??
-      this.records.find(step => name && step.name === name);
+      this.records.find(step => name && step.name === name && named.get(step.cell_id ?? '') !== name);
     const edited = record && record.source.trimEnd() !== bodyOf(source).trimEnd();
     return { record, stale: edited ? 'The cell was edited since it ran.' : '' };
   }

@@ -167,6 +167,44 @@ def test_an_export_that_cannot_save_the_notebook_says_so(page, lab):
     assert not (lab.root / "unsaved-pipeline").exists()
 
 
+def test_a_step_whose_kernel_was_shut_down_goes_on_under_its_cell(page, tmp_path):
+    shown = page()
+    gate = tmp_path / "go"
+    shown.open(
+        "shut-down.ipynb",
+        LOAD,
+        "%%step goes-on\nprint('before', flush=True)\n" + WAITING.format(gate=str(gate)) + "print('after')",
+    )
+    shown.run(0)
+    shown.run(1)
+    expect(shown.output(1)).to_contain_text("before", timeout=SLOW)
+    shown.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    expect(shown.badge(1)).to_contain_text("running")
+    gate.touch()
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    # Nothing of the kernel's own end.
+    expect(shown.output(1)).to_have_text("before\nafter\n")
+    shown.picture("kernel-shut-down")
+
+
+def test_a_copy_of_a_cell_has_not_run_and_a_cell_made_anew_has(page):
+    shown = page()
+    shown.open("copies.ipynb", LOAD, "%%step one\nprint('one')")
+    shown.run(0)
+    shown.run(1)
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    shown.command("notebook:copy-cell")
+    shown.command("notebook:paste-cell-below")
+    expect(shown.badge(2)).to_contain_text("not run")
+    expect(shown.badge(1)).to_contain_text("succeeded")
+    expect(shown.sidebar).to_contain_text("another step above is called one, too")
+    shown.picture("copied-cell")
+    # When the first goes, the other is the step of that name.
+    shown.cell(1).locator(".jp-InputArea-prompt").click()
+    shown.command("notebook:delete-cell")
+    expect(shown.badge(1)).to_contain_text("succeeded")
+
+
 def first_line(shown, number: int) -> str:
     call = "at => jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel.getSource()"
     return str(shown.page.evaluate(call, number)).split("\n", 1)[0]
