@@ -156,11 +156,11 @@ async function carryOut(place: Place, asked: ExportAsked): Promise<void> {
     job.end('', made.proof);
     const written = `${made.files.length} files written to ${asked.output}${isScheduled ? '; it is scheduled' : ''}.`;
     if (!made.proof) {
-      dialog.dispose();
+      dialog.reject();
     }
     const said = made.proof ? `${written} ${verdict(made.proof)}` : written;
     tell(said, made.proof?.holds === false ? 'error' : 'success');
-    await show(app, asked.output, made);
+    void show(app, asked.output, made).catch(error => tellProblem(words(error)));
   } catch (error) {
     job.end(words(error), null);
     tell(`The export failed. ${job.problem}`, 'error');
@@ -181,7 +181,8 @@ async function show(app: JupyterFrontEnd, output: string, made: Exported): Promi
   const first = ['proof.md', 'README.md', 'pipeline.yaml', ...made.files].find(name =>
     made.files.includes(name)
   );
-  if (!output.startsWith('/')) {
+  // Notebook 7 has its files on pages of their own, which a browser opens only where the user has just clicked.
+  if (!output.startsWith('/') && app.commands.hasCommand('filebrowser:open-path')) {
     await app.commands.execute('filebrowser:open-path', { path: output, dontShowBrowser: true });
     if (first) {
       const factory = first.endsWith('.md') ? 'Markdown Preview' : undefined;

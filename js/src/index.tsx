@@ -36,6 +36,15 @@ import { ENDED, Run, Step } from './wire';
 /** Seconds from which a step is a long one, where no setting says otherwise. */
 const LONG = 30;
 
+/** As a tab beside the others; in Notebook 7, where the main area has one document and takes no other, below it. */
+function addToShell(shell: JupyterFrontEnd.IShell, tab: MainAreaWidget): void {
+  shell.add(tab, 'main');
+  if (!tab.parent && [...shell.widgets('main')].length) {
+    tab.addClass('cy-run-below');
+    shell.add(tab, 'down');
+  }
+}
+
 const core: JupyterFrontEndPlugin<Cellyard> = {
   id: '@cellyard/labextension:core',
   description: 'The connection to the engine, the commands, and runs as tabs.',
@@ -75,7 +84,7 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
           reproduce
         });
       if (!tab.isAttached) {
-        app.shell.add(tab, 'main');
+        addToShell(app.shell, tab);
         void tabs.add(tab);
       }
       app.shell.activateById(tab.id);
@@ -214,13 +223,14 @@ const running: JupyterFrontEndPlugin<void> = {
   id: '@cellyard/labextension:running',
   description: 'Steps in the panel of what runs.',
   autoStart: true,
-  requires: [ICellyard, IRunningSessionManagers],
+  requires: [ICellyard],
+  optional: [IRunningSessionManagers],
   activate: (
     _: JupyterFrontEnd,
     { connection, places, openRun }: Cellyard,
-    managers: IRunningSessionManagers
+    managers: IRunningSessionManagers | null
   ) => {
-    managers.add(runningSteps(connection, places, openRun));
+    managers?.add(runningSteps(connection, places, openRun));
   }
 };
 

@@ -24,6 +24,7 @@ UNSEEN = {
     "uvloop": "uvicorn's event loop",
     "ipykernel": "the kernel itself",
     "jupyterlab": "the program that the labextension is part of",
+    "notebook": "the other program that it is part of: Notebook 7",
 }
 """Needed without an import of ours, and why."""
 # Imported only where a value of theirs is at hand, so they are there already; traitlets and starlette come

@@ -23,10 +23,11 @@ TOKEN = "a-token-for-tests"
 
 
 class LabServer:
-    """One JupyterLab, its folder of notebooks, and the home of its engine."""
+    """One JupyterLab (or ``program`` "notebook"), its folder of notebooks, and the home of its engine."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, program: str = "jupyterlab") -> None:
         self.home = home
+        self._program = program
         self.root = home.folder / "files"
         self.root.mkdir()
         self.port = 0
@@ -69,7 +70,7 @@ class LabServer:
         told_once.write_text('{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8")
         self._log = (self.home.folder / "lab.log").open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "jupyterlab", *options],
+            [sys.executable, "-P", "-m", self._program, *options],
             env=environment,
             cwd=self.root,
             stdout=self._log,
@@ -118,11 +119,11 @@ class LabServer:
 
 
 @contextlib.contextmanager
-def lab_server(**env: str) -> Iterator[LabServer]:
+def lab_server(*, program: str = "jupyterlab", **env: str) -> Iterator[LabServer]:
     """A started server; it, its kernels and its engine end with the context."""
     with tempfile.TemporaryDirectory(prefix="cy-", ignore_cleanup_errors=True) as folder:
         home = Home(Path(folder), PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **env)
-        server = LabServer(home)
+        server = LabServer(home, program=program)
         try:
             server.start()
             yield server
