@@ -289,20 +289,28 @@ def _is_module(name: Any, names: dict[str, Any]) -> bool:
 
 
 def _reduce_of_library(obj: Any, kind: type) -> Any:
-    if is_definition(kind):
-        return array_of_reduce(obj, kind) if hasattr(kind, "__array_finalize__") else frame_reduce(obj, kind)
-    if kind.__module__.partition(".")[0] == "pandas":
-        return frame_reduce(obj, kind)
     if kind.__module__ in LOOP_BOUND:
         return _without_loop(obj)
-    if kind.__name__ == "memmap" and kind.__module__ == "numpy":
+    reduced = NotImplemented
+    if hasattr(kind, "__array_finalize__") or kind.__name__ == "ufunc":
+        reduced = _reduce_of_numpy(obj, kind)
+    elif is_definition(kind) or kind.__module__.partition(".")[0] == "pandas":
+        reduced = frame_reduce(obj, kind)
+    if reduced is NotImplemented:
+        reduced = reduce_of_torch(obj, kind)
+    return reference_to(obj, kind) if reduced is NotImplemented else reduced
+
+
+def _reduce_of_numpy(obj: Any, kind: type) -> Any:
+    if is_definition(kind):
+        return array_of_reduce(obj, kind)
+    if kind.__module__ != "numpy":
+        return NotImplemented
+    if kind.__name__ == "memmap":
         from cellyard.artifacts.memmaps import memmap_reduce
 
         return memmap_reduce(obj)
-    if kind.__name__ == "ufunc" and kind.__module__ == "numpy":
-        return ufunc_reduce(obj)
-    reduced = reduce_of_torch(obj, kind)
-    return reference_to(obj, kind) if reduced is NotImplemented else reduced
+    return ufunc_reduce(obj) if kind.__name__ == "ufunc" else NotImplemented
 
 
 def _without_loop(obj: Any) -> Any:
