@@ -10,6 +10,8 @@ __all__ = ["TreeMemory", "anonymous_memory", "memory_kills", "process_tree", "tr
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SELDOM = 20
 """What processes share is looked for at most every so many times as long as that takes: the system walks pages."""
+_SOON = 3
+"""The same, where there are other processes than the last time."""
 
 
 def process_tree(pid: int) -> list[int]:
@@ -63,20 +65,22 @@ class TreeMemory:
         self._base = base
         self._twice = 0
         self._known: list[int] = []
-        self._next_look = 0.0
+        self._looked, self._took = 0.0, 0.0
 
     def used(self) -> int:
         """Bytes now."""
         tree = process_tree(self._pid)
-        each = [anonymous_memory(pid) for pid in tree]
-        counted = max(0, sum(each) - self._base)
         if len(tree) == 1:
-            return counted
+            return max(0, anonymous_memory(self._pid) - self._base)
         began = time.monotonic()
-        if tree != self._known or began >= self._next_look:
+        if began >= self._looked + self._took * (_SELDOM if tree == self._known else _SOON):
+            each = [anonymous_memory(pid) for pid in tree]
+            counted = max(0, sum(each) - self._base)
             self._twice = max(0, counted - self._unshared(tree, each))
-            self._known = tree
-            self._next_look = time.monotonic() + _SELDOM * (time.monotonic() - began)
+            self._known, self._looked = tree, time.monotonic()
+            self._took = self._looked - began
+        else:  # a process that has just been forked shares all that it has
+            counted = max(0, sum(anonymous_memory(pid) for pid in tree if pid in self._known) - self._base)
         return max(0, counted - self._twice)
 
     def _unshared(self, tree: list[int], each: list[int]) -> int:

@@ -53,23 +53,6 @@ def test_it_is_one_display_that_is_updated_and_ends_as_html_that_stands_alone(ke
     assert "http" not in last["text/html"]
 
 
-def test_after_a_retry_with_more_memory_it_shows_that_and_what_all_attempts_cost(kernel: Kernel, home: Home):
-    ran = kernel.run(
-        "%%step more --memory 60MiB --retries 1 --retry-delay 600ms\nimport time\ntime.sleep(1)\n"
-        "held = b'x' * (80 << 20)\ntime.sleep(1.5)\ndel held"
-    )
-    texts = [each["data"]["text/plain"] for each in views(ran.outputs)]
-    assert any("running (attempt 2)" in text and "MiB of 120 MiB" in text for text in texts), texts
-    waiting = [text for text in texts if "queued (attempt 2)" in text]
-    assert waiting
-    assert not [text for text in waiting if "MiB" in text]
-    assert "of 120 MiB" in texts[-1]
-    run = home.client().notebook_steps("/tmp/view.ipynb")[-1]["run_id"]
-    amount = float(texts[-1].split()[-2])
-    assert amount == pytest.approx(home.client().cost(run)["amount"], abs=0.1)
-    assert amount > 3
-
-
 def test_a_short_step_shows_nothing_of_it(kernel: Kernel):
     assert not views(kernel.run("%%step short\n1").outputs)
 
@@ -129,3 +112,20 @@ def test_the_saved_notebook_has_its_end_and_nothing_that_a_page_would_have_to_lo
     assert "saved (run" in view.data["text/html"]
     assert "succeeded" in view.data["text/html"]
     assert [each.text for each in notebook.cells[1].outputs if each.output_type == "stream"] == ["shown\n"]
+
+
+def test_after_a_retry_with_more_memory_it_shows_that_and_what_all_attempts_cost(kernel: Kernel, home: Home):
+    ran = kernel.run(
+        "%%step more --memory 60MiB --retries 1 --retry-delay 600ms\nimport time\ntime.sleep(1)\n"
+        "held = b'x' * (80 << 20)\ntime.sleep(1.5)\ndel held"
+    )
+    texts = [each["data"]["text/plain"] for each in views(ran.outputs)]
+    assert any("running (attempt 2)" in text and "MiB of 120 MiB" in text for text in texts), texts
+    waiting = [text for text in texts if "queued (attempt 2)" in text]
+    assert waiting
+    assert not [text for text in waiting if "MiB" in text]
+    assert "of 120 MiB" in texts[-1]
+    run = home.client().notebook_steps("/tmp/view.ipynb")[-1]["run_id"]
+    amount = float(texts[-1].split()[-2])
+    assert amount == pytest.approx(home.client().cost(run)["amount"], abs=0.1)
+    assert amount > 3
