@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["frame_reduce"]
 
 
-def frame_reduce(obj: Any, kind: Any) -> Any:
-    """The reduction of a frame or series that has such attributes, else NotImplemented."""
+def frame_reduce(obj: Any, kind: Any, is_packable: Callable[[Any], bool]) -> Any:
+    """The reduction of a frame or series that has such attributes, else NotImplemented. Those that are not packable
+    stay behind: libraries put there what they know that pandas leaves (patsy, how a matrix came about)."""
     if not hasattr(kind, "_metadata") or not hasattr(kind, "_accessors"):
         return NotImplemented
-    own = {name: value for name, value in vars(obj).items() if not _is_of_pandas(kind, name)}
+    own = {name: value for name, value in vars(obj).items() if not _is_of_pandas(kind, name) and is_packable(value)}
     if not own:
         return NotImplemented
     make, arguments, state, *_ = obj.__reduce_ex__(5)

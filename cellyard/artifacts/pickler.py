@@ -103,8 +103,20 @@ class Packer(_Pickler):  # type: ignore[misc]
         if kind not in self._families:
             self._families[kind] = next((reduce for each, reduce in _FAMILIES.items() if issubclass(kind, each)), None)
         family = self._families[kind]
-        reduced = _reduce_of_library(obj, kind) if family is None else family(obj)
+        reduced = self._reduce_of_library(obj, kind) if family is None else family(obj)
         return self._reduce_instance(obj, kind) if reduced is NotImplemented else reduced
+
+    def _reduce_of_library(self, obj: Any, kind: type) -> Any:
+        if kind.__module__ in LOOP_BOUND:
+            return _without_loop(obj)
+        reduced = NotImplemented
+        if hasattr(kind, "__array_finalize__") or kind.__name__ == "ufunc":
+            reduced = _reduce_of_numpy(obj, kind)
+        elif is_definition(kind) or (kind.__module__ or "").partition(".")[0] == "pandas":
+            reduced = frame_reduce(obj, kind, self._is_packable)
+        if reduced is NotImplemented:
+            reduced = reduce_of_torch(obj, kind)
+        return reference_to(obj, kind) if reduced is NotImplemented else reduced
 
     def _reduce_instance(self, obj: Any, kind: type) -> Any:
         if kind not in self._ways:
@@ -286,19 +298,6 @@ _FAMILIES: dict[type, Callable[[Any], Any]] = {
 def _is_module(name: Any, names: dict[str, Any]) -> bool:
     found = sys.modules.get(name) if name != "__main__" else None
     return found is not None and vars(found) is names
-
-
-def _reduce_of_library(obj: Any, kind: type) -> Any:
-    if kind.__module__ in LOOP_BOUND:
-        return _without_loop(obj)
-    reduced = NotImplemented
-    if hasattr(kind, "__array_finalize__") or kind.__name__ == "ufunc":
-        reduced = _reduce_of_numpy(obj, kind)
-    elif is_definition(kind) or kind.__module__.partition(".")[0] == "pandas":
-        reduced = frame_reduce(obj, kind)
-    if reduced is NotImplemented:
-        reduced = reduce_of_torch(obj, kind)
-    return reference_to(obj, kind) if reduced is NotImplemented else reduced
 
 
 def _reduce_of_numpy(obj: Any, kind: type) -> Any:
