@@ -128,14 +128,16 @@ export class CellBadges {
     const { record } = step;
     const { outputs, executionCount } = cell.model;
     const isOfItsMiddle = executionCount === null && outputs.length > 0;
-    const isOurs = record && record.cell_id === step.cell && (!ENDED.has(record.state) || isOfItsMiddle);
     if (
-      isOurs &&
+      record?.cell_id === step.cell &&
       this.connection.liveness === 'live' &&
       !this.executions.has(step.cell) &&
       this.model.panel.isVisible
     ) {
-      this.attach(cell, step);
+      const isCutShort = this.executions.takeLost(step.cell) || isOfItsMiddle;
+      if (isCutShort || !ENDED.has(record.state)) {
+        this.attach(cell, step);
+      }
     }
   }
 

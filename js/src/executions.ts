@@ -10,6 +10,8 @@ import { ENDED } from './wire';
 /** Of one that has executed, the step may still run: with `--async` the kernel goes on telling. */
 interface Execution {
   hasExecuted: boolean;
+  /** Its kernel cannot be heard now; when it is back, it tells what was missed. */
+  isUnheard: boolean;
 }
 
 interface Executed {
@@ -22,6 +24,7 @@ const LOST: ReadonlySet<Kernel.Status> = new Set(['restarting', 'autorestarting'
 
 export class Executions {
   private readonly known = new Map<string, Execution>();
+  private readonly lost = new Set<string>();
 
   constructor(
     private readonly model: NotebookModel,
@@ -32,6 +35,10 @@ export class Executions {
     const { sessionContext } = model.panel;
     sessionContext.statusChanged.connect((_, status) => LOST.has(status) && this.lose(), this);
     sessionContext.kernelChanged.connect((_, { oldValue }) => oldValue && this.lose(), this);
+    sessionContext.connectionStatusChanged.connect(
+      (_, status) => this.known.forEach(each => (each.isUnheard = status !== 'connected')),
+      this
+    );
   }
 
   /** Whether the kernel tells this page what the cell shows. */
@@ -39,11 +46,16 @@ export class Executions {
     return this.known.has(cell);
   }
 
+  /** Whether the kernel that told what the cell shows was lost before it had told all; true once for each. */
+  takeLost(cell: string): boolean {
+    return this.lost.delete(cell);
+  }
+
   /** Forget those that have come to their end. */
   settle(): void {
-    for (const [cell, { hasExecuted }] of this.known) {
+    for (const [cell, { hasExecuted, isUnheard }] of this.known) {
       const record = this.model.step(cell)?.record;
-      if (hasExecuted && (!record || ENDED.has(record.state))) {
+      if (hasExecuted && !isUnheard && (!record || ENDED.has(record.state))) {
         this.known.delete(cell);
       }
     }
@@ -51,7 +63,8 @@ export class Executions {
 
   private onScheduled(_: unknown, { notebook, cell }: Executed): void {
     if (notebook === this.model.panel.content) {
-      this.known.set(cell.model.id, { hasExecuted: false });
+      this.known.set(cell.model.id, { hasExecuted: false, isUnheard: false });
+      this.lost.delete(cell.model.id);
     }
   }
 
@@ -71,6 +84,7 @@ export class Executions {
 
   /** A kernel that is there no more tells nothing. */
   private lose(): void {
+    this.known.forEach((_, cell) => this.lost.add(cell));
     this.known.clear();
     void this.model.refresh().then(this.onChange);
   }

@@ -187,6 +187,29 @@ def test_a_step_whose_kernel_was_shut_down_goes_on_under_its_cell(page, tmp_path
     shown.picture("kernel-shut-down")
 
 
+def test_a_step_that_ended_while_the_server_was_away_shows_all_of_its_output(page, lab, tmp_path):
+    shown = page()
+    gate = tmp_path / "go"
+    shown.open(
+        "server-away.ipynb",
+        LOAD,
+        "%%step later --async\nprint('before', flush=True)\n" + WAITING.format(gate=str(gate)) + "print('after')",
+    )
+    shown.run(0)
+    shown.run(1)
+    expect(shown.output(1)).to_have_text("before\n", timeout=SLOW)
+    lab.stop()
+    shown.liveness("offline")
+    gate.touch()
+    path = str(lab.root / "server-away.ipynb")
+    until(lambda: lab.home.client().notebook_steps(path)[0]["state"] == "succeeded", "it has ended", seconds=60)
+    lab.start()
+    shown.liveness("live")
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    expect(shown.output(1)).to_have_text("before\nafter\n")
+    shown.picture("ended-while-the-server-was-away")
+
+
 def test_a_copy_of_a_cell_has_not_run_and_a_cell_made_anew_has(page):
     shown = page()
     shown.open("copies.ipynb", LOAD, "%%step one\nprint('one')")
