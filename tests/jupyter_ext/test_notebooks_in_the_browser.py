@@ -228,6 +228,23 @@ def test_a_copy_of_a_cell_has_not_run_and_a_cell_made_anew_has(page):
     expect(shown.badge(1)).to_contain_text("succeeded")
 
 
+def test_a_long_name_leaves_room_for_what_has_happened(page):
+    shown = page()
+    name = "a_step_with_a_name_that_nobody_would_want_to_write_twice"
+    shown.open("long-name.ipynb", LOAD, f"%%step {name}\nrows = [1]", "%%step next\nprint(rows)")
+    shown.sidebar.locator(".cy-node").first.click()
+    heading = shown.sidebar.locator(".cy-chosen h3")
+    assert is_within(shown, heading.get_by_text("not run"))
+    shown.button("Table").click()
+    assert is_within(shown, shown.sidebar.get_by_role("row", name=re.compile(f"^{name}")).get_by_text("not run"))
+    shown.picture("long-name")
+
+
+def is_within(shown, seen) -> bool:
+    box, sidebar = seen.bounding_box(), shown.sidebar.bounding_box()
+    return bool(box["x"] + box["width"] <= sidebar["x"] + sidebar["width"])
+
+
 def first_line(shown, number: int) -> str:
     call = "at => jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel.getSource()"
     return str(shown.page.evaluate(call, number)).split("\n", 1)[0]
