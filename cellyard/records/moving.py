@@ -6,11 +6,11 @@ from sqlalchemy import Table, func, literal, select, update
 
 from cellyard.model.moving import Moving, session_of_kernel
 from cellyard.records.database import Database
-from cellyard.records.schema import cached_results, runs
+from cellyard.records.schema import cached_results, runs, schedules
 
 __all__ = ["MovingRecords"]
 
-_BY_PATH: tuple[Table, ...] = (runs, cached_results)
+_BY_PATH: tuple[Table, ...] = (runs, cached_results, schedules)
 
 
 class MovingRecords:
@@ -19,7 +19,7 @@ class MovingRecords:
     _database: Database
 
     def move_notebook(self, moving: Moving) -> None:
-        """Runs and results that are the notebook's have its new path."""
+        """Runs, results and schedules that are the notebook's have its new path."""
         with self._database.write() as connection:
             for table in _BY_PATH if moving.before else ():
                 path = table.c.notebook

@@ -35,4 +35,6 @@ async def moved(engine: Ready, wanted: MovedRequest) -> JsonAnswer:
     moving = Moving(**wanted.model_dump())
     engine.runner.steps.move(moving)
     await engine.journal.write(lambda records: records.move_notebook(moving))
+    if moving.before:
+        await engine.scheduler.reload()
     return JsonAnswer({})

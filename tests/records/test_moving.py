@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cellyard.model.moving import Moving, session_of_kernel
 from tests.records.making import request
+from tests.records.test_schedule_table import FACTS
 
 
 def open_run(records, notebook: str, session: str = "kernel-1") -> int:
@@ -34,3 +35,9 @@ def test_what_a_kernel_ran_under_an_old_name_is_its_notebooks(records):
     records.move_notebook(Moving("/a/named.ipynb", kernel="11-aa"))
     assert records.run(ours).notebook == "/a/named.ipynb"
     assert records.run(another).notebook == "/a/Untitled.ipynb"
+
+
+def test_a_schedule_follows_its_notebook(records):
+    records.schedules.add({**FACTS, "notebook": "/a/first.ipynb"})
+    records.move_notebook(Moving("/b", before="/a"))
+    assert records.schedules.named(FACTS["name"]).notebook == "/b/first.ipynb"
