@@ -87,7 +87,7 @@ class Follower:
             subscription = self._subscription = self._subscription or self._hub.subscribe(self._reading.wanted)
             try:
                 if not self._fresh:
-                    async for piece in self._replay(subscription.start):
+                    async for piece in self._replay(subscription):
                         yield piece
                 async for piece in self._follow(subscription):
                     yield piece
@@ -100,7 +100,8 @@ class Follower:
         if self._complete:
             yield END
 
-    async def _replay(self, end: int) -> AsyncIterator[bytes]:
+    async def _replay(self, subscription: Subscription) -> AsyncIterator[bytes]:
+        end = subscription.start
         await self._journal.flush()
         while not (self._complete or self._stopped) and self._position < end:
             events = await self._journal.events(self._position, self._reading.wanted, limit=_PAGE)
@@ -109,8 +110,11 @@ class Follower:
                 yield data
             if len(wanted) < len(events) or len(events) < _PAGE:
                 self._position = max(self._position, end)
-        if not self._complete:
-            self._complete = not self._reading.live or await self._reading.is_over()
+        if not self._complete and (not self._reading.live or await self._reading.is_over()):
+            # It may have ended since the records were read: then its last event has come to the subscription.
+            if data := self._taken(subscription):
+                yield data
+            self._complete = True
 
     async def _follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
         told = time.monotonic()

@@ -252,8 +252,8 @@ def test_steps_run_side_by_side_and_ctrl_c_stops_them(home: Home, tmp_path: Path
     assert process.returncode == 130, said
     history = History(home.settings)
     found = history.runs(limit=1)[0]
-    assert (found.state, [(each.name, each.state) for each in found.steps]) == (
+    assert (found.state, {each.name: each.state for each in found.steps}) == (
         "cancelled",
-        [("one", "succeeded"), ("two", "succeeded"), ("late", "cancelled")],
+        {"one": "succeeded", "two": "succeeded", "late": "cancelled"},
     )
     history.close()

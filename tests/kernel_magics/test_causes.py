@@ -14,7 +14,10 @@ from cellyard.model import Resources
 from kernel_magics.advice import advice
 from tests.notebooks.kernels import Kernel
 
-LOCK = "import threading\nclass Holder:\n    pass\nholder = Holder()\nholder.inner = {'deep': [threading.Lock()]}"
+LOCK = (
+    "import threading\nclass Holder:\n    pass\nholder = Holder()\nholder.inner = {'deep': [threading.Lock()]}"
+    "\nholder.inner['deep'][0].acquire()"
+)
 FAILURES = {
     "out of memory": ("--memory 60MiB", "x = bytearray(90 << 20)\nimport time; time.sleep(30)", "Try --memory"),
     "timeout": ("--timeout 200ms", "import time\ntime.sleep(60)", "--timeout gives it more time"),

@@ -14,7 +14,7 @@ from tests.service.engines import Home
 FAILS = (
     "%%step fails_inside\nimport threading\nfactor = 3\n"
     "def inner(rows, lock):\n    total = sum(rows)\n    return total / (total - total)\n"
-    "def outer(rows):\n    doubled = [row * factor for row in rows]\n    return inner(doubled, threading.Lock())\n"
+    "def outer(rows):\n    doubled = [row * factor for row in rows]\n    return inner(doubled, (one for one in rows))\n"
     "outer([1, 2, 3])"
 )
 
@@ -45,7 +45,7 @@ def test_debug_opens_on_the_frames_of_the_step(kernel: Kernel):
     assert "18" in said
     assert said.count("[3, 6, 9]") == 2
     assert "could not travel" in said
-    assert "return inner(doubled, threading.Lock())" in said
+    assert "return inner(doubled, (one for one in rows))" in said
     assert "\n3\n" in said
 
 

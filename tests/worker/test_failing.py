@@ -8,7 +8,7 @@ from tests.worker.running import Stepper
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-JOB = "import threading\nclass Job:\n    lock = threading.Lock()\n"
+JOB = "import threading\nclass Job:\n    lock = threading.Lock()\n    lock.acquire()\n"
 
 
 async def test_variables_whose_class_cannot_travel_cost_nothing_but_themselves(steps: Stepper) -> None:
@@ -28,7 +28,7 @@ async def test_variables_whose_class_cannot_travel_cost_nothing_but_themselves(s
 async def test_a_wanted_name_that_cannot_travel_does_not_take_the_place_of_the_cells_own_error(
     steps: Stepper, options: str
 ) -> None:
-    ran = await steps.run("import threading\nheld = threading.Lock()\n1 / 0", line=options)
+    ran = await steps.run("import threading\nheld = threading.Lock()\nheld.acquire()\n1 / 0", line=options)
     error = ran.finished["error"]
     assert error["type"] == "ZeroDivisionError", error
     [held] = [each for each in ran.finished["outputs"] if each["names"] == ["held"]]
