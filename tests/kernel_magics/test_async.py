@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.notebooks.kernels import Kernel
-from tests.service.engines import Home
+from tests.service.engines import Home, until
 
 WAITS = "import time, os\nwhile not os.path.exists({path!r}):\n    time.sleep(0.02)\n"
 
@@ -239,4 +239,5 @@ def test_a_widget_message_that_cannot_be_shown_stops_no_other_step(kernel: Kerne
     second = Begun(kernel, f"%%step goes_on --async\n{WAITS.format(path=str(gate))}\nprint('went on')\nwent = 7")
     gate.touch()
     second.until(lambda: "went on" in second.text)
+    until(lambda: kernel.look("failed"), "the first step has tried to show its widget")
     assert kernel.run("session.send = kept\nfailed, went").result == "(['comm_open'], 7)"
