@@ -141,7 +141,7 @@ class Namespace:
             self._check_known(name, step, 1)
         used = self._used(source, facts)
         wanted = self._wanted(source, used) if only is None else set(only)
-        gone = only_deleted(source) & wanted if only is None else set()
+        gone = only_deleted(source) & wanted if facts.deletes and only is None else set()
         wanted -= gone
         optional = self._optional(source, wanted) | gone
         packing = Packing(self._names, self._store, facts, optional - wanted)

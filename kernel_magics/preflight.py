@@ -25,8 +25,6 @@ __all__ = ["Preflight", "preflight"]
 _WITHIN = 0.6
 """Seconds for trying whether values can travel; what is left then is not tried."""
 _TRIED_BYTES = 8 << 20
-_HERE = {"local", "in_process"}
-"""Backends whose workers share this machine's packages."""
 
 
 @dataclass(slots=True)
@@ -89,7 +87,7 @@ def _look(session: Session, step: Mapping[str, Any], told: Sequence[Mapping[str,
         kind = looked.problems if each["level"] == "error" else looked.warnings
         kind.append(f"line {each['line']}: {each['message']}")
     looked.problems += _shortages(session.client, step)
-    is_here = (step["options"].get("backend") or session.client.settings.backend) in _HERE
+    is_here = session.is_here(step["options"].get("backend"))
     missing = _missing_modules(session, step["source"])
     if is_here:
         looked.problems += [f"there is no module {each!r} in this environment" for each in missing]

@@ -8,7 +8,7 @@ from typing import Any
 
 from IPython.core.getipython import get_ipython
 
-from cellyard.artifacts.exceptions import has_group
+from cellyard.artifacts.exceptions import has_group, words_of
 from cellyard.errors import CellyardError, StepError, error_from_dict
 from kernel_magics.advice import advice
 from kernel_magics.remote_frames import remote_traceback
@@ -21,7 +21,6 @@ __all__ = [
     "shown_lines",
     "shown_plainly",
     "was_stopped",
-    "words_of",
 ]
 
 
@@ -100,14 +99,6 @@ def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str,
             return value
     made: type[RemoteError] = type(error["type"], (RemoteError,), {"__module__": "builtins"})
     return made(type=error["type"], text=error["message"])
-
-
-def words_of(error: BaseException) -> str:
-    """Its text, in words of IPython's own where it has none to give."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - it is the user's, and may be anything
-        return "<exception str() failed>"
 
 
 def lines_of(error: BaseException) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
+_HERE = {"local", "in_process"}
 _ORIGIN_HOLDS = 5.0
 
 
@@ -57,6 +58,10 @@ class Session:
     @identity.setter
     def identity(self, identity: Identity) -> None:
         self._identity = identity
+
+    def is_here(self, backend: str | None) -> bool:
+        """Whether workers of that backend (None: the default) share this machine's files and packages."""
+        return (backend or self.client.settings.backend) in _HERE
 
     @property
     def client(self) -> EngineClient:

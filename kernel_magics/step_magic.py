@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellyard.analysis.facts import Facts
 from cellyard.analysis.parsing import python_of, tree_of
+from cellyard.artifacts.exceptions import words_of
 from cellyard.artifacts.store import OBJECTS
 from cellyard.environment.elsewhere import depart, first_variables
 from cellyard.errors import CellyardError, EngineUnavailable
@@ -28,7 +29,7 @@ from kernel_magics.following import Following
 from kernel_magics.live_output import LiveOutput, is_ending
 from kernel_magics.live_view import LiveView
 from kernel_magics.packing import Inputs
-from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly, was_stopped, words_of
+from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly, was_stopped
 from kernel_magics.session import Session
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["StepCell", "know_text"]
 
 
-_HERE = {"local", "in_process"}
-"""Backends whose workers share this machine's files and packages."""
 _SUPPLIES = 2
 """A worker may first lack what its platform needs beside the lock, and then the packages."""
 
@@ -117,8 +116,8 @@ class StepCell:
 
     def _known_request(self, earlier: Earlier) -> StepRequest:
         """What the records have of its request; a step on another machine had an environment."""
-        backend = earlier.request.options.backend or self._session.client.settings.backend
-        return earlier.request if backend in _HERE else replace(earlier.request, environment={})
+        request = earlier.request
+        return request if self._session.is_here(request.options.backend) else replace(request, environment={})
 
     def _take(self, finished: Mapping[str, Any], request: StepRequest, *, token: str = "") -> None:
         """Bind what the step made; it need not be offered to a later kernel."""
@@ -222,7 +221,7 @@ class StepCell:
 
     def _environment(self, options: StepLine, facts: Facts, inputs: Inputs) -> dict[str, Any] | None:
         """What the step needs on another machine; nothing where it runs on this one."""
-        if (options.backend or self._session.client.settings.backend) in _HERE:
+        if self._session.is_here(options.backend):
             return None
         gathered = self._session.reach.gather(facts, inputs)
         for note in gathered.notes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cellyard.artifacts.exceptions import words_of
 from cellyard.artifacts.previews import size_in_words
 from cellyard.artifacts.reference import is_held
 from cellyard.errors import CellyardError, NotFound, UsageError
@@ -15,7 +16,7 @@ from kernel_magics.leaving import LeavingCommand
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.pipeline_magic import PipelineCommand
 from kernel_magics.preflight import Preflight, preflight
-from kernel_magics.remote_errors import lines_of, shown_by, shown_plainly, words_of
+from kernel_magics.remote_errors import lines_of, shown_by, shown_plainly
 from kernel_magics.session import Session
 from kernel_magics.sizes import SizesTable
 

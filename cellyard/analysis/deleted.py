@@ -9,8 +9,6 @@ __all__ = ["only_deleted"]
 
 def only_deleted(source: str) -> frozenset[str]:
     """The names whose values the cell does not need; none where it is not Python as it stands."""
-    if "del" not in source:
-        return frozenset()
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):

@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cellyard.artifacts.pickler import Packer
+from cellyard.artifacts.pickler import is_packable
 from cellyard.errors import CannotTravel
 
 __all__ = ["cannot_travel"]
@@ -19,7 +19,7 @@ _WIDTH = 200
 def cannot_travel(values: Mapping[str, Any], namespace: dict[str, Any], error: Exception, where: str) -> CannotTravel:
     """The error for values that did not pickle, naming the variable and the path inside it."""
     for name, value in values.items():
-        if not _pickles(value, namespace):
+        if not is_packable(value, namespace):
             path, part = _find(name, value, namespace, DEPTH)
             reason, hint = _reason(part, error)
             inside = "" if path == name else f"its part {path} ({_kind(part)}) is to blame: "
@@ -28,18 +28,10 @@ def cannot_travel(values: Mapping[str, Any], namespace: dict[str, Any], error: E
     return CannotTravel(name=name, type=_kind(values.get(name)), reason=str(error), hint="", where=where, path=name)
 
 
-def _pickles(value: Any, namespace: dict[str, Any]) -> bool:
-    try:
-        Packer(namespace).dump(value)
-    except Exception:  # noqa: BLE001 - any failure is the answer
-        return False
-    return True
-
-
 def _find(path: str, value: Any, namespace: dict[str, Any], depth: int) -> tuple[str, Any]:
     if depth:
         for step, part in _parts(value):
-            if not _pickles(part, namespace):
+            if not is_packable(part, namespace):
                 return _find(path + step, part, namespace, depth - 1)
     return path, value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["exception_reduce", "has_group", "rebuild_exception"]
+__all__ = ["exception_reduce", "has_group", "rebuild_exception", "words_of"]
 
 #: Set by us to show an exception of a step; belongs to the process that shows it.
 _SHOWN_AS = "_render_traceback_"
@@ -39,6 +39,14 @@ def rebuild_exception(kind: type[BaseException], arguments: tuple[Any, ...]) -> 
     made: BaseException = native.__new__(kind, *arguments)
     native.__init__(made, *arguments)
     return made
+
+
+def words_of(error: BaseException) -> str:
+    """Its text, in words of IPython's own where it has none to give."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is the user's, and may be anything
+        return "<exception str() failed>"
 
 
 def has_group(error: BaseException | None) -> bool:

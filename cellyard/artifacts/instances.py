@@ -17,9 +17,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellyard.artifacts.definitions import is_definition
-from cellyard.artifacts.memory import root_of
+from cellyard.artifacts.memory import offset_in, rebuild_view, root_of
 
-__all__ = ["Way", "array_of_reduce", "instance_reduce", "rebuild_array_of", "rebuild_instance", "way_of"]
+__all__ = [
+    "Way",
+    "array_of_reduce",
+    "instance_reduce",
+    "put_attributes",
+    "rebuild_array_of",
+    "rebuild_instance",
+    "way_of",
+]
 
 _WHOLE = slice(None)
 _PROTOCOL = ("__reduce_ex__", "__reduce__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
@@ -167,7 +175,7 @@ def instance_reduce(obj: Any, way: Way) -> tuple[Any, ...]:
     """The reduction of an instance of a class that has that way."""
     native = way.native
     slots = [(home, name, value) for home, name in way.slots for value in _in_slot(obj, home, name)]
-    state = (native.items(obj), _dict_of(obj), slots)
+    state = (native.kind, native.items(obj), _dict_of(obj), slots)
     made = (native.kind, type(obj), native.arguments(obj))
     return rebuild_instance, made, state, None, None, _complete
 
@@ -193,11 +201,9 @@ def rebuild_instance(native: Any, kind: type, arguments: tuple[Any, ...]) -> Any
     return native.__new__(kind, *arguments)
 
 
-def _complete(obj: Any, state: tuple[Any, dict[str, Any] | None, list[tuple[type, str, Any]]]) -> None:
-    items, attributes, slots = state
-    native = _native_of(type(obj))
-    if native is not None and items is not None:
-        native.fill(obj, items)
+def _complete(obj: Any, state: tuple[type, Any, dict[str, Any] | None, list[tuple[type, str, Any]]]) -> None:
+    native, items, attributes, slots = state
+    _NATIVES[native].fill(obj, items)
     if attributes is not None:
         object.__setattr__(obj, "__dict__", attributes)
     for home, name, value in slots:
@@ -212,21 +218,16 @@ def array_of_reduce(obj: Any, kind: Any) -> Any:
         return NotImplemented
     root = root_of(obj)
     if root is obj or type(root) is not numpy.ndarray or obj.dtype.hasobject:
-        return rebuild_array_of, (kind, obj.view(numpy.ndarray)), vars(obj), None, None, _put_attributes
-    offset = obj.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    place = (offset, obj.shape, obj.strides, obj.dtype, obj.flags.writeable)
-    return rebuild_array_of, (kind, root, place), vars(obj), None, None, _put_attributes
+        return rebuild_array_of, (kind, obj.view(numpy.ndarray)), vars(obj), None, None, put_attributes
+    place = (offset_in(root, obj), obj.shape, obj.strides, (obj.dtype, obj.flags.writeable))
+    return rebuild_array_of, (kind, root, place), vars(obj), None, None, put_attributes
 
 
 def rebuild_array_of(kind: type, root: Any, place: tuple[Any, ...] | None = None) -> Any:
     """The array as one of a class of the notebook's, at that place of the memory of ``root``."""
-    if place is None:
-        return root.view(kind)
-    offset, shape, strides, dtype, is_writeable = place
-    made = type(root)(shape, dtype=dtype, buffer=root, offset=offset, strides=strides).view(kind)
-    made.flags.writeable = is_writeable
-    return made
+    return (root if place is None else rebuild_view(root, *place)).view(kind)
 
 
-def _put_attributes(obj: Any, attributes: dict[str, Any]) -> None:
+def put_attributes(obj: Any, attributes: dict[str, Any]) -> None:
+    """What it has beside its built-in part, past a ``__setattr__`` of its class."""
     vars(obj).update(attributes)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from cellyard.artifacts.memory import offset_in, owner_of
+
 numpy: Any = np  # its annotations know fewer modes than it does
 
 __all__ = ["memmap_reduce", "rebuild_memmap", "rebuild_part"]
@@ -20,14 +22,11 @@ _MODES = {"r": "r", "r+": "r+", "w+": "r+"}
 
 def memmap_reduce(obj: Any) -> Any:
     """The reduction of a ``numpy.memmap`` that shows its file, else NotImplemented."""
-    root = obj
-    while type(root.base) is type(obj):
-        root = root.base
+    root = owner_of(obj)
     if root.filename is None or root.mode not in _MODES or not root.flags.forc:
         return NotImplemented
     if root is not obj:
-        shift = obj.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-        return rebuild_part, (root, shift, obj.shape, obj.strides, obj.dtype)
+        return rebuild_part, (root, offset_in(root, obj), obj.shape, obj.strides, obj.dtype)
     order = "C" if root.flags.c_contiguous else "F"
     where = (str(root.filename), root.mode, root.offset, root.dtype, root.shape, order)
     return rebuild_memmap, (where, root.view(numpy.ndarray))

@@ -20,14 +20,10 @@ def named_type_reduce(obj: Any) -> Any:
     """The reduction of a ParamSpec, TypeVarTuple or NewType of the notebook, else NotImplemented."""
     if obj.__module__ != "__main__":
         return NotImplemented
-    if isinstance(obj, typing.NewType):
-        made: tuple[Any, ...] = (obj.__supertype__,)
-        options = {}
-    elif isinstance(obj, typing.ParamSpec):
-        made = ()
+    made = (obj.__supertype__,) if isinstance(obj, typing.NewType) else ()
+    options = {}
+    if isinstance(obj, typing.ParamSpec):
         options = {"bound": obj.__bound__, "covariant": obj.__covariant__, "contravariant": obj.__contravariant__}
-    else:
-        made, options = (), {}
     identity = cp._get_or_create_tracker_id(obj)
     return rebuild_named_type, (type(obj), identity, obj.__name__, made, options, getattr(obj, "__qualname__", None))
 

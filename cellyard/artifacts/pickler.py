@@ -36,15 +36,15 @@ from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.frames import frame_reduce
 from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, way_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
-from cellyard.artifacts.memoised import memoised_reduce
-from cellyard.artifacts.memory import owner_of
+from cellyard.artifacts.memoised import memoised_reduce, rebuild_memoised
+from cellyard.artifacts.memory import offset_in, owner_of, rebuild_view
 from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND
 from cellyard.artifacts.standard import LOCKS, argument_reduce, handler_reduce, local_reduce, lock_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
 
-__all__ = ["BUFFER_BYTES", "Packer", "find_match", "rebuild_array", "rebuild_times", "rebuild_view"]
+__all__ = ["BUFFER_BYTES", "Packer", "find_match", "is_packable", "rebuild_array", "rebuild_times", "rebuild_view"]
 
 BUFFER_BYTES = 64 << 10
 _Pickler: Any = cloudpickle.Pickler  # it has no annotations of its own
@@ -196,11 +196,7 @@ class Packer(_Pickler):  # type: ignore[misc]
         return memoised_reduce(obj, self._is_packable)
 
     def _is_packable(self, value: Any) -> bool:
-        try:
-            Packer(self._namespace).dump(value)
-        except Exception:  # noqa: BLE001 - any failure is the answer
-            return False
-        return True
+        return is_packable(value, self._namespace)
 
     def _reduce_cached_property(self, obj: Any) -> Any:
         """Without its lock, which Python 3.11 gives it."""
@@ -245,8 +241,8 @@ class Packer(_Pickler):  # type: ignore[misc]
         self._owners.add(id(owner))
         if owner is obj or id(owner) not in self._bases:
             return self._reduce_memory(obj)
-        offset = obj.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-        return rebuild_view, (owner, offset, obj.shape, obj.strides, (obj.dtype, obj.flags.writeable))
+        place = (offset_in(owner, obj), obj.shape, obj.strides, (obj.dtype, obj.flags.writeable))
+        return rebuild_view, (owner, *place)
 
     def _reduce_memory(self, obj: Any) -> Any:
         """A small array will own its memory, a large one lies over its buffer: what numpy itself makes of a pickle is a
@@ -283,6 +279,15 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     weakref.WeakKeyDictionary: Packer._reduce_weak_mapping,
     weakref.WeakValueDictionary: Packer._reduce_weak_mapping,
 }
+
+
+def is_packable(value: Any, namespace: dict[str, Any]) -> bool:
+    """Whether a value of that namespace pickles."""
+    try:
+        Packer(namespace).dump(value)
+    except Exception:  # noqa: BLE001 - any failure is the answer
+        return False
+    return True
 
 
 #: Reductions of all whose class descends from one.
@@ -336,14 +341,6 @@ def _fill_cell(cell: types.CellType, contents: Any) -> None:
     cell.cell_contents = contents
 
 
-def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[Any, bool]) -> Any:
-    """An array that shows ``owner``'s memory, ``offset`` bytes in."""
-    dtype, writeable = kind
-    view = type(owner)(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
-    view.flags.writeable = writeable
-    return view
-
-
 def rebuild_array(kind: Any, buffer: Any, dtype: Any, shape: Any, form: tuple[str, bool]) -> Any:
     """An array over a buffer."""
     order, writeable = form
@@ -356,3 +353,7 @@ def rebuild_array(kind: Any, buffer: Any, dtype: Any, shape: Any, form: tuple[st
 def rebuild_times(integers: Any, dtype: Any) -> Any:
     """The array of dates or times over the memory of ``integers``."""
     return integers.view(dtype)
+
+
+#: By this name artifacts of earlier versions have it.
+_rebuild_cached = rebuild_memoised

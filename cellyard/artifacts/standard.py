@@ -10,6 +10,8 @@ import pickle
 import threading
 from typing import Any
 
+from cellyard.artifacts.instances import put_attributes
+
 __all__ = ["LOCKS", "argument_reduce", "handler_reduce", "local_reduce", "lock_reduce", "put_argument"]
 
 LOCKS = (_thread.LockType, _thread.RLock)
@@ -58,12 +60,8 @@ def local_reduce(obj: Any) -> Any:
     arguments = next((each for each in held if type(each) is tuple), ())
     # The other dictionary is that of its attributes, by weak references.
     named = next((each for each in held if type(each) is dict and all(type(name) is str for name in each)), {})
-    return _new_local, (type(obj), arguments, named), vars(obj), None, None, _put_local
+    return _new_local, (type(obj), arguments, named), vars(obj), None, None, put_attributes
 
 
 def _new_local(kind: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return threading.local.__new__(kind, *arguments, **named)
-
-
-def _put_local(obj: Any, attributes: dict[str, Any]) -> None:
-    vars(obj).update(attributes)

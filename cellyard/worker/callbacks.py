@@ -7,7 +7,7 @@ from typing import Any
 
 import cloudpickle
 
-__all__ = ["Callback", "travelling"]
+__all__ = ["Callback", "pickles", "travelling"]
 
 
 class Callback:
@@ -45,6 +45,15 @@ def _loaded(data: bytes) -> Callback:
     return made
 
 
+def pickles(value: Any) -> bool:
+    """Whether a part of the process state can travel."""
+    try:
+        pickle.dumps(value)
+    except Exception:  # noqa: BLE001 - whatever the reason, it cannot travel
+        return False
+    return True
+
+
 _TRIED: dict[int, tuple[Any, Callback | None]] = {}
 
 
@@ -52,10 +61,6 @@ def travelling(function: Any) -> Callback | None:
     """The function as it can travel, found once; None where it cannot."""
     known = _TRIED.get(id(function))
     if known is None or known[0] is not function:
-        callback: Callback | None = Callback(function)
-        try:
-            pickle.dumps(callback)
-        except Exception:  # noqa: BLE001 - whatever the reason, it cannot travel
-            callback = None
-        known = _TRIED[id(function)] = (function, callback)
+        callback = Callback(function)
+        known = _TRIED[id(function)] = (function, callback if pickles(callback) else None)
     return known[1]

@@ -11,6 +11,7 @@ from cellyard.artifacts.artifact import Packed, pack_group, store_packed, writin
 from cellyard.artifacts.canonical import LARGEST_DIGESTED, canonical_digest
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
+from cellyard.artifacts.exceptions import words_of
 from cellyard.artifacts.held import entry_of
 from cellyard.artifacts.holding import holds_objects
 from cellyard.artifacts.previews import preview_of
@@ -235,19 +236,11 @@ def describe_error(error: BaseException, trace: list[str], namespace: dict[str, 
         reference = _store_exception(error, namespace, store)
     return {
         "type": type(error).__name__,
-        "message": _words(error),
+        "message": words_of(error),
         "traceback": list(trace),
         "exception": reference,
         "cause": None,
     }
-
-
-def _words(error: BaseException) -> str:
-    """Its text, in words of IPython's own where it has none to give."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - it is the user's, and may be anything
-        return "<exception str() failed>"
 
 
 def _store_exception(error: BaseException, namespace: dict[str, Any], store: Store) -> dict[str, Any] | None:

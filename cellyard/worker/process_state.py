@@ -12,7 +12,6 @@ import contextlib
 import decimal
 import functools
 import os
-import pickle
 import random
 import sys
 import warnings
@@ -22,7 +21,7 @@ from typing import Any, NamedTuple
 import wrapt
 
 from cellyard.worker import library_state
-from cellyard.worker.callbacks import Callback, travelling
+from cellyard.worker.callbacks import Callback, pickles, travelling
 from cellyard.worker.logging_state import capture_logging, set_logging
 from cellyard.worker.magics_state import capture_magics, set_magics
 from cellyard.worker.printers_state import capture_printers, set_printers
@@ -87,15 +86,7 @@ def mark_ids(mark: str) -> None:
 
 def portable(state: Mapping[str, Any]) -> State:
     """The sections that pickle; the others stay behind."""
-    return {name: value for name, value in state.items() if _pickles(value)}
-
-
-def _pickles(value: Any) -> bool:
-    try:
-        pickle.dumps(value)
-    except Exception:  # noqa: BLE001 - whatever the reason, it cannot travel
-        return False
-    return True
+    return {name: value for name, value in state.items() if pickles(value)}
 
 
 #: Sections that may read differently after they were applied; of the others, what was applied is what is there.

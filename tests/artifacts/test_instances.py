@@ -142,3 +142,9 @@ def test_a_memoised_function_goes_without_what_cannot_go(main):
     two = travelled(one, main)
     assert two.cache_info().currsize == 0
     assert list(two(2)) == [0, 1]
+
+
+def test_memoised_functions_of_earlier_versions_are_still_opened(main):
+    exec("def f(n): return n + 1", main)
+    rebuild = pickle.loads(b"ccellyard.artifacts.pickler\n_rebuild_cached\n.")
+    assert rebuild(main["f"], {"maxsize": None, "typed": False})(2) == 3

@@ -17,6 +17,17 @@ SLOW = 60 * SECONDS
 WAITING = "import os, time\nwhile not os.path.exists({gate!r}):\n    time.sleep(0.05)\n"
 
 
+def begun(shown, folder, notebook: str, line: str, *, last: str = ""):
+    """A notebook whose step has printed "before", and prints "after" when the file is there that is returned."""
+    gate = folder / "go"
+    code = "print('before', flush=True)\n" + WAITING.format(gate=str(gate)) + "print('after')"
+    shown.open(notebook, LOAD, "\n".join(filter(None, [line, code, last])))
+    shown.run(0)
+    shown.run(1)
+    expect(shown.output(1)).to_contain_text("before", timeout=SLOW)
+    return gate
+
+
 def test_a_renamed_notebook_keeps_its_steps_in_their_middle_and_afterwards(page, lab, tmp_path):
     shown = page()
     gate = tmp_path / "go"
@@ -82,15 +93,7 @@ def test_output_of_a_step_that_nobody_waits_for_appears_once(page):
 
 def test_a_step_that_ended_while_the_page_was_away_shows_all_of_its_output(page, lab, tmp_path):
     shown = page()
-    gate = tmp_path / "go"
-    shown.open(
-        "away-at-the-end.ipynb",
-        LOAD,
-        "%%step away\nprint('before', flush=True)\n" + WAITING.format(gate=str(gate)) + "print('after')\n1 / 0",
-    )
-    shown.run(0)
-    shown.run(1)
-    expect(shown.output(1)).to_contain_text("before", timeout=SLOW)
+    gate = begun(shown, tmp_path, "away-at-the-end.ipynb", "%%step away", last="1 / 0")
     shown.command("docmanager:save")
     shown.page.goto("about:blank")
     gate.touch()
@@ -169,15 +172,7 @@ def test_an_export_that_cannot_save_the_notebook_says_so(page, lab):
 
 def test_a_step_whose_kernel_was_shut_down_goes_on_under_its_cell(page, tmp_path):
     shown = page()
-    gate = tmp_path / "go"
-    shown.open(
-        "shut-down.ipynb",
-        LOAD,
-        "%%step goes-on\nprint('before', flush=True)\n" + WAITING.format(gate=str(gate)) + "print('after')",
-    )
-    shown.run(0)
-    shown.run(1)
-    expect(shown.output(1)).to_contain_text("before", timeout=SLOW)
+    gate = begun(shown, tmp_path, "shut-down.ipynb", "%%step goes-on")
     shown.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     expect(shown.badge(1)).to_contain_text("running")
     gate.touch()
@@ -189,14 +184,7 @@ def test_a_step_whose_kernel_was_shut_down_goes_on_under_its_cell(page, tmp_path
 
 def test_a_step_that_ended_while_the_server_was_away_shows_all_of_its_output(page, lab, tmp_path):
     shown = page()
-    gate = tmp_path / "go"
-    shown.open(
-        "server-away.ipynb",
-        LOAD,
-        "%%step later --async\nprint('before', flush=True)\n" + WAITING.format(gate=str(gate)) + "print('after')",
-    )
-    shown.run(0)
-    shown.run(1)
+    gate = begun(shown, tmp_path, "server-away.ipynb", "%%step later --async")
     expect(shown.output(1)).to_have_text("before\n", timeout=SLOW)
     lab.stop()
     shown.liveness("offline")
