@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import queue
 import threading
 import time
@@ -42,6 +43,7 @@ class Journal:
         self._records: Records | None = None
         self._waiting: list[Event] = []
         self._backlog: deque[Callable[[Records], Any]] = deque()
+        self._soon: deque[tuple[asyncio.TimerHandle, Callable[[Records], Any]]] = deque()
         self._locked: tuple[float, RecordsLocked | None] = (0.0, None)
         self._retrying = False
         self._closed = False
@@ -65,7 +67,11 @@ class Journal:
             self._jobs.put(None)
 
     async def read(self, job: Callable[[Records], _T]) -> _T:
-        """Run a job that only reads; it may come before events that wait."""
+        """Run a job that only reads: after all that was told so far, unless another process holds the database."""
+        if self._waiting or self._soon:
+            self._write_soon(math.inf)
+            self._hand_over()
+            self._put_try()
         return await self._run(lambda: job(self._opened()))
 
     async def write(self, job: Callable[[Records], _T]) -> _T:
@@ -84,6 +90,17 @@ class Journal:
         self._hand_over()
         self._jobs.put(lambda: self._backlog.append(job))
         self._put_try()
+
+    def soon(self, job: Callable[[Records], Any]) -> asyncio.TimerHandle:
+        """:meth:`post` a job after :data:`PERIOD`, or before the next read if that comes first; not at all once the
+        handle is cancelled."""
+        loop = asyncio.get_running_loop()
+        while self._soon and self._soon[0][0].cancelled():
+            self._soon.popleft()
+        due = loop.time() + PERIOD
+        handle = loop.call_at(due, self._write_soon, due)
+        self._soon.append((handle, job))
+        return handle
 
     def note(self, event: Event) -> None:
         """Write this event soon."""
@@ -117,6 +134,13 @@ class Journal:
         if self._waiting:
             self._hand_over()
             self._put_try()
+
+    def _write_soon(self, due: float) -> None:
+        while self._soon and self._soon[0][0].when() <= due:
+            handle, job = self._soon.popleft()
+            if not handle.cancelled():
+                handle.cancel()
+                self.post(job)
 
     def _put_try(self) -> None:
         asked = time.monotonic()

@@ -20,7 +20,7 @@ from cellyard.execution.admission import Admission
 from cellyard.execution.causes import explained
 from cellyard.execution.growing import grown, sized
 from cellyard.execution.hub import EventFilter, Hub, Subscription
-from cellyard.execution.journal import PERIOD, Journal, can_pass
+from cellyard.execution.journal import Journal, can_pass
 from cellyard.execution.live import LiveStep, LiveSteps, task_of
 from cellyard.execution.packages import PackageVersions
 from cellyard.execution.recovery import Survivor, recover
@@ -251,16 +251,14 @@ class Runner:
         if "number" in message:
             content["number"] = message["number"]
         self._tell.step(live, "state", content, at=live.began)
-        loop = asyncio.get_running_loop()
-        # A step that ends sooner needs no write of its own for having begun.
-        live.timers.append(loop.call_later(PERIOD, self._mark_running, live))
-        self._stopper.limit_time(live)
-
-    def _mark_running(self, live: LiveStep) -> None:
         token, pid, worker, given, began = live.token, live.pid, live.worker, live.given, live.began
-        self.journal.post(
-            lambda records: records.mark_running(token, pid=pid, worker=worker, given=given, started=began)
+        # A step that ends sooner needs no write of its own for having begun.
+        live.timers.append(
+            self.journal.soon(
+                lambda records: records.mark_running(token, pid=pid, worker=worker, given=given, started=began)
+            )
         )
+        self._stopper.limit_time(live)
 
     async def _conclude(self, live: LiveStep, message: Message) -> None:
         error, samples = explained(message, live.seen, live.resources, began=live.began)

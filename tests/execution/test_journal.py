@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -56,6 +57,23 @@ async def test_a_write_comes_after_the_events_noted_before_it(journal, path):
     journal.note(event(1))
     seen = await journal.write(lambda records: [each.seq for each in records.events_since(0)])
     assert seen == [1]
+
+
+async def test_a_read_comes_after_all_that_was_told_before_it(journal):
+    journal.note(event(1))
+    journal.soon(lambda records: records.append_events([replace(event(2), kind="state")]))
+    journal.soon(lambda records: records.append_events([event(3)])).cancel()
+    assert await journal.read(lambda records: [each.seq for each in records.events_since(0)]) == [1, 2]
+
+
+async def test_what_is_to_be_written_soon_is_written_once(journal, path):
+    journal.soon(lambda records: records.append_events([event(1)])).cancel()
+    journal.soon(lambda records: records.append_events([event(2)]))
+    deadline = time.monotonic() + 5
+    while written(path) != [2] and time.monotonic() < deadline:
+        await asyncio.sleep(PERIOD)
+    assert written(path) == [2]
+    assert await journal.read(lambda records: [each.seq for each in records.events_since(0)]) == [2]
 
 
 async def test_errors_of_a_job_are_raised_where_it_was_asked_for(journal):

@@ -29,7 +29,7 @@ def test_a_lost_worker_is_told_and_replaced(kernel: Kernel, home: Home):
     below = descendants_of(worker)
     os.kill(worker, signal.SIGKILL)
     until(lambda: not is_alive(worker), "the Dask process is dead")
-    ran = kernel.finish(id, timeout=20)
+    ran = kernel.finish(id, timeout=60)
     assert ran.error is not None
     assert ran.error["ename"] == "WorkerLost"
     assert "on_lost" in ran.error["evalue"]
@@ -51,7 +51,7 @@ def test_with_retries_the_step_runs_again_on_the_next_worker(kernel: Kernel, hom
     worker = dask_process(home)
     os.kill(worker, signal.SIGKILL)
     until(lambda: not is_alive(worker), "the Dask process is dead")
-    ran = kernel.finish(id, timeout=30)
+    ran = kernel.finish(id, timeout=60)
     assert ran.error is None, ran.words
     assert ran.result == "'second time'"
     assert "attempt 1 of 2 ended with WorkerLost" in ran.stderr
@@ -67,7 +67,7 @@ def test_a_step_process_that_is_killed_is_told_and_all_else_goes_on(kernel: Kern
     worker = dask_process(home)
     os.kill(child, signal.SIGKILL)
     until(lambda: not is_alive(child), "the step's process is dead")
-    ran = kernel.finish(id, timeout=20)
+    ran = kernel.finish(id, timeout=60)
     assert ran.error is not None
     assert ran.error["ename"] == "StepKilled"
     assert "SIGKILL" in ran.error["evalue"]

@@ -148,7 +148,11 @@ class Lab:
 
     def liveness(self, wanted: str) -> None:
         """Wait until the sidebar says of what it shows that it is live, or stopped, offline …"""
-        expect(self.sidebar).to_have_attribute("data-liveness", wanted, timeout=60 * SECONDS)
+        try:
+            expect(self.sidebar).to_have_attribute("data-liveness", wanted, timeout=60 * SECONDS)
+        except AssertionError as error:
+            error.add_note(self.server.condition())
+            raise
 
     def picture(self, name: str, of: Locator | None = None) -> None:
         """Keep what is to be seen, for people (and for the documents)."""

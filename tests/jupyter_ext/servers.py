@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from cellyard.service.lifecycle import log_tail
 from tests.service.engines import Home, until
 
 __all__ = ["LabServer", "lab_server"]
@@ -103,6 +104,16 @@ class LabServer:
     def log(self) -> str:
         """What it has said."""
         return (self.home.folder / "lab.log").read_text(encoding="utf-8", errors="replace")
+
+    def condition(self) -> str:
+        """What it and its engine say at this moment, and what they have said last, for a test that has failed."""
+        with self.http() as http:
+            try:
+                said = http.get("/cellyard/status", timeout=10).text
+            except httpx.TransportError as error:
+                said = repr(error)
+        log = "\n".join(self.log().splitlines()[-20:])
+        return f"{said}\n{log}\n{log_tail(self.home.settings, lines=20)}"
 
     def _is_written(self, told: Path) -> bool:
         return (told.is_file() and told.read_text(encoding="utf-8").rstrip().endswith("}")) or self._has_ended()
