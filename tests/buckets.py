@@ -22,11 +22,11 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.program import CLUSTER, ask
 from tests.house.source_tree import ROOT
 
 __all__ = ["Bucket", "OwnServer", "Relay", "bucket", "own_server", "s3", "server_program"]
 
-CLUSTER = ROOT.parent / "shared" / "cluster"
 _START_WITHIN = 20.0
 
 
@@ -46,13 +46,9 @@ def _given() -> dict[str, str]:
 
 
 def _of_cluster() -> dict[str, str]:
-    script = CLUSTER / "cluster"
-    if not script.exists():
+    if not CLUSTER.exists():
         pytest.skip("no S3 server: AWS_ENDPOINT_URL is not set")
-    started = subprocess.run([str(script), "s3"], capture_output=True, text=True, timeout=100, check=False)
-    if started.returncode:
-        pytest.skip(f"no S3 server: {started.stderr[-300:]}")
-    words = [word for line in started.stdout.splitlines() for word in line.split()]
+    words = [word for line in ask("s3").splitlines() for word in line.split()]
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
@@ -197,7 +193,7 @@ def server_program() -> Path:
     found = shutil.which("versitygw")
     if found:
         return Path(found)
-    packed = CLUSTER / "bin" / "versitygw.xz"
+    packed = CLUSTER.parent / "bin" / "versitygw.xz"
     if not packed.exists():
         pytest.skip("no versitygw on the path")
     program = ROOT / ".pytest_cache" / "versitygw"

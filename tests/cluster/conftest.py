@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from cellyard.cli import main
-from tests.cluster.images import CLUSTER, bring_image
+from tests.cluster.images import bring_image
+from tests.cluster.program import CLUSTER, ask
 
 AWS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION")
 """The variables that tell of the S3 server."""
@@ -154,6 +155,4 @@ def _asked(verb: str) -> str:
     if not CLUSTER.is_file():
         needed = {"up": "a cluster (set KUBECONFIG)", "s3": "an S3 server (set AWS_ENDPOINT_URL and keys)"}[verb]
         pytest.skip(f"{needed} is needed")
-    done = subprocess.run([str(CLUSTER), verb], capture_output=True, text=True, timeout=400, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return ask(verb)

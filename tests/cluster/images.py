@@ -1,4 +1,6 @@
-"""The worker image of the checkout, brought to the test cluster: `python -m tests.cluster.images` prints its name.
+"""The worker image of the checkout, brought to the test cluster.
+
+`python -m tests.cluster.images` starts the cluster too, and prints the image's name; standard library only.
 
 Built whole from `deploy/Dockerfile` only when the Dockerfile or the requirements have changed. On that base goes a
 layer of this checkout's modules, with their bytecode: made here within a second or two, and imported without the base,
@@ -7,7 +9,6 @@ which the cluster has.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
@@ -19,17 +20,14 @@ import sys
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.program import CLUSTER, ask, one_at_a_time
 from tests.house.source_tree import PACKAGES, ROOT
 
-__all__ = ["CLUSTER", "EXTRAS", "IMAGE", "bring_image"]
+__all__ = ["EXTRAS", "IMAGE", "bring_image"]
 
-CLUSTER = ROOT.parent / "shared/cluster/cluster"
-"""The program that makes a cluster of one node, where there is one."""
 IMAGE = f"localhost/cellyard-worker:test-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
 """Each checkout has its own: two may be tested at once."""
 EXTRAS = "kernel,kubernetes,s3,examples"
@@ -39,7 +37,7 @@ MEDIA = "application/vnd.oci.image"
 
 def bring_image() -> str:
     """The name of an image with this checkout's code, which pods of the cluster can start from."""
-    with _one_at_a_time():
+    with one_at_a_time("image"):
         base = f"localhost/cellyard-worker:base-{_base_key()}"
         config = _config(base)
         if config is None or not _import(config, base):
@@ -50,13 +48,6 @@ def bring_image() -> str:
             assert config is not None, f"{base} was built, and is not there"
             assert _import(config, base), f"{base} was imported, and the cluster lacks layers of it"
     return IMAGE
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    with (Path(tempfile.gettempdir()) / f"cellyard-image-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _base_key() -> str:
@@ -152,4 +143,5 @@ def _cluster(*arguments: object, timeout: float, check: bool = True) -> subproce
 
 
 if __name__ == "__main__":
+    ask("up")
     print(bring_image())
