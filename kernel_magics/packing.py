@@ -105,6 +105,7 @@ class Packing:
         self._done.update(bound)
         reference = group.reference
         self._note(bound, reference.modules, reference.tokens)
+        self._files.update(reference.files)
         self._references.append({**reference.to_dict(), "bind": bound})
         needed = self._names_of_definitions(reference.tokens) | set(reference.uses)
         self._used |= needed

@@ -109,7 +109,8 @@ def store_packed(packed: Packed, values: Mapping[str, Any], store: Writer, defin
     header["buffers"] = [(store.put(raw := buffer.raw()), raw.nbytes) for buffer in packed.buffers]
     id = store.put(encode(header))
     previews = {name: Preview.from_dict(p) for name, p in header["previews"].items()}
-    return Reference(id, packed.names, packed.size, packed.modules, previews, tuple(header["definitions"]))
+    tokens, files = tuple(header["definitions"]), tuple(sorted(packed.files))
+    return Reference(id, packed.names, packed.size, packed.modules, previews, tokens, files=files)
 
 
 def pack(values: Mapping[str, Any], namespace: dict[str, Any], store: Store, *, where: str = "") -> list[Reference]:

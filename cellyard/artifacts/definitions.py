@@ -32,6 +32,7 @@ __all__ = [
     "is_empty_cell",
     "is_nameless",
     "loading",
+    "namespace_here",
     "registry",
     "resolve",
 ]
@@ -101,6 +102,11 @@ def loading(context: Context) -> Iterator[None]:
         yield
     finally:
         _CONTEXT.reset(token)
+
+
+def namespace_here() -> dict[str, Any]:
+    """The namespace that is being loaded into."""
+    return _CONTEXT.get().namespace
 
 
 def is_definition(obj: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Exceptions as values: with their type, arguments, attributes and what they came from, without their traceback.
+"""Exceptions as values: with their type, arguments, attributes, traceback and what they came from.
 
 By default an exception is rebuilt by calling its class with ``args``, which fails for every class whose ``__init__``
 takes something else than it passes on. Here the user's ``__init__`` is not called again.
@@ -16,11 +16,11 @@ _DEFINED_IN_PYTHON = 1 << 9
 
 
 def exception_reduce(error: BaseException) -> Any:
-    """A reduction for an exception; NotImplemented where its class has one of its own."""
+    """A reduction for an exception; NotImplemented where its class has one of its own that says all."""
     kind = type(error)
     inherited = _native(kind)
     if any(getattr(kind, name, None) is not getattr(inherited, name, None) for name in ("__reduce__", "__reduce_ex__")):
-        return NotImplemented
+        return _own_reduce(error)
     reduced = error.__reduce__()
     if not isinstance(reduced, tuple):
         return NotImplemented
@@ -28,9 +28,24 @@ def exception_reduce(error: BaseException) -> Any:
     if isinstance(error, BaseExceptionGroup):
         arguments = (error.message, list(error.exceptions))
     attributes = {name: value for name, value in dict(rest[0] if rest and rest[0] else {}).items() if name != _SHOWN_AS}
-    origin = (error.__cause__, error.__context__, error.__suppress_context__)
     # As a state, so that an exception that is its own context is no endless recursion.
-    return rebuild_exception, (kind, arguments), (attributes, origin), None, None, _complete
+    return rebuild_exception, (kind, arguments), (attributes, *_way_of(error)), None, None, _complete
+
+
+def _own_reduce(error: BaseException) -> Any:
+    """What its class makes of it, which knows nothing of the way that it has come."""
+    way = _way_of(error)
+    if way == ((None, None, False), None):
+        return NotImplemented
+    reduced = error.__reduce_ex__(5)
+    if not isinstance(reduced, tuple) or any(part is not None for part in reduced[3:]):
+        return NotImplemented
+    make, arguments, *state = reduced
+    return make, arguments, (state[0] if state else None, *way), None, None, _complete
+
+
+def _way_of(error: BaseException) -> tuple[tuple[Any, Any, bool], Any]:
+    return (error.__cause__, error.__context__, error.__suppress_context__), error.__traceback__
 
 
 def rebuild_exception(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
@@ -61,9 +76,12 @@ def _native(kind: type[BaseException]) -> type[BaseException]:
     return next(each for each in kind.__mro__ if not each.__flags__ & _DEFINED_IN_PYTHON)
 
 
-def _complete(error: BaseException, state: tuple[dict[str, Any], tuple[Any, Any, bool]]) -> None:
-    attributes, (cause, context, suppressed) = state
-    error.__setstate__(attributes)
+def _complete(error: BaseException, state: tuple[Any, ...]) -> None:
+    """With the state of earlier versions, too, which had no traceback."""
+    attributes, (cause, context, suppressed), *trace = state
+    if attributes is not None:
+        error.__setstate__(attributes)
     error.__context__ = context
     error.__cause__ = cause
     error.__suppress_context__ = suppressed
+    error.__traceback__ = trace[0] if trace else None

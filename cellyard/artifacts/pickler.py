@@ -43,6 +43,7 @@ from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_
 from cellyard.artifacts.sharing import LOOP_BOUND
 from cellyard.artifacts.standard import LOCKS, argument_reduce, handler_reduce, local_reduce, lock_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
+from cellyard.artifacts.tracebacks import rebuild_traceback, traceback_frames
 
 __all__ = ["BUFFER_BYTES", "Packer", "find_match", "is_packable", "rebuild_array", "rebuild_times", "rebuild_view"]
 
@@ -221,6 +222,11 @@ class Packer(_Pickler):  # type: ignore[misc]
             return reduced
         return _type_variable, (obj.__module__, *reduced[1])
 
+    def _reduce_traceback(self, obj: types.TracebackType) -> Any:
+        places = traceback_frames(obj, self._namespace)
+        self.files.update(file for file, *_, module in places if module is None)
+        return rebuild_traceback, (places,)
+
     def _reduce_match(self, obj: re.Match[Any]) -> Any:
         """A match is found again, at the same place of the same text."""
         place = (obj.re, obj.string, obj.start(), obj.endpos)
@@ -265,6 +271,7 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.FunctionType: Packer._reduce_function,
     types.CodeType: Packer._reduce_code,
     types.CellType: Packer._reduce_cell,
+    types.TracebackType: Packer._reduce_traceback,
     types.MethodType: Packer._reduce_method,
     types.MappingProxyType: Packer._reduce_proxy,
     struct.Struct: lambda _, obj: (struct.Struct, (obj.format,)),

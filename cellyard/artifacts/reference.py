@@ -65,7 +65,8 @@ class Reference:
     ``names`` are all names of the group; ``size`` the bytes of its pickle and buffers together; ``modules`` the
     top-level modules that loading imports; ``tokens`` the definitions it needs; ``previews`` one per name;
     ``canonical`` the canonical digest of its values, where it was asked for; ``uses`` the names that
-    functions without a name of their own, which are part of the values, use.
+    functions without a name of their own, which are part of the values, use; ``files`` what the notebook's code in it
+    says it comes from.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Reference:
     tokens: tuple[str, ...] = ()
     canonical: str | None = None
     uses: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -87,6 +89,7 @@ class Reference:
             "tokens": list(self.tokens),
             **({"canonical": self.canonical} if self.canonical else {}),
             **({"uses": list(self.uses)} if self.uses else {}),
+            **({"files": list(self.files)} if self.files else {}),
         }
 
     @classmethod
@@ -103,4 +106,5 @@ class Reference:
             tokens,
             data.get("canonical"),
             tuple(data.get("uses", ())),
+            tuple(data.get("files", ())),
         )

@@ -310,8 +310,8 @@ _RULES: dict[type, _Rule | None] = {
     types.CellType: _enter_cell,
     array_module.array: _enter_nothing,
     bytearray: _enter_nothing,
-    # An exception's way here does not travel with it; through its frames it would reach the whole notebook.
-    types.TracebackType: _enter_nothing,
+    # Through an exception's frames, whose variables do not travel, it would reach the whole notebook.
+    types.TracebackType: _enter_whole,
 }
 
 

@@ -8,6 +8,7 @@ import json
 import pickle
 import sqlite3
 import subprocess
+import traceback
 
 import pytest
 
@@ -97,10 +98,12 @@ def test_a_group_is_rebuilt_from_its_members():
 
 
 def test_what_it_came_from_goes_with_it():
-    found = travelled(raised("try:\n    {}['k']\nexcept KeyError as e:\n    raise ValueError(1) from e"))
+    code = "try:\n    {}['k']\nexcept KeyError as e:\n    raise ValueError(1) from e"
+    found = travelled(raised(code))
     assert isinstance(found.__cause__, KeyError)
     assert found.__suppress_context__
-    assert found.__traceback__ is None
+    assert traceback.format_exception(found) == traceback.format_exception(raised(code))
+    assert all(not frame.f_locals for frame, _ in traceback.walk_tb(found.__traceback__))
 
 
 def test_notes_go_with_it_and_how_it_was_shown_does_not():
