@@ -110,7 +110,9 @@ class EngineHandler(_CellyardHandler):
         (ended,) = await asyncio.gather(passing, return_exceptions=True)
         # An engine that ends breaks the stream off, and so does a reader that leaves: neither is an error here. The
         # reader sees that the stream's own end is missing.
-        if isinstance(ended, Exception) and not isinstance(ended, httpx.TransportError | StreamClosedError):
+        if isinstance(ended, httpx.TransportError):
+            self.log.info("the engine's answer to %s broke off: %r", self.request.path, ended)
+        elif isinstance(ended, Exception) and not isinstance(ended, StreamClosedError):
             raise ended
 
     async def _pass_on(self, answer: httpx.Response) -> None:

@@ -41,6 +41,10 @@ export class ApiError extends Error {
 
 /** Milliseconds without a byte after which a stream counts as broken; the engine gives signs of life. */
 const SILENCE = 25_000;
+/** Milliseconds after which an engine that is being started counts as not to be had; the server itself gives up sooner. */
+const STARTING = 40_000;
+/** Milliseconds for work that may take long: to plan a notebook, to begin a run. */
+const WORKING = 180_000;
 
 type Query = Record<string, string | number | undefined>;
 
@@ -49,12 +53,12 @@ export class Api {
 
   /** Whether an engine runs, and where the server's files are. Starts nothing. */
   async status(): Promise<Status> {
-    return parsed(await this.answered('status', { method: 'GET', cache: 'no-store' }));
+    return this.asked('status', { method: 'GET' });
   }
 
   /** What the engine says of itself; starts one where none runs. */
   start(): Promise<EngineFacts> {
-    return this.call('api/v1/engine', 'GET');
+    return this.asked('api/v1/engine', { method: 'GET' }, STARTING);
   }
 
   async runs(query: Query): Promise<Run[]> {
@@ -214,7 +218,10 @@ export class Api {
    */
   async follow(path: string, query: Query, reader: StreamReader): Promise<boolean> {
     const target = `api/v1/${path}${search({ ...query, start: 0 })}`;
-    const answer = await this.answered(target, { method: 'GET', signal: reader.signal, cache: 'no-store' });
+    const answer = await this.inTime(SILENCE, late => {
+      const signal = reader.signal ? AbortSignal.any([reader.signal, late]) : late;
+      return this.request(target, { method: 'GET', signal, cache: 'no-store' });
+    });
     if (!answer.ok) {
       throw await refused(answer);
     }
@@ -231,7 +238,7 @@ export class Api {
   /** Looking starts no engine: one that somebody has stopped would never stay so. */
   async get<T>(path: string, query: Query = {}): Promise<T> {
     const target = `api/v1/${path}${search({ ...query, start: 0 })}`;
-    return parsed(await this.answered(target, { method: 'GET', cache: 'no-store' }));
+    return this.asked(target, { method: 'GET' });
   }
 
   post<T>(path: string, body: unknown = {}, query: Query = {}): Promise<T> {
@@ -246,21 +253,29 @@ export class Api {
     return this.call(`api/v1/${path}`, 'DELETE');
   }
 
-  private async call<T>(target: string, method: string, body?: unknown): Promise<T> {
-    const init: RequestInit = { method, cache: 'no-store' };
-    if (body !== undefined) {
-      init.body = JSON.stringify(body);
-    }
-    return parsed(await this.request(target, init));
+  private call<T>(target: string, method: string, body?: unknown): Promise<T> {
+    return this.asked(target, { method, body: body === undefined ? null : JSON.stringify(body) }, WORKING);
   }
 
-  /** What begins to be answered before the silence is too long; a lost connection may never say that it is. */
-  private async answered(target: string, init: RequestInit): Promise<Response> {
+  /** What is answered, if the whole of it comes in time. */
+  private async asked<T>(target: string, init: RequestInit, most = SILENCE): Promise<T> {
+    return this.inTime(most, async late => {
+      const answer = await this.request(target, { ...init, cache: 'no-store', signal: late });
+      if (!answer.ok) {
+        throw await refused(answer);
+      }
+      return (await answer.json()) as T;
+    });
+  }
+
+  /** A lost connection may never say that it is: what is not done in time is aborted, and rejects. */
+  private async inTime<T>(most: number, work: (late: AbortSignal) => Promise<T>): Promise<T> {
     const late = new AbortController();
-    const timer = window.setTimeout(() => late.abort(), SILENCE);
-    const signal = init.signal ? AbortSignal.any([init.signal, late.signal]) : late.signal;
+    const timer = window.setTimeout(() => late.abort(), most);
     try {
-      return await this.request(target, { ...init, signal });
+      return await work(late.signal);
+    } catch (error) {
+      throw late.signal.aborted ? new ApiError(0, 'Late', `No answer within ${most / 1000} s.`) : error;
     } finally {
       window.clearTimeout(timer);
     }
@@ -274,13 +289,6 @@ export class Api {
       throw new ApiError(0, 'Unreachable', words(error));
     }
   }
-}
-
-async function parsed<T>(answer: Response): Promise<T> {
-  if (!answer.ok) {
-    throw await refused(answer);
-  }
-  return (await answer.json()) as T;
 }
 
 export interface StreamReader {

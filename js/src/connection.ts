@@ -8,13 +8,19 @@ import type { EngineEvent, Status } from './wire';
 
 /**
  * `live`: what is shown is true now. `connecting`: it may be soon. `stopped`: no engine runs. `offline`: the
- * Jupyter server does not answer. `refused`: the server does not serve us (`reason` says why).
+ * Jupyter server does not answer. `refused`: the server does not serve us. `failing`: it does, but the engine's events
+ * do not come. Of the last two `reason` says why.
  */
-export type Liveness = 'connecting' | 'live' | 'stopped' | 'offline' | 'refused';
+export type Liveness = 'connecting' | 'live' | 'stopped' | 'offline' | 'refused' | 'failing';
 
 const KINDS = 'accepted,state,finished';
+const NO_START = 'NoStart';
 const PAUSE = 1_000;
 const LONGEST_PAUSE = 5_000;
+/** A stream that was open for less broke off at once. */
+const BRIEF = 5_000;
+/** After so many that broke off at once the next one, too, is expected to. */
+const UNSTEADY = 3;
 /** How long a page that nobody sees goes on following: an engine with a follower does not leave. */
 const HIDDEN = 300_000;
 
@@ -29,6 +35,8 @@ export class Connection {
   private wake: () => void = () => undefined;
   private abort = new AbortController();
   private hiding = 0;
+  /** How many streams in a row broke off at once. */
+  private brief = 0;
   reason = '';
   /** When what is shown was last known to be true. */
   seen = Date.now();
@@ -73,9 +81,8 @@ export class Connection {
         continue;
       }
       try {
-        if (await this.once()) {
-          pause = PAUSE;
-        }
+        await this.once();
+        pause = this.isUnsteady ? LONGEST_PAUSE : PAUSE;
       } catch (error) {
         this.fail(error);
         pause = Math.min(pause * 1.5, LONGEST_PAUSE);
@@ -139,30 +146,46 @@ export class Connection {
     });
   }
 
-  private async once(): Promise<boolean> {
+  private get isUnsteady(): boolean {
+    return this.brief >= UNSTEADY;
+  }
+
+  private async once(): Promise<void> {
     const status = await this.find();
     if (!status.engine) {
+      this.brief = 0;
       this.move('stopped');
-      return true;
+      return;
     }
     // Numbers go on from engine to engine; only a first page begins at what is.
     const since = this.seq || status.engine.seq;
-    this.abort = new AbortController();
-    await this.api.follow(
-      'events',
-      { since, follow: 1, kinds: KINDS },
-      {
-        event: event => this.take(event),
-        opened: () => {
-          this.seq = since;
-          this.move('live');
-          this.connections.emit();
-        },
-        signal: this.abort.signal
+    const { signal } = (this.abort = new AbortController());
+    let began = 0;
+    let proving = 0;
+    const opened = () => {
+      began = Date.now();
+      this.seq = since;
+      if (this.isUnsteady) {
+        proving = window.setTimeout(() => this.goLive(), BRIEF);
+      } else {
+        this.goLive();
       }
-    );
-    this.move('connecting');
-    return true;
+    };
+    const event = (each: EngineEvent) => this.take(each);
+    try {
+      await this.api.follow('events', { since, follow: 1, kinds: KINDS }, { event, opened, signal });
+    } finally {
+      window.clearTimeout(proving);
+    }
+    this.brief = signal.aborted || Date.now() - began >= BRIEF ? 0 : this.brief + 1;
+    this.reason = 'The stream of its events breaks off as soon as it is open.';
+    this.move(this.isUnsteady ? 'failing' : 'connecting');
+  }
+
+  /** From now on all that happens is heard. */
+  private goLive(): void {
+    this.move('live');
+    this.connections.emit();
   }
 
   private async find(): Promise<Status> {
@@ -174,7 +197,13 @@ export class Connection {
       return status;
     }
     this.move('connecting');
-    return { ...status, engine: await this.api.start() };
+    try {
+      return { ...status, engine: await this.api.start() };
+    } catch (error) {
+      // The server is there: it has just answered.
+      const isLate = error instanceof ApiError && error.kind === 'Late';
+      throw isLate ? new ApiError(0, NO_START, `The engine was asked to start. ${error.message}`) : error;
+    }
   }
 
   private take(event: EngineEvent): void {
@@ -186,7 +215,9 @@ export class Connection {
   private fail(error: unknown): void {
     this.reason = words(error);
     const status = error instanceof ApiError ? error.status : 0;
-    if (status === 503) {
+    if (error instanceof ApiError && error.kind === NO_START) {
+      this.move('failing');
+    } else if (status === 503) {
       this.move('stopped');
     } else {
       this.move(status === 0 || status >= 502 ? 'offline' : 'refused');

@@ -35,6 +35,8 @@ import { ENDED, Run, Step } from './wire';
 
 /** Seconds from which a step is a long one, where no setting says otherwise. */
 const LONG = 30;
+/** Milliseconds that the layout of the page may take to be restored before it is not waited for any more. */
+const RESTORING = 8_000;
 
 /** As a tab beside the others; in Notebook 7, where the main area has one document and takes no other, below it. */
 function addToShell(shell: JupyterFrontEnd.IShell, tab: MainAreaWidget): void {
@@ -99,7 +101,9 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
     [COMMANDS.makeStep, COMMANDS.stopStep, COMMANDS.exportPipeline, COMMANDS.show].forEach(command =>
       palette?.addItem({ command, category: 'cellyard' })
     );
-    void app.restored.then(() => connection.run());
+    // What the layout brings back is drawn once, when all is known; but it may never come.
+    const late = new Promise(resolve => window.setTimeout(resolve, RESTORING));
+    void Promise.race([app.restored, late]).then(() => connection.run());
     return { connection, notebooks, places, openRun };
   }
 };

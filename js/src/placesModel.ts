@@ -18,6 +18,7 @@ export class PlacesModel {
     this.later = new Later(() => this.refresh(), SOON);
     connection.connected.connect(() => this.later.ask());
     connection.happened.connect(() => this.later.ask());
+    this.later.ask();
     connection.changed.connect((_, liveness) => {
       if (liveness !== 'live') {
         // Whether they still run is not known.

@@ -32,6 +32,9 @@ export class RunsModel {
     this.searching = new Later(() => this.find(), TYPING);
     connection.connected.connect(() => void this.readAnew());
     connection.happened.connect((_, event) => this.apply(event));
+    if (connection.liveness === 'live') {
+      void this.readAnew();
+    }
   }
 
   get changed(): ISignal<this, void> {

@@ -38,6 +38,12 @@ export function Banner({ connection }: { connection: Connection }): React.ReactE
           <strong>The Jupyter server does not answer.</strong> Trying again by itself. {asOf}
         </p>
       );
+    case 'failing':
+      return (
+        <p className="cy-banner cy-bad" role="alert">
+          <strong>The engine cannot be followed.</strong> {connection.reason} Trying again by itself. {asOf}
+        </p>
+      );
     case 'refused':
       return (
         <p className="cy-banner cy-bad" role="alert">

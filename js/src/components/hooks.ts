@@ -10,6 +10,8 @@ export function useSignal(...signals: ISignal<unknown, unknown>[]): void {
   const [, look] = React.useReducer((count: number) => count + 1, 0);
   React.useEffect(() => {
     signals.forEach(signal => signal.connect(look));
+    // What was emitted between the drawing and now was heard by nobody here.
+    look();
     return () => signals.forEach(signal => signal.disconnect(look));
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, signals);

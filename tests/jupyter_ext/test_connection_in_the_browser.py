@@ -1,0 +1,125 @@
+"""Whether what the sidebar says of its connection is so, when something on the way hangs, breaks off or comes late."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.jupyter_ext.browsers import SECONDS
+from tests.jupyter_ext.servers import TOKEN
+
+pytestmark = pytest.mark.timeout(300)
+
+LOAD = "%load_ext kernel_magics"
+STATUS = re.compile("/cellyard/status")
+ENGINE = re.compile(r"/cellyard/api/v1/engine")
+EVENTS = re.compile(r"/cellyard/api/v1/events\?")
+HELD_EFFECTS = """
+// Drawing the sidebar takes longer than React gives itself at a time: it goes on in its next task, and that comes when
+// this test wants it.
+const [set, post] = [Element.prototype.setAttribute, MessagePort.prototype.postMessage];
+const waiting = [];
+Element.prototype.setAttribute = function (name, value) {
+  set.call(this, name, value);
+  if (name === 'data-liveness' && window.areHeld === undefined) {
+    window.areHeld = true;
+    for (const began = performance.now(); performance.now() < began + 20; ) continue;
+  }
+};
+MessagePort.prototype.postMessage = function (...given) {
+  if (window.areHeld) waiting.push(() => post.apply(this, given));
+  else post.apply(this, given);
+};
+window.letGo = () => {
+  window.areHeld = false;
+  waiting.forEach(each => each());
+};
+"""
+
+
+def test_a_connection_that_comes_while_the_sidebar_is_being_drawn_is_shown(page, lab):
+    lab.home.client().ensure()
+    shown = page()
+    shown.page.add_init_script(HELD_EFFECTS)
+    held = hold(shown, STATUS)
+    shown.page.goto(f"{shown.server.url}/lab?token={TOKEN}&reset")
+    shown.page.wait_for_function("() => window.areHeld")
+    while not held:
+        shown.page.wait_for_timeout(50)
+    with shown.page.expect_response(EVENTS):
+        held[0].continue_()
+    shown.page.wait_for_timeout(500)
+    # The fault has happened: it is live by now, and what would say so has not begun to listen.
+    assert shown.sidebar.get_attribute("data-liveness") == "connecting"
+    shown.page.evaluate("() => window.letGo()")
+    expect(shown.sidebar).to_have_attribute("data-liveness", "live", timeout=10 * SECONDS)
+
+
+def test_a_layout_that_is_never_restored_keeps_nobody_from_the_engine(page, lab):
+    lab.home.client().ensure()
+    shown = page()
+    asked = hold(shown, re.compile("/lab/api/workspaces/"))
+    shown.page.goto(f"{shown.server.url}/lab?token={TOKEN}")
+    expect(shown.sidebar).to_have_attribute("data-liveness", "live")
+    assert asked
+    assert shown.page.locator("#jupyterlab-splash").count() == 1
+
+
+def test_a_stream_that_breaks_off_again_and_again_is_told_and_tried_less_often(page, lab):
+    shown = page()
+    shown.open("breaks-off.ipynb", LOAD)
+    opened: list[float] = []
+
+    def break_off(route: Route) -> None:
+        opened.append(time.monotonic())
+        route.fulfill(status=200, content_type="text/event-stream", body=": alive\n\n")
+
+    shown.page.route(EVENTS, break_off)
+    shown.page.context.set_offline(True)
+    shown.page.context.set_offline(False)
+    shown.liveness("failing")
+    expect(shown.sidebar.get_by_role("alert")).to_contain_text("The stream of its events breaks off")
+    shown.picture("breaks-off")
+    assert shown.faults(".cy-sidebar") == []
+    seen = set()
+    before = len(opened)
+    until = time.monotonic() + 11
+    while time.monotonic() < until:
+        shown.page.wait_for_timeout(20)
+        seen.add(shown.sidebar.get_attribute("data-liveness"))
+    # It never looks live in between.
+    assert seen == {"failing"}
+    assert 1 <= len(opened) - before <= 3
+    shown.page.unroute(EVENTS)
+    shown.liveness("live")
+
+
+@pytest.mark.long
+def test_an_engine_that_does_not_come_when_it_is_asked_to_is_told(page, lab):
+    shown = page()
+    shown.open("no-start.ipynb", LOAD)
+    lab.home.client().stop(drain=False, timeout=20)
+    shown.liveness("stopped")
+    hanging = hold(shown, ENGINE)
+    shown.button("Start it now").click()
+    shown.liveness("connecting")
+    shown.liveness("failing")
+    assert hanging
+    expect(shown.sidebar.get_by_role("alert")).to_contain_text("No answer within 40 s")
+    shown.page.unroute(ENGINE)
+    lab.home.client().ensure()
+    shown.liveness("live")
+
+
+def hold(shown, requests: re.Pattern[str]) -> list[Route]:
+    """From now on these requests are not answered; those that came."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    shown.page.route(requests, keep)
+    return held
