@@ -11,7 +11,7 @@ import type { Connection } from './connection';
 import { Executions } from './executions';
 import type { NotebookModel, NotebookStep } from './notebookModel';
 import { applyTo, errorOf } from './outputs';
-import { ENDED, EngineEvent, Failure } from './wire';
+import { ENDED, EngineEvent, Failure, Step } from './wire';
 
 export interface BadgeActions {
   stop: (step: NotebookStep) => void;
@@ -123,18 +123,20 @@ export class CellBadges {
   }
 
   /** A step whose kernel does not tell this page what it shows: the page was loaded anew, or the kernel started again.
-   * It runs, or has ended since its cell showed what it does: output without a number is that of its middle. */
+   * It runs, or has ended since its cell showed what it does: output without a number is that of its middle, and so is
+   * none in a notebook that was saved then. */
   private comeBack(cell: CodeCell, step: NotebookStep): void {
     const { record } = step;
     const { outputs, executionCount } = cell.model;
-    const isOfItsMiddle = executionCount === null && outputs.length > 0;
+    const isOfItsMiddle = (at: Step) => outputs.length > 0 || this.model.isOfTheMiddleOf(at);
     if (
       record?.cell_id === step.cell &&
       this.connection.liveness === 'live' &&
       !this.executions.has(step.cell) &&
       this.model.panel.isVisible
     ) {
-      const isCutShort = this.executions.takeLost(step.cell) || isOfItsMiddle;
+      const isCutShort =
+        this.executions.takeLost(step.cell) || (executionCount === null && isOfItsMiddle(record));
       if (isCutShort || !ENDED.has(record.state)) {
         this.attach(cell, step);
       }

@@ -55,6 +55,8 @@ export class NotebookModel {
   pipeline: Pipeline | null = null;
   private byCell: ReadonlyMap<string, NotebookStep> = new Map();
   private plan = new Map<string, Decision>();
+  /** When its file was written last before it was opened, in seconds since 1970. */
+  private opened = 0;
 
   constructor(
     readonly panel: NotebookPanel,
@@ -67,6 +69,7 @@ export class NotebookModel {
     connection.happened.connect(this.askSoon, this);
     void panel.context.ready.then(() => {
       if (!panel.isDisposed) {
+        this.opened = Date.parse(panel.context.contentsModel?.last_modified ?? '') / 1000;
         panel.content.model?.contentChanged.connect(this.onContent, this);
         panel.context.pathChanged.connect(this.askSoon, this);
         panel.sessionContext.kernelChanged.connect(this.askSoon, this);
@@ -90,6 +93,11 @@ export class NotebookModel {
   /** The notebook as the engine knows it: its whole path. */
   get path(): string {
     return this.around.whereabouts.whole(this.panel.context.path);
+  }
+
+  /** Whether the notebook was opened as it had been in the middle of this step. */
+  isOfTheMiddleOf({ created, finished }: Step): boolean {
+    return created <= this.opened && (finished === null || finished > this.opened);
   }
 
   /** The step that the cell with this id is. */

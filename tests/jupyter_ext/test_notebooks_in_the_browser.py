@@ -182,6 +182,52 @@ def test_a_step_whose_kernel_was_shut_down_goes_on_under_its_cell(page, tmp_path
     shown.picture("kernel-shut-down")
 
 
+def test_a_notebook_that_is_closed_and_opened_in_the_middle_of_its_step_shows_it_again(page, tmp_path):
+    shown = page()
+    gate = begun(shown, tmp_path, "closed.ipynb", "%%step closed")
+    shown.command("docmanager:save")
+    close(shown)
+    shown.command("docmanager:open", path="closed.ipynb")
+    expect(shown.badge(1)).to_contain_text("running", timeout=SLOW)
+    expect(shown.output(1)).to_have_text("before\n", timeout=SLOW)
+    expect(shown.button("Stop closed", within=shown.badge(1))).to_be_visible()
+    shown.picture("closed-and-opened")
+    gate.touch()
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    expect(shown.output(1)).to_have_text("before\nafter\n")
+    expect(shown.cell(1).locator(".jp-InputArea-prompt")).to_have_text("[2]:")
+
+
+@pytest.mark.parametrize("ends_away", [False, True])
+def test_a_step_that_had_shown_nothing_when_its_notebook_was_saved_comes_back_by_itself(page, lab, tmp_path, ends_away):
+    shown = page()
+    gate, name = tmp_path / "go", f"silent-{ends_away}.ipynb"
+    shown.open(name, LOAD, "%%step silent\n" + WAITING.format(gate=str(gate)) + "print('after')")
+    shown.run(0)
+    shown.run(1)
+    expect(shown.badge(1)).to_contain_text("running", timeout=SLOW)
+    shown.command("docmanager:save")
+    if ends_away:
+        shown.page.goto("about:blank")
+        gate.touch()
+        path = str(lab.root / name)
+        until(lambda: lab.home.client().notebook_steps(path)[0]["state"] == "succeeded", "it has ended", seconds=60)
+        shown.page.go_back()
+        shown.arrived()
+    else:
+        shown.reload()
+        expect(shown.badge(1)).to_contain_text("running", timeout=SLOW)
+        gate.touch()
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    expect(shown.output(1)).to_have_text("after\n")
+    # What somebody has cleared stays so.
+    shown.command("notebook:clear-all-cell-outputs")
+    shown.command("docmanager:save")
+    shown.reload()
+    expect(shown.button("Show its output", within=shown.badge(1))).to_be_visible()
+    expect(shown.output(1)).to_have_count(0)
+
+
 def test_a_step_that_ended_while_the_server_was_away_shows_all_of_its_output(page, lab, tmp_path):
     shown = page()
     gate = begun(shown, tmp_path, "server-away.ipynb", "%%step later --async")
@@ -243,3 +289,9 @@ def rename(shown, before: str, after: str) -> None:
     call = "async ([from, to]) => { await jupyterapp.serviceManager.contents.rename(from, to); }"
     shown.page.evaluate(call, [before, after])
     shown.page.get_by_role("tab", name=after).first.wait_for()
+
+
+def close(shown) -> None:
+    """Close the notebook in front, as the cross of its tab does."""
+    shown.page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-current .lm-TabBar-tabCloseIcon").click()
+    expect(shown.page.locator(".jp-NotebookPanel")).to_have_count(0)
