@@ -16,7 +16,7 @@ Load = Callable[[Mapping[str, Any]], dict[str, Any]]
 def remote_traceback(described: Mapping[str, Any], names: dict[str, Any], load: Load) -> types.TracebackType | None:
     """A traceback of frames that have the files, lines, names and variables of the step's; these are loaded when they
     are first looked at. ``names`` are those of the notebook, which are the cell's own."""
-    stored = _Stored(described["reference"], load)
+    stored = _Stored(described.get("reference"), load)
     found: types.TracebackType | None = None
     for index in reversed(range(len(described["frames"]))):
         place = described["frames"][index]
@@ -29,12 +29,14 @@ def remote_traceback(described: Mapping[str, Any], names: dict[str, Any], load: 
 class _Stored:
     """What was stored with the exception; its sources are known to tracebacks from the first look on."""
 
-    def __init__(self, reference: Mapping[str, Any], load: Load) -> None:
+    def __init__(self, reference: Mapping[str, Any] | None, load: Load) -> None:
         self._reference = reference
         self._load = load
         self._frames: list[dict[str, Any]] | None = None
 
     def frame(self, index: int) -> dict[str, Any]:
+        if self._reference is None:  # it could tell no more than where it was
+            return {}
         if self._frames is None:
             values = self._load(self._reference)
             self._frames = values["frames"]

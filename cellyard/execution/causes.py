@@ -68,7 +68,7 @@ def _out_of_memory(
     fields = {
         **found.fields,
         "objects": seen.objects,
-        "hint": " ".join([*_largest(seen), found.fields.get("hint", "")]),
+        "hint": " ".join([*_where(error), *_largest(seen), found.fields.get("hint", "")]),
     }
     return _told(error, StepOutOfMemory(**fields), seen, curve)
 
@@ -90,7 +90,13 @@ def _told(
     error: Mapping[str, Any], found: CellyardError, seen: Seen, curve: Sequence[Sequence[float]]
 ) -> dict[str, Any]:
     lines = [*error.get("traceback", ()), *_drawn(curve), *_table(seen)]
-    return found.to_step_error(traceback=lines, cause=error.get("cause") or str(found))
+    frames = {"frames": error["frames"]} if error.get("frames") else {}
+    return {**found.to_step_error(traceback=lines, cause=error.get("cause") or str(found)), **frames}
+
+
+def _where(error: Mapping[str, Any]) -> list[str]:
+    places = (error.get("frames") or {}).get("frames") or ()
+    return [f"It was in line {place['line']} of its cell." for place in places if place["is_cell"]][-1:]
 
 
 def _largest(seen: Seen) -> list[str]:

@@ -34,7 +34,7 @@ from cellyard.worker.ahead import Ahead, unseal
 from cellyard.worker.asking import Asking
 from cellyard.worker.collecting import collect_outputs, describe_error
 from cellyard.worker.comms import forward_comms
-from cellyard.worker.frames import describe_frames
+from cellyard.worker.frames import describe_frames, describe_running
 from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.measuring import largest_objects
@@ -44,6 +44,7 @@ from cellyard.worker.rehearsal import rehearse
 from cellyard.worker.reloads import RELOADED, Reloads
 from cellyard.worker.shell import StepShell, make_shell
 from cellyard.worker.sizing import use_processors
+from cellyard.worker.standing import tell_when_asked
 
 __all__ = ["serve_one_step"]
 
@@ -70,6 +71,7 @@ def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
     shell = make_shell()
     shell.open_loop()
+    tell_when_asked()
     rehearse(shell)
     _open_ahead(store)
     ahead = Ahead()
@@ -155,12 +157,21 @@ class _Step:
         self._reloads.watch()
 
     def _measure(self) -> None:
-        """The worker asks what takes so much memory."""
+        """The worker asks what takes so much memory, or, at its limit, also where the cell is."""
         try:
-            receive_blocking(self._channel.socket)
+            [asked] = receive_blocking(self._channel.socket)
         except (EOFError, OSError):  # the worker is gone, and with it will be this process
             return
         self._channel.send("objects", objects=largest_objects(self._shell.user_ns))
+        if asked != "last words":
+            return
+        try:
+            for told in describe_running(self._shell.user_ns, self._store, self._shell.compile.shown):
+                self._channel.send("standing", **told)
+        except Exception as trouble:  # noqa: BLE001 - of the store: the variables are missing, and nothing else
+            print(f"note: %debug has no variables of this step: {trouble}", file=sys.stderr)
+        finally:
+            self._channel.send("last words")
 
     def _begin(self) -> None:
         """The shell's own part of the namespace: what earlier cells were and have shown."""

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import io
 import linecache
+import pickle
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from cellyard.artifacts.artifact import DefinitionStore, pack_group, store_packed, writing
 from cellyard.artifacts.store import Store
 from cellyard.errors import CannotTravel
 from cellyard.worker.measuring import size_of
+from cellyard.worker.standing import running
 
-__all__ = ["Absent", "describe_frames"]
+__all__ = ["Absent", "describe_frames", "describe_running"]
 
 _MOST_FRAMES = 60
 _MOST_BYTES = 64 << 20
 _MOST_TEXT = 1 << 20
 _LONGEST = 200
+_LITTLE = 1 << 16
+"""Bytes of variables, or of sources, that a step at its limit of memory may tell."""
+_PLAIN = {
+    "builtins",
+    "collections",
+    "copyreg",
+    "datetime",
+    "decimal",
+    "fractions",
+    "numpy",
+    "pandas",
+    "pathlib",
+    "uuid",
+}
+"""Modules whose values are pickled without anything of the user's."""
+_Frame = tuple[types.FrameType, int]
 _AT_HAND = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -34,25 +53,55 @@ class Absent:
 def describe_frames(error: BaseException, namespace: dict[str, Any], store: Store) -> dict[str, Any] | None:
     """The frames from the cell to where the exception was raised: ``frames`` (file, line, name, and whether its names
     are those of the cell) and ``reference``, the artifact of their local variables and sources. None without any."""
-    found = list(_frames(error.__traceback__, namespace))[-_MOST_FRAMES:]
+    found = list(_from_cell(_raised(error.__traceback__), namespace))[-_MOST_FRAMES:]
     if not found:
         return None
-    choice = _Choice(namespace)
-    travelling = [choice.of({} if frame.f_locals is namespace else frame.f_locals) for frame, _ in found]
-    values = {"frames": travelling, "sources": _sources(found)}
+    reference = _store_variables(found, _Choice(namespace).of, namespace, store, _MOST_TEXT)
+    return {"frames": [_place(frame, line, namespace) for frame, line in found], "reference": reference}
+
+
+def describe_running(
+    namespace: dict[str, Any], store: Store, shown: Callable[[str], str | None]
+) -> Iterator[dict[str, Any]]:
+    """Where the cell is now, for another thread that must need little memory and time: first where that is alone, then
+    also with variables that are small and plain. ``shown``: how a file that is a cell is called. Nothing outside of
+    the cell."""
+    found = list(_from_cell(running(), namespace))[-_MOST_FRAMES:]
+    if not found:
+        return
+    texts = ({"text": linecache.getline(frame.f_code.co_filename, line).strip()} for frame, line in found)
+    names = ({"shown": shown(frame.f_code.co_filename)} for frame, _ in found)
+    places = [_place(*each, namespace) | text | name for each, text, name in zip(found, texts, names, strict=True)]
+    yield {"frames": places, "reference": None}
+    yield {"frames": places, "reference": _store_variables(found, _Plain().of, namespace, store, _LITTLE)}
+
+
+def _store_variables(
+    found: list[_Frame],
+    chosen: Callable[[Mapping[str, Any]], dict[str, Any]],
+    namespace: dict[str, Any],
+    store: Store,
+    most_text: int,
+) -> dict[str, Any]:
+    travelling = [chosen({} if frame.f_locals is namespace else frame.f_locals) for frame, _ in found]
+    values = {"frames": travelling, "sources": _sources(found, most_text)}
     with writing(store, namespace) as (batch, definitions):
-        reference = store_packed(pack_group(values, namespace), values, batch, definitions)
-    return {"frames": [_place(frame, line, namespace) for frame, line in found], "reference": reference.to_dict()}
+        return store_packed(pack_group(values, namespace), values, batch, definitions).to_dict()
 
 
-def _frames(tb: types.TracebackType | None, namespace: Mapping[str, Any]) -> Iterator[tuple[types.FrameType, int]]:
+def _raised(tb: types.TracebackType | None) -> Iterator[_Frame]:
+    while tb is not None:
+        yield tb.tb_frame, tb.tb_lineno
+        tb = tb.tb_next
+
+
+def _from_cell(frames: Iterable[_Frame], namespace: Mapping[str, Any]) -> Iterator[_Frame]:
     """From the cell's own on: what is before it is the shell's."""
     is_inside = False
-    while tb is not None:
-        is_inside = is_inside or tb.tb_frame.f_globals is namespace
+    for frame, line in frames:
+        is_inside = is_inside or frame.f_globals is namespace
         if is_inside:
-            yield tb.tb_frame, tb.tb_lineno
-        tb = tb.tb_next
+            yield frame, line
 
 
 def _place(frame: types.FrameType, line: int, namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,6 +151,43 @@ class _Choice:
         self._sound.update(self._definitions.put({t: d for t, d in needed.items() if t not in self._sound}))
 
 
+class _Plain:
+    """Which variables a step tells that has no memory left, while its cell goes on: nothing of the user's own is
+    called."""
+
+    def __init__(self) -> None:
+        self._left = _LITTLE
+
+    def of(self, names: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables of one frame, or what stands for them."""
+        return {name: self._chosen(value) for name, value in dict(names).items()}
+
+    def _chosen(self, value: Any) -> Any:
+        size = size_of(value)
+        absent = Absent(f"<{type(value).__name__} of {size:,} bytes: not kept when the memory was used up>")
+        if size > self._left:
+            return absent
+        try:
+            text = io.BytesIO()
+            _PlainPickler(text, 5).dump(value)
+            self._left -= text.tell()
+            # Its own copy: the cell may go on changing it while it is stored.
+            return pickle.loads(text.getbuffer())
+        except Exception:  # noqa: BLE001 - it has something of the user's, or is changed this moment
+            return absent
+
+
+class _PlainPickler(pickle.Pickler):
+    """Refuses what is not of plain types."""
+
+    def reducer_override(self, value: Any) -> Any:
+        kind = value if isinstance(value, type) else type(value)
+        module = kind.__module__ if isinstance(value, type) else getattr(value, "__module__", None) or kind.__module__
+        if str(module).partition(".")[0] not in _PLAIN:
+            raise pickle.PicklingError(f"{kind.__name__} is not plain")
+        return NotImplemented
+
+
 def _shown(value: Any) -> str:
     try:
         return repr(value)[:_LONGEST]
@@ -109,10 +195,9 @@ def _shown(value: Any) -> str:
         return type(value).__name__
 
 
-def _sources(found: list[tuple[types.FrameType, int]]) -> dict[str, str]:
+def _sources(found: list[_Frame], left: int) -> dict[str, str]:
     """The texts of the files, for a kernel that does not have them."""
     texts: dict[str, str] = {}
-    left = _MOST_TEXT
     for file in {frame.f_code.co_filename for frame, _ in found}:
         text = "".join(linecache.getlines(file))
         if len(text) <= left:

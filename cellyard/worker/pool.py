@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cellyard.errors import CellyardError, StepCancelled, StepKilled, StepOutOfMemory
+from cellyard.worker import standing
 from cellyard.worker.ahead import plain_of
 from cellyard.worker.families import Families
 from cellyard.worker.flow import OutputFlow
@@ -159,6 +160,7 @@ class _Running:
         self._child: Child | None = None
         self._watch: MemoryWatch | None = None
         self._link: Link | None = None
+        self._standing: dict[str, Any] | None = None
         self._flow = OutputFlow(task["request"].get("log_limit"))
         self._interrupt_waits = False
         self._is_prepared_for = False
@@ -215,9 +217,12 @@ class _Running:
             self._emit(self._flow.take(content["message"]))
         elif kind in ("logged", "items"):
             self._emit([{"kind": kind, **content}])
-        elif kind == "objects" and self._watch is not None:
-            self._watch.answered()
+        elif kind == "objects":
             self._emit([{"kind": "objects", **content, "time": time.time()}])
+        elif kind == "standing":
+            self._standing = content
+        elif kind == "last words" and self._watch is not None:
+            self._watch.answered()
         elif kind == "finished" and self._verdict is None:
             self._finished = True
             self._emit([*self._flow.end(), self._complete(content)])
@@ -275,8 +280,17 @@ class _Running:
         if self._link is not None:
             self._link.send("measure")
 
-    def on_excess(self, used: int, limit: int) -> None:
+    def ask_for_last_words(self) -> None:
         """Part of what a MemoryWatch tells."""
+        if self._link is not None and self._child is not None:
+            standing.ask(self._child.pid)
+            self._link.send("last words")
+
+    async def on_excess(self, used: int, limit: int) -> None:
+        """Part of what a MemoryWatch tells."""
+        if self._standing is None and self._child is not None:
+            places = await standing.dumped(self._child.pid, self._task["request"]["source"])
+            self._standing = {"frames": places, "reference": None} if places else None
         self.kill("failed", StepOutOfMemory(**out_of_memory(self._name, used, limit)))
 
     async def _report_death(self, child: Child) -> None:
@@ -303,6 +317,8 @@ class _Running:
         described: dict[str, Any] | None = None
         if error is not None:
             described = error.to_step_error(cause=str(error))
+        if described is not None and isinstance(error, StepOutOfMemory) and self._standing is not None:
+            described |= {"traceback": standing.lines_of(self._standing["frames"]), "frames": self._standing}
         peak = self._watch.peak if self._watch is not None else 0
         finished: Message = {
             "state": state,

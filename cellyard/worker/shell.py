@@ -136,6 +136,10 @@ class StepCompiler(_Compiler):  # type: ignore[misc]
             linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
             self._filename_map[name] = number
 
+    def shown(self, name: str) -> str | None:
+        """How a cell is called where its code is shown; None of other files."""
+        return f"Cell In[{number}]" if (number := self._filename_map.get(name)) is not None else None
+
 
 class StepShell(_Shell):  # type: ignore[misc]
     """One cell is run in it, then the process ends."""

@@ -26,11 +26,15 @@ class Watched(Protocol):
     def on_memory(self, now: int, peak: int, cpu: float) -> None:
         """Once a second: bytes now and at most so far, and CPU seconds."""
 
-    def on_excess(self, used: int, limit: int) -> None:
+    async def on_excess(self, used: int, limit: int) -> None:
         """Once, when the step has reached its limit and has said, or had time to say, what it holds."""
 
     def ask_for_objects(self) -> None:
-        """The step is large enough to be asked for its largest objects; :meth:`MemoryWatch.answered` is its answer."""
+        """The step is large enough to be asked for its largest objects."""
+
+    def ask_for_last_words(self) -> None:
+        """The step has reached its limit: what it holds, and where it is; :meth:`MemoryWatch.answered` is its
+        answer."""
 
 
 class MemoryWatch:
@@ -48,9 +52,8 @@ class MemoryWatch:
         self._curve = Curve()
         self._task: asyncio.Task[None] | None = None
         self._ask_at = limit // 2 if limit else FIRST_LOOK
-        self._asked_at = 0
         self._deadline: float | None = None
-        self._is_answered = True
+        self._is_answered = False
         self._used = 0
 
     def start(self) -> None:
@@ -69,7 +72,7 @@ class MemoryWatch:
         self._used = used
 
     def answered(self) -> None:
-        """The step has said what it holds."""
+        """The step has said its last words."""
         self._is_answered = True
 
     def samples(self, cpu: float | None = None) -> list[list[Any]]:
@@ -95,7 +98,7 @@ class MemoryWatch:
                 self._curve.add(now - self._began, self._cpu())
             self._look_inside(used)
             if self._limit and used >= self._limit and self._is_too_much(used, now):
-                self._watched.on_excess(used, self._limit)
+                await self._watched.on_excess(used, self._limit)
                 return
             if now - reported >= REPORT_SECONDS:
                 reported = now
@@ -105,9 +108,8 @@ class MemoryWatch:
         return max(0.0, tree_cpu(process_tree(self._pid)) - self._base_cpu)
 
     def _look_inside(self, used: int) -> None:
-        if used < self._ask_at:
+        if used < self._ask_at or (self._limit and used >= self._limit):
             return
-        self._asked_at, self._is_answered = used, False
         self._ask_at = used + (self._limit // 10 if self._limit else used // 4)
         self._watched.ask_for_objects()
 
@@ -116,7 +118,5 @@ class MemoryWatch:
         assert self._limit is not None
         if self._deadline is None:
             self._deadline = now + GRACE_SECONDS
-            if self._is_answered and self._asked_at < used * 0.9:
-                self._is_answered = False
-                self._watched.ask_for_objects()
+            self._watched.ask_for_last_words()
         return self._is_answered or now > self._deadline or used > self._limit * GRACE

@@ -61,6 +61,37 @@ def test_debug_after_a_timeout_opens_where_it_struck(kernel: Kernel):
     assert "inner([1, 2, 3])" in said
 
 
+GROWS = (
+    "import time\nclass Own: pass\ndef grow(held, step):\n    own, seen = Own(), {'at': [step, 'far']}\n"
+    "    while True:\n        held.append(bytearray(step))\n        time.sleep(0.001)\n"
+    "all_rows = []\ngrow(all_rows, 1 << 20)"
+)
+
+
+def test_debug_after_a_step_without_memory_opens_where_it_grew(kernel: Kernel):
+    kernel.fail("plain_error")
+    failed = kernel.fail(f"%%step too_large --memory 100MiB\n{GROWS}")
+    assert failed.error["ename"] == "StepOutOfMemory"
+    assert "It was in line 10 of its cell." in failed.error["evalue"]
+    assert re.search(r"Cell In\[\d+\], line 10\n +grow\(all_rows, 1 << 20\)", failed.words)
+    assert re.search(r"Cell In\[\d+\], line [78], in grow", failed.words)
+    said = debug(kernel, "p step * 3", "p seen", "p own", "p held", "up", "p 'at the top'")
+    assert "3145728" in said
+    assert "{'at': [1048576, 'far']}" in said
+    assert "<Own of" in said
+    assert re.search(r"<list of [0-9,]+ bytes: not kept when the memory was used up>", said)
+    assert "grow(all_rows, 1 << 20)" in said
+
+
+def test_debug_after_one_call_that_held_the_interpreter_opens_on_its_line(kernel: Kernel):
+    kernel.fail("plain_error")
+    failed = kernel.fail("%%step at_once --memory 60MiB\ndef make(n):\n    return [0] * n\nall_rows = make(1 << 30)")
+    assert failed.error["ename"] == "StepOutOfMemory"
+    assert "It was in line 4 of its cell." in failed.error["evalue"]
+    assert re.search(r"Cell, line 3, in make\n +return \[0\] \* n", failed.words)
+    assert "return [0] * n" in debug(kernel, "p 1")
+
+
 def test_debug_after_an_async_failure_opens_on_its_frames(kernel: Kernel):
     kernel.fail("plain_error")
     kernel.try_run(f"{FAILS} ".replace("fails_inside", "fails_later --async"))
