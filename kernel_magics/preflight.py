@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from cellyard.errors import CannotTravel, InvalidCell, InvalidSettings, NotFound
 from cellyard.model.resources import Resources, format_memory
 from cellyard.tables import Table
 from cellyard.worker.measuring import size_of
+from kernel_magics.preflight_elsewhere import told_by, versions_of
 from kernel_magics.stand_ins import group_of, is_stand_in
 
 if TYPE_CHECKING:
@@ -72,12 +74,15 @@ def preflight(session: Session, wanted: Sequence[str]) -> Preflight:
         if name not in names:
             raise NotFound(what=f"step {name!r} in this notebook", hint=f"It has: {', '.join(names) or 'none'}.")
     deadline = time.monotonic() + _WITHIN
+    earlier = session.client.notebook_steps(session.identity.notebook)
     found = []
     for step in pipeline["steps"]:
         if not str(step.get("source") or "").strip() or (wanted and step["name"] not in wanted):
             continue
         told = [each for each in pipeline["problems"] if each["cell"] == step["cell"]]
-        found.append(_look(session, step, told, deadline))
+        found.append(looked := _look(session, step, told, deadline))
+        if not session.is_here(step["options"].get("backend")):
+            _look_elsewhere(session, step, earlier, looked)
     return Preflight(found)
 
 
@@ -99,6 +104,21 @@ def _look(session: Session, step: Mapping[str, Any], told: Sequence[Mapping[str,
         if name in names:
             _look_at_value(name, names, looked, deadline)
     return looked
+
+
+def _look_elsewhere(
+    session: Session, step: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]], looked: Looked
+) -> None:
+    try:
+        modules = session.namespace.analyze(step["source"]).imported_modules
+    except InvalidCell:  # has been told
+        return
+    names = session.namespace.names
+    read = (names.get(str(version).partition("@")[0]) for version in step["reads"])
+    needed = {*modules, *(each.__name__ for each in read if isinstance(each, types.ModuleType))}
+    told = told_by(earlier, step, versions_of(needed))
+    looked.problems += told.problems
+    looked.warnings += told.warnings
 
 
 def _shortages(client: EngineClient, step: Mapping[str, Any]) -> Iterator[str]:
