@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cellyard.service.client import EngineClient
 from tests.notebooks.kernels import Kernel
+from tests.service.engines import until
 
 
 @pytest.fixture
@@ -22,6 +24,12 @@ def answering(kernel: Kernel) -> Iterator[Callable[[Callable[[str], str]], Kerne
     yield answering
     kernel.client.allow_stdin = False
     kernel.answer = None
+
+
+def state_of(client: EngineClient, name: str) -> str:
+    """What the records say of a step."""
+    [found] = [each["state"] for each in client.notebook_steps("/tmp/notebook.ipynb") if each["name"] == name]
+    return str(found)
 
 
 @pytest.fixture
@@ -79,9 +87,12 @@ def test_where_nobody_takes_questions_it_is_a_clear_error(silent, ask):
     assert "a step asked for input, but this frontend does not support input requests" in ran.error["evalue"]
 
 
-def test_a_step_that_nobody_waits_for_cannot_ask(answering):
+def test_a_step_that_nobody_waits_for_cannot_ask(answering, home):
     kernel = answering(lambda _: "an answer")
     kernel.run("%%step asks_alone --async\nwould_be = input('? ')")
+    # Whoever uses its value waits for it, and may be asked: first it has asked, and has ended of it.
+    client = home.client()
+    until(lambda: state_of(client, "asks_alone") == "failed", "it has asked in vain", seconds=60)
     ran = kernel.fail("len(would_be)")
     assert "a step asked for input, but" in ran.words
     assert kernel.asked == []
