@@ -11,7 +11,7 @@ import gc
 import pickle
 import types
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pickle import PickleBuffer
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 from cellyard.artifacts.culprit import cannot_travel
 from cellyard.artifacts.definitions import Context, loading
 from cellyard.artifacts.encoding import decode, encode
+from cellyard.artifacts.nans import loads_with_nans
+from cellyard.artifacts.numbering import packed_by
 from cellyard.artifacts.pickler import BUFFER_BYTES, Packer
 from cellyard.artifacts.previews import preview_of
 from cellyard.artifacts.reference import Preview, Reference
@@ -54,6 +56,8 @@ class Packed:
     """Where the code of functions in the pickle itself comes from."""
     functions: tuple[Any, ...] = ()
     """Those functions: of the notebook, without a name of their own in it."""
+    has_nans: bool = False
+    """Whether the pickle has numbers in the place of floats that are not one."""
 
     @property
     def size(self) -> int:
@@ -76,20 +80,17 @@ def pack_group(
         packer = _dumped(values, namespace, found, where)
     modules = tuple(sorted(packer.modules - {"", "builtins", "cellyard", "cloudpickle", "__main__"}))
     buffers, files = tuple(packer.buffers), frozenset(packer.files)
-    return Packed(
-        tuple(values), packer.file.getbuffer(), buffers, packer.tokens, modules, files, tuple(packer.functions)
-    )
+    pickled, functions = packer.file.getbuffer(), tuple(packer.functions)
+    return Packed(tuple(values), pickled, buffers, packer.tokens, modules, files, functions, packer.has_nans)
 
 
 def _dumped(values: Mapping[str, Any], namespace: dict[str, Any], bases: frozenset[int], where: str) -> Packer:
-    packer = Packer(namespace, shared_bases=bases)
     try:
-        packer.dump(dict(values))
+        return packed_by(dict(values), namespace, shared_bases=bases)
     except CellyardError:
         raise
     except Exception as error:
         raise cannot_travel(values, namespace, error, where) from error
-    return packer
 
 
 def store_packed(packed: Packed, values: Mapping[str, Any], store: Writer, definitions: DefinitionStore) -> Reference:
@@ -102,6 +103,8 @@ def store_packed(packed: Packed, values: Mapping[str, Any], store: Writer, defin
         "previews": {name: preview_of(value).to_dict() for name, value in values.items()},
         "size": packed.size,
     }
+    if packed.has_nans:
+        header["nans"] = True
     if packed.pickle.nbytes > BUFFER_BYTES:
         header["pickle_id"] = store.put(packed.pickle)
     else:
@@ -163,9 +166,8 @@ class DefinitionStore:
         known = self._plain.get(key)
         if known is not None and known[0]() is definition and known[2] == _plain_state(definition):
             return known[1], {}
-        packer = Packer(self._namespace, defining=definition)
         try:
-            packer.dump(definition)
+            packer = packed_by(definition, self._namespace, defining=definition)
         except CellyardError:
             raise
         except Exception as error:
@@ -188,12 +190,14 @@ def _plain_state(definition: Any) -> tuple[Any, ...] | None:
 
 def _as_definition(packer: Packer) -> bytes:
     """A definition as an object: its pickle with all buffers beside it."""
-    return encode([packer.file.getvalue(), [buffer.raw().tobytes() for buffer in packer.buffers]])
+    buffers = [buffer.raw().tobytes() for buffer in packer.buffers]
+    return encode([packer.file.getvalue(), buffers, *([True] if packer.has_nans else [])])
 
 
 def _loads_definition(data: bytes) -> Any:
-    content, buffers = decode(data)
-    return pickle.loads(content, buffers=[bytearray(buffer) for buffer in buffers])
+    content, buffers, *has_nans = decode(data)
+    loads = loads_with_nans if has_nans else pickle.loads
+    return loads(content, buffers=[bytearray(buffer) for buffer in buffers])
 
 
 def prefetch(store: Store, references: Iterable[Mapping[str, Any]]) -> None:
@@ -224,12 +228,14 @@ def load(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] |
     buffers = [store.map(id, size) for id, size in header["buffers"]]
     context = Context({} if namespace is None else namespace, header["definitions"], store.read, _loads_definition)
     with loading(context), _no_collection():
-        return _opened(reference, content, buffers)
+        return _opened(
+            reference, lambda: (loads_with_nans if "nans" in header else pickle.loads)(content, buffers=buffers)
+        )
 
 
-def _opened(reference: Mapping[str, Any], content: Any, buffers: list[Any]) -> dict[str, Any]:
+def _opened(reference: Mapping[str, Any], loads: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = pickle.loads(content, buffers=buffers)
+        values = loads()
     except (CellyardError, ImportError, MemoryError):
         raise
     except Exception as error:

@@ -39,13 +39,22 @@ from cellyard.artifacts.members import class_around, find_member, member_of, ref
 from cellyard.artifacts.memoised import memoised_reduce, rebuild_memoised
 from cellyard.artifacts.memory import offset_in, owner_of, rebuild_view
 from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
+from cellyard.artifacts.nans import objects_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND
 from cellyard.artifacts.standard import LOCKS, argument_reduce, handler_reduce, local_reduce, lock_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
 from cellyard.artifacts.tracebacks import rebuild_traceback, traceback_frames
 
-__all__ = ["BUFFER_BYTES", "Packer", "find_match", "is_packable", "rebuild_array", "rebuild_times", "rebuild_view"]
+__all__ = [
+    "BUFFER_BYTES",
+    "Packer",
+    "find_match",
+    "is_packable",
+    "rebuild_array",
+    "rebuild_times",
+    "rebuild_view",
+]
 
 BUFFER_BYTES = 64 << 10
 _Pickler: Any = cloudpickle.Pickler  # it has no annotations of its own
@@ -61,8 +70,11 @@ class Packer(_Pickler):  # type: ignore[misc]
     what left the pickle, ``tokens`` the definitions it refers to (token -> live object), ``modules`` the top-level
     modules that loading it imports, ``files`` where the notebook's functions in it say they come from,
     ``functions`` those of them that are part of the pickle.
-    ``met_views``: several arrays showed the memory of one.
+    ``met_views``: several arrays showed the memory of one. ``has_nans``: what it made is for
+    :func:`~cellyard.artifacts.nans.loads_with_nans`.
     """
+
+    has_nans = False
 
     def __init__(
         self, namespace: dict[str, Any], *, shared_bases: frozenset[int] = frozenset(), defining: Any = None
@@ -241,7 +253,7 @@ class Packer(_Pickler):  # type: ignore[misc]
 
     def _reduce_array(self, obj: Any) -> Any:
         if obj.dtype.hasobject:
-            return NotImplemented
+            return objects_reduce(obj)
         owner = owner_of(obj)
         self.met_views |= id(owner) in self._owners
         self._owners.add(id(owner))
