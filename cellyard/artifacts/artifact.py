@@ -18,6 +18,7 @@ from typing import Any
 
 from cellyard.artifacts.culprit import cannot_travel
 from cellyard.artifacts.definitions import Context, loading
+from cellyard.artifacts.drawing import not_drawn
 from cellyard.artifacts.encoding import decode, encode
 from cellyard.artifacts.nans import loads_with_nans
 from cellyard.artifacts.numbering import packed_by
@@ -227,7 +228,7 @@ def load(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] |
     content = header["pickle"] if "pickle" in header else store.read(header["pickle_id"])
     buffers = [store.map(id, size) for id, size in header["buffers"]]
     context = Context({} if namespace is None else namespace, header["definitions"], store.read, _loads_definition)
-    with loading(context), _no_collection():
+    with loading(context), not_drawn(), _no_collection():
         return _opened(
             reference, lambda: (loads_with_nans if "nans" in header else pickle.loads)(content, buffers=buffers)
         )

@@ -62,6 +62,7 @@ def _inline() -> Any:
 
 
 _INLINE = "matplotlib_inline.backend_inline"
+_OF_INLINE = {"inline", f"module://{_INLINE}"}
 #: Backends that draw into files alone.
 _SILENT = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
 #: What was set last: it holds even where nothing has been imported yet that it is about.
@@ -89,6 +90,10 @@ def capture_figures() -> dict[str, Any]:
         found |= {name: value for name, value in _configured().items() if _configured_before.get(name) != value}
     if _INLINE in sys.modules:
         found["inline"] = True
+        settings = sys.modules["matplotlib"].rcParams
+        found["interactive"] = bool(dict.get(settings, "interactive"))
+        if (called := dict.get(settings, "backend")) in _OF_INLINE:
+            found["called"] = called
     if (library := sys.modules.get("matplotlib")) is not None:
         backend = dict.get(library.rcParams, "backend")
         if isinstance(backend, str) and backend.lower() in _SILENT:
@@ -119,6 +124,8 @@ def set_figures(value: dict[str, Any]) -> None:
         _when_imported("matplotlib.figure", _have_inline)
     if "backend" in value:
         _when_imported("matplotlib", _use_backend)
+    if "interactive" in value:  # after the backend, which sets it, too
+        _when_imported("matplotlib.figure", _set_parameters)
 
 
 def _when_imported(module: str, call: Callable[[Any], object]) -> None:
@@ -133,6 +140,15 @@ def _have_inline(_: Any) -> None:
     pyplot: Any = importlib.import_module("matplotlib.pyplot")
     if _INLINE not in sys.modules and hasattr(pyplot, "switch_backend"):  # else pyplot itself is being imported
         pyplot.switch_backend(f"module://{_INLINE}")
+
+
+def _set_parameters(_: Any) -> None:
+    """Those that are no settings of style: whether what is drawn is shown, and what the backend is called."""
+    settings: Any = sys.modules["matplotlib"].rcParams
+    if "interactive" in _wanted:
+        dict.__setitem__(settings, "interactive", _wanted["interactive"])
+    if "called" in _wanted and dict.get(settings, "backend") in _OF_INLINE:
+        dict.__setitem__(settings, "backend", _wanted["called"])
 
 
 def _use_backend(_: Any) -> None:
