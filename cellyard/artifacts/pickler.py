@@ -6,6 +6,7 @@ Protocol 5. Buffers of :data:`BUFFER_BYTES` or more are handed to ``buffer_callb
 from __future__ import annotations
 
 import argparse
+import contextvars
 import copyreg
 import functools
 import gc
@@ -24,6 +25,7 @@ from typing import Any
 
 import cloudpickle
 
+from cellyard.artifacts.context_variables import context_variable_reduce
 from cellyard.artifacts.definitions import (
     class_reduce,
     function_reduce,
@@ -286,6 +288,7 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.TracebackType: Packer._reduce_traceback,
     types.MethodType: Packer._reduce_method,
     types.MappingProxyType: Packer._reduce_proxy,
+    contextvars.ContextVar: lambda _, obj: context_variable_reduce(obj),
     struct.Struct: lambda _, obj: (struct.Struct, (obj.format,)),
     re.Match: Packer._reduce_match,
     typing.TypeVar: Packer._reduce_type_variable,

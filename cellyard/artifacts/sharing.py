@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
+from cellyard.artifacts.context_variables import ContextVar, value_in
 from cellyard.artifacts.definitions import is_definition, is_nameless, registry
 from cellyard.artifacts.holding import held_by, is_object
 from cellyard.artifacts.memory import owner_of, root_of
@@ -308,6 +309,7 @@ _Rule = Callable[[_Walker, Any], Iterable[Any]]
 _RULES: dict[type, _Rule | None] = {
     types.FunctionType: _Walker.enter_function,
     types.CellType: _enter_cell,
+    ContextVar: lambda _, item: value_in(item),
     array_module.array: _enter_nothing,
     bytearray: _enter_nothing,
     # Through an exception's frames, whose variables do not travel, it would reach the whole notebook.

@@ -42,7 +42,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "seeded here and used there", "styles and options set in one cell and used later",
         "files beside the notebook", "the working directory", "local modules", "local modules edited between runs",
         "sys.path", "environment variables", "warning filters", "logging", "the decimal context",
-        "printers of types", "arguments of the program",
+        "variables of contexts", "printers of types", "arguments of the program",
     ),
     "libraries": (
         "numpy", "pandas", "pandas on Arrow", "polars", "pyarrow", "scipy sparse", "scikit-learn", "statsmodels",
