@@ -69,6 +69,7 @@ LATEST_IDS = (
 )
 """Of each name that a notebook has run, the newest step's."""
 _LATEST_STEPS = select(steps).where(steps.c.id.in_(LATEST_IDS)).order_by(steps.c.id)
+_LATEST_OF_CELLS = select(steps).where(steps.c.id.in_(LATEST_IDS.group_by(steps.c.cell_id))).order_by(steps.c.id)
 
 
 def run_by_id(connection: Connection, run_id: int) -> RunRecord:
@@ -140,9 +141,11 @@ def last_step(connection: Connection, notebook: str, name: str) -> StepRecord | 
     return None if row is None else step_from_row(row)
 
 
-def latest_steps(connection: Connection, notebook: str) -> list[StepRecord]:
-    """The newest step of each name that the notebook has run, in the order in which they were opened."""
-    return [step_from_row(row) for row in connection.execute(_LATEST_STEPS, {"notebook": notebook})]
+def latest_steps(connection: Connection, notebook: str, *, by_cell: bool = False) -> list[StepRecord]:
+    """The newest step of each name that the notebook has run, in the order in which they were opened; ``by_cell`` of
+    each cell that has run it."""
+    query = _LATEST_OF_CELLS if by_cell else _LATEST_STEPS
+    return [step_from_row(row) for row in connection.execute(query, {"notebook": notebook})]
 
 
 def open_steps(connection: Connection) -> list[StepRecord]:

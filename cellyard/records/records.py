@@ -337,10 +337,11 @@ class Records(CachingRecords, EvidenceRecords, MovingRecords, RememberingRecords
         with self._database.read() as connection:
             return reading.last_step(connection, notebook, name)
 
-    def latest_steps(self, notebook: str) -> list[StepRecord]:
-        """The newest step of each name that the notebook has run, in the order in which they were opened."""
+    def latest_steps(self, notebook: str, *, by_cell: bool = False) -> list[StepRecord]:
+        """The newest step of each name that the notebook has run, in the order in which they were opened; ``by_cell``
+        of each cell that has run it."""
         with self._database.read() as connection:
-            return reading.latest_steps(connection, notebook)
+            return reading.latest_steps(connection, notebook, by_cell=by_cell)
 
     def events_since(
         self, seq: int, *, run_id: int | None = None, step_id: int | None = None, limit: int = 1000

@@ -102,9 +102,9 @@ async def cancel(engine: Ready, token: str) -> JsonAnswer:
 
 
 @router.get("/v1/notebooks/steps")
-async def notebook_steps(engine: Ready, notebook: str) -> JsonAnswer:
-    """The latest step of each name that the notebook has run."""
-    found = await engine.runner.journal.read(lambda records: records.latest_steps(notebook))
+async def notebook_steps(engine: Ready, notebook: str, by_cell: bool = False) -> JsonAnswer:
+    """The latest step of each name that the notebook has run; ``by_cell``: of each cell that has run it."""
+    found = await engine.runner.journal.read(lambda records: records.latest_steps(notebook, by_cell=by_cell))
     return JsonAnswer({"steps": [step.to_dict() for step in found]})
 
 

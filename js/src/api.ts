@@ -77,8 +77,9 @@ export class Api {
     return (await this.get<{ attempts: Attempt[] }>(`runs/${run}/steps/${step}/attempts`)).attempts;
   }
 
+  /** Of each cell that has run, the newest step of each name; the newest first. */
   async notebookSteps(notebook: string): Promise<Step[]> {
-    return (await this.get<{ steps: Step[] }>('notebooks/steps', { notebook })).steps;
+    return (await this.get<{ steps: Step[] }>('notebooks/steps', { notebook, by_cell: 1 })).steps.reverse();
   }
 
   /** What a notebook was called before, or which kernel it has: its records follow, and what the kernel runs. */

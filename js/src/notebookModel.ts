@@ -238,11 +238,15 @@ export class NotebookModel {
    * that of another cell which is there as well: a copy has not run yet. */
   private known(cell: string, source: string, named: Names): Pick<NotebookStep, 'record' | 'stale'> {
     const name = named.get(cell) ?? '';
-    const record =
-      this.records.find(step => step.cell_id === cell && (!name || step.name === name)) ??
-      this.records.find(step => name && step.name === name && named.get(step.cell_id ?? '') !== name);
-    const edited = record && record.source.trimEnd() !== bodyOf(source).trimEnd();
-    return { record, stale: edited ? 'The cell was edited since it ran.' : '' };
+    const own = this.records.find(step => step.cell_id === cell && (!name || step.name === name));
+    const newest = this.records.find(step => step.name === (name || own?.name));
+    const isOthers = newest !== undefined && named.get(newest.cell_id ?? '') === newest.name;
+    const record = isOthers ? own : newest;
+    if (record && record.source.trimEnd() !== bodyOf(source).trimEnd()) {
+      return { record, stale: 'The cell was edited since it ran.' };
+    }
+    const isPassed = own && newest && own.id < newest.id && isOthers;
+    return { record, stale: isPassed ? `Another cell called ${own.name} has run since.` : '' };
   }
 }
 

@@ -262,6 +262,29 @@ def test_a_copy_of_a_cell_has_not_run_and_a_cell_made_anew_has(page):
     expect(shown.badge(1)).to_contain_text("succeeded")
 
 
+def test_of_two_cells_of_one_name_each_says_what_became_of_it(page):
+    shown = page()
+    shown.open("twins.ipynb", LOAD, "%%step one\n1 / 0", "%%step one\nprint('two')")
+    shown.run(0)
+    shown.run(1)
+    expect(shown.badge(1)).to_contain_text("failed", timeout=SLOW)
+    expect(shown.badge(2)).to_contain_text("not run")
+    shown.run(2)
+    expect(shown.badge(2)).to_contain_text("succeeded", timeout=SLOW)
+    expect(shown.badge(1)).to_contain_text("failed")
+    passed = shown.badge(1).get_by_text("stale")
+    expect(passed).to_have_attribute("title", "Another cell called one has run since.")
+    expect(shown.badge(2)).not_to_contain_text("stale")
+    shown.command("docmanager:save")
+    shown.reload()
+    expect(shown.badge(1)).to_contain_text("failed", timeout=SLOW)
+    expect(shown.badge(2)).to_contain_text("succeeded")
+    shown.picture("twins")
+    shown.run(1)
+    expect(shown.badge(1)).not_to_contain_text("stale", timeout=SLOW)
+    expect(shown.badge(2)).to_contain_text("stale")
+
+
 def test_a_long_name_leaves_room_for_what_has_happened(page):
     shown = page()
     name = "a_step_with_a_name_that_nobody_would_want_to_write_twice"

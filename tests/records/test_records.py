@@ -308,6 +308,16 @@ def test_the_last_step_of_a_name_is_the_newest_in_its_notebook(records):
     assert [step.id for step in records.latest_steps("b.ipynb")] == [other.step_id]
 
 
+def test_the_last_step_of_each_cell_is_the_newest_that_it_ran(records):
+    cells = ("one", "two", "one", "two", "one")
+    opened = [
+        records.open_step(replace(request("same" if n else "before"), cell_id=cell), token=str(n))
+        for n, cell in enumerate(cells)
+    ]
+    found = [step.id for step in records.latest_steps("a.ipynb", by_cell=True)]
+    assert found == [opened[0].step_id, opened[3].step_id, opened[4].step_id]
+
+
 def test_a_step_is_found_by_the_token_of_any_of_its_attempts(records):
     opened = records.open_step(request(), token="t1")
     records.start_attempt(opened.step_id, "t2")
