@@ -2,7 +2,8 @@
 
 Measured: the gzipped size of everything that it may load; drawing a graph of 500 steps, from the click to the last box;
 and the longest task of the page's main thread while 10,000 runs are scrolled from the first to the last, with an
-ordinary notebook open and with the one of 500 steps.
+ordinary notebook open and with the one of 500 steps. The bound is on the time that a task computes, which is told
+beside the time that it takes: on a machine with other work a task also waits for a processor.
 
     python benchmarks/sidebar.py [--runs 10000] [--steps 500]
 """
@@ -16,7 +17,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -101,17 +104,17 @@ def main() -> int:
         past(server, wanted.runs)
         browser = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
         with opened(browser, server, ORDINARY_STEPS) as lab:
-            found["scroll_longest_task_ms"] = scrolled(lab, wanted.runs)
+            found |= scrolled(lab, wanted.runs).named("scroll_longest_task")
         with opened(browser, server, wanted.steps) as lab:
             found["graph_ms"] = min(_drawn(lab, wanted.steps) for _ in range(3))
             # Every change of such a page costs more, whoever makes it; told, but not what the bound is about.
-            found["scroll_longest_task_ms_beside_the_graphs_notebook"] = scrolled(lab, wanted.runs)
+            found |= scrolled(lab, wanted.runs).named("beside_the_graphs_notebook_scroll_longest_task")
         browser.close()
     print(json.dumps(found, indent=2))
     held = (
         found["gzipped_bytes"] <= MOST_BYTES
         and found["graph_ms"] <= GRAPH_BOUND_MS
-        and found["scroll_longest_task_ms"] <= TASK_BOUND_MS
+        and found["scroll_longest_task_computes_ms"] <= TASK_BOUND_MS
     )
     print("within bounds" if held else "OUT OF BOUNDS")
     return 0 if held else 1
@@ -134,8 +137,37 @@ def opened(browser: Browser, server: LabServer, steps: int) -> Iterator[Lab]:
     lab.close()
 
 
-def scrolled(lab: Lab, runs: int) -> float:
-    """The longest task while the list is read to its end, and while it is scrolled three times."""
+@dataclass(frozen=True, slots=True)
+class Longest:
+    """How long the longest task took, and how long the busiest one computed, in milliseconds."""
+
+    took: float
+    computed: float
+
+    def named(self, name: str) -> dict[str, float]:
+        return {f"{name}_ms": round(self.took, 1), f"{name}_computes_ms": round(self.computed, 1)}
+
+
+def scrolled(lab: Lab, runs: int) -> Longest:
+    """Of the tasks while the list is read to its end, and while it is scrolled three times."""
+    browser = lab.page.context.browser
+    assert browser is not None
+    browser.start_tracing(page=lab.page, categories=["toplevel"])
+    took = _scrolled(lab, runs)
+    return Longest(took=took, computed=_busiest(browser.stop_tracing()))
+
+
+def _busiest(trace: bytes) -> float:
+    events: list[dict[str, Any]] = json.loads(trace)["traceEvents"]
+    pages = {
+        (each["pid"], each["tid"])
+        for each in events
+        if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
+    }
+    return max(each["tdur"] for each in events if "tdur" in each and (each["pid"], each["tid"]) in pages) / 1000
+
+
+def _scrolled(lab: Lab, runs: int) -> float:
     lab.tab("Runs")
     lab.sidebar.locator(".cy-list-row").first.wait_for()
     lab.page.evaluate(WATCH)

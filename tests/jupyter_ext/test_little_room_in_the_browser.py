@@ -58,6 +58,7 @@ def test_nothing_is_cut_off_in_a_narrow_sidebar(page, lab):
         shown.tab("Workers")
         expect(shown.sidebar).to_contain_text("Idle: no step runs here.")
         look(shown, f"workers-{theme}")
+    shown.theme("JupyterLab Light")
 
 
 def look(shown, name: str) -> None:

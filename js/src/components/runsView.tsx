@@ -30,6 +30,7 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
       : model.runs;
   }, [model.runs, state, wanted]);
   const now = useNow(isLive && runs.some(run => !ENDED.has(run.state)));
+  const row = React.useCallback((run: Run) => <RunRow run={run} now={now} isLive={isLive} />, [now, isLive]);
   if (!model.loaded) {
     return <Loading error={model.error} />;
   }
@@ -67,7 +68,7 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
           items={runs}
           rowHeight={ROW}
           keyOf={idOf}
-          row={run => <RunRow run={run} now={now} isLive={isLive} />}
+          row={row}
           onOpen={onOpen}
           onEnd={() => void model.more()}
         />

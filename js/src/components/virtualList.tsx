@@ -22,25 +22,27 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
   const { items, rowHeight, keyOf, onOpen, onEnd } = props;
   const box = React.useRef<HTMLDivElement>(null);
   const id = React.useId();
-  const [view, setView] = React.useState({ top: 0, height: 600 });
+  // In rows: what moves by less than one draws nothing.
+  const [top, setTop] = React.useState(0);
+  const [fits, setFits] = React.useState(Math.ceil(600 / rowHeight));
   const [active, setActive] = React.useState<string | number | null>(null);
   const look = React.useCallback(() => {
-    const node = box.current;
-    if (node) {
-      setView({ top: node.scrollTop, height: node.clientHeight });
-    }
-  }, []);
+    setTop(Math.floor((box.current?.scrollTop ?? 0) / rowHeight));
+  }, [rowHeight]);
   React.useEffect(() => {
-    const watching = new ResizeObserver(look);
+    const watching = new ResizeObserver(([entry]) => {
+      setFits(Math.ceil(entry.contentRect.height / rowHeight));
+      look();
+    });
     if (box.current) {
       watching.observe(box.current);
     }
     return () => watching.disconnect();
-  }, [look]);
+  }, [look, rowHeight]);
 
-  const slots = Math.ceil(view.height / rowHeight) + 1 + 2 * BEYOND;
-  const first = Math.max(0, Math.floor(view.top / rowHeight) - BEYOND);
-  const last = Math.min(items.length, Math.ceil((view.top + view.height) / rowHeight) + BEYOND);
+  const slots = fits + 1 + 2 * BEYOND;
+  const first = Math.max(0, top - BEYOND);
+  const last = Math.min(items.length, top + fits + 1 + BEYOND);
   const near = last >= items.length - 1;
   React.useEffect(() => {
     if (near && items.length) {
@@ -64,7 +66,7 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
       node.scrollTop = (next + 1) * rowHeight - node.clientHeight;
     }
   };
-  const page = Math.max(1, Math.floor(view.height / rowHeight) - 1);
+  const page = Math.max(1, fits - 2);
   const moves: Record<string, number> = {
     ArrowDown: at + 1,
     ArrowUp: at - 1,
@@ -83,6 +85,14 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
     }
   };
 
+  const onClick = React.useCallback(
+    (item: T) => {
+      setActive(keyOf(item));
+      onOpen(item);
+    },
+    [keyOf, onOpen]
+  );
+
   return (
     <div
       className="cy-list"
@@ -99,25 +109,50 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
         {items.slice(first, last).map((item, offset) => {
           const key = keyOf(item);
           return (
-            <div
+            <Slot
               key={(first + offset) % slots}
               id={`${id}-${key}`}
-              className={`cy-list-row${key === active ? ' cy-active' : ''}`}
-              role="option"
-              aria-selected={key === active}
-              aria-posinset={first + offset + 1}
-              aria-setsize={items.length}
-              style={{ height: rowHeight, top: (first + offset) * rowHeight }}
-              onClick={() => {
-                setActive(key);
-                onOpen(item);
-              }}
-            >
-              {props.row(item)}
-            </div>
+              item={item}
+              at={first + offset}
+              of={items.length}
+              height={rowHeight}
+              isActive={key === active}
+              row={props.row}
+              onClick={onClick}
+            />
           );
         })}
       </div>
     </div>
   );
 }
+
+interface SlotProps<T> {
+  id: string;
+  item: T;
+  at: number;
+  of: number;
+  height: number;
+  isActive: boolean;
+  row: (item: T) => React.ReactNode;
+  onClick: (item: T) => void;
+}
+
+/** One row's elements. Drawn again only when there is something else to show. */
+const Slot = React.memo(function Slot<T>(props: SlotProps<T>): React.ReactElement {
+  const { id, item, at, of, height, isActive } = props;
+  return (
+    <div
+      id={id}
+      className={`cy-list-row${isActive ? ' cy-active' : ''}`}
+      role="option"
+      aria-selected={isActive}
+      aria-posinset={at + 1}
+      aria-setsize={of}
+      style={{ height, top: at * height }}
+      onClick={() => props.onClick(item)}
+    >
+      {props.row(item)}
+    </div>
+  );
+}) as <T>(props: SlotProps<T>) => React.ReactElement;
