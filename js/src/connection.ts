@@ -4,7 +4,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { Api, ApiError } from './api';
 import { words } from './format';
-import type { EngineEvent, Status } from './wire';
+import { ENDED, EngineEvent, State, Status } from './wire';
 
 /**
  * `live`: what is shown is true now. `connecting`: it may be soon. `stopped`: no engine runs. `offline`: the
@@ -21,6 +21,8 @@ const LONGEST_PAUSE = 5_000;
 const BRIEF = 5_000;
 /** After so many that broke off at once the next one, too, is expected to. */
 const UNSTEADY = 3;
+/** Runs that are followed at the same time: a browser has six connections to a server, and JupyterLab needs some. */
+const MOST_STREAMS = 3;
 /** How long a page that nobody sees goes on following: an engine with a follower does not leave. */
 const HIDDEN = 300_000;
 
@@ -35,6 +37,7 @@ export class Connection {
   private wake: () => void = () => undefined;
   private abort = new AbortController();
   private hiding = 0;
+  private streams = 0;
   /** How many streams in a row broke off at once. */
   private brief = 0;
   reason = '';
@@ -111,8 +114,10 @@ export class Connection {
   /** Hear a run's events to its end, over connections that break; no more once `signal` is aborted. */
   async followRun(run: number, heard: (event: EngineEvent) => void, signal: AbortSignal): Promise<void> {
     let since = 0;
+    let isOver = false;
     const event = (each: EngineEvent) => {
       since = each.seq;
+      isOver ||= each.kind === 'state' && each.step_id === null && ENDED.has(each.content.state as State);
       heard(each);
     };
     for (;;) {
@@ -120,12 +125,18 @@ export class Connection {
       if (signal.aborted) {
         return;
       }
+      // What has no stream of its own is read again and again, until one is free.
+      const follow = Number(this.streams < MOST_STREAMS);
+      this.streams += follow;
       try {
-        if (await this.api.follow(`runs/${run}/events`, { since, follow: 1 }, { event, signal })) {
+        const hasEnded = await this.api.follow(`runs/${run}/events`, { since, follow }, { event, signal });
+        if (isOver || (hasEnded && follow)) {
           return;
         }
       } catch {
         // The sidebar says what is wrong; here it is tried again.
+      } finally {
+        this.streams -= follow;
       }
       await new Promise(resolve => window.setTimeout(resolve, PAUSE));
     }

@@ -97,6 +97,33 @@ def test_a_stream_that_breaks_off_again_and_again_is_told_and_tried_less_often(p
     shown.liveness("live")
 
 
+def test_many_steps_that_run_leave_jupyterlab_its_connections(page, tmp_path):
+    shown = page()
+    gate = tmp_path / "go"
+    code = (
+        f"import os, time\nprint('begun', flush=True)\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.2)\n"
+    )
+    steps = [f"%%step s{number} --async --cpu 0.1\n{code}print('done')" for number in range(7)]
+    shown.open("many.ipynb", LOAD, *steps)
+    for number in range(8):
+        shown.run(number)
+    for number in range(1, 8):
+        expect(shown.output(number)).to_contain_text("begun", timeout=60 * SECONDS)
+    shown.command("docmanager:save")
+    shown.reload()
+    shown.liveness("live")
+    for number in range(1, 8):
+        expect(shown.badge(number)).to_contain_text("running")
+        expect(shown.output(number)).to_have_text("begun\n")
+    shown.page.wait_for_timeout(2000)
+    asked = "async url => (await fetch(url, { signal: AbortSignal.timeout(8000) })).status"
+    assert shown.page.evaluate(asked, f"{shown.server.url}/api/status") == 200
+    gate.touch()
+    for number in range(1, 8):
+        expect(shown.badge(number)).to_contain_text("succeeded", timeout=60 * SECONDS)
+        expect(shown.output(number)).to_have_text("begun\ndone\n")
+
+
 @pytest.mark.long
 def test_an_engine_that_does_not_come_when_it_is_asked_to_is_told(page, lab):
     shown = page()
