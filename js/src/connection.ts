@@ -21,10 +21,10 @@ const LONGEST_PAUSE = 5_000;
 const BRIEF = 5_000;
 /** After so many that broke off at once the next one, too, is expected to. */
 const UNSTEADY = 3;
-/** Runs that are followed at the same time: a browser has six connections to a server, and JupyterLab needs some. */
-const MOST_STREAMS = 3;
-/** How long a page that nobody sees goes on following: an engine with a follower does not leave. */
-const HIDDEN = 300_000;
+/** Runs that are followed at the same time: a browser has six connections to a server, for all its pages together. */
+const MOST_STREAMS = 1;
+/** How long a page that nobody sees keeps its connections, which others may need. It catches up when it is seen. */
+const HIDDEN = 10_000;
 
 export class Connection {
   private _liveness: Liveness = 'connecting';
@@ -128,8 +128,9 @@ export class Connection {
       // What has no stream of its own is read again and again, until one is free.
       const follow = Number(this.streams < MOST_STREAMS);
       this.streams += follow;
+      const reader = { event, signal: AbortSignal.any([signal, this.abort.signal]) };
       try {
-        const hasEnded = await this.api.follow(`runs/${run}/events`, { since, follow }, { event, signal });
+        const hasEnded = await this.api.follow(`runs/${run}/events`, { since, follow }, reader);
         if (isOver || (hasEnded && follow)) {
           return;
         }
