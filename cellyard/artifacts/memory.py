@@ -5,22 +5,49 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["offset_in", "owner_of", "rebuild_view", "root_of"]
+__all__ = [
+    "is_masked",
+    "masked_reduce",
+    "masks_of",
+    "offset_in",
+    "owner_of",
+    "rebuild_masked",
+    "rebuild_view",
+    "root_of",
+]
 
 
 def owner_of(array: Any) -> Any:
     """The array that owns the memory of ``array``: itself, or the last array along its bases."""
     kind = type(array)
-    while type(array.base) is kind:
-        array = array.base
+    if is_masked(kind):
+        return root_of(array)
+    while type(base := _base_of(array)) is kind:
+        array = base
     return array
+
+
+def _base_of(array: Any) -> Any:
+    """Windows over an array (``as_strided``, ``sliding_window_view``) have an object of numpy's own in between."""
+    base = array.base
+    return base.base if type(base).__name__ == "DummyArray" else base
+
+
+def is_masked(kind: type) -> bool:
+    """Whether arrays of that type are numpy's own masked ones."""
+    return kind.__name__ == "MaskedArray" and kind.__module__.startswith("numpy.ma")
+
+
+def masks_of(array: Any) -> tuple[Any, ...]:
+    """The array beside it that says what is masked, if it has one."""
+    return (array._mask,) if is_masked(type(array)) and array._mask.ndim else ()
 
 
 def root_of(array: Any) -> Any:
     """The same through arrays of any class."""
     kind = sys.modules["numpy"].ndarray
-    while isinstance(array.base, kind):
-        array = array.base
+    while isinstance(base := _base_of(array), kind):
+        array = base
     return array
 
 
@@ -35,3 +62,21 @@ def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[
     view = type(owner)(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
     view.flags.writeable = writeable
     return view
+
+
+def masked_reduce(array: Any, *, is_shared: bool) -> Any:
+    """A masked array over the memory that it shows, where others show that, too; numpy would copy it."""
+    root = owner_of(array)
+    if is_shared and type(root) is sys.modules["numpy"].ndarray:
+        place = (offset_in(root, array), array.shape, array.strides, (array.dtype, array.flags.writeable))
+        return rebuild_masked, (root, place), dict(vars(array)), None, None, _put_masks
+    return NotImplemented
+
+
+def rebuild_masked(root: Any, place: tuple[Any, ...]) -> Any:
+    """The masked array at that place of the memory of ``root``; its masks follow."""
+    return rebuild_view(root, *place).view(sys.modules["numpy"].ma.MaskedArray)
+
+
+def _put_masks(array: Any, attributes: dict[str, Any]) -> None:
+    vars(array).update(attributes)

@@ -39,7 +39,7 @@ from cellyard.artifacts.frames import frame_reduce
 from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, way_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.memoised import memoised_reduce, rebuild_memoised
-from cellyard.artifacts.memory import offset_in, owner_of, rebuild_view
+from cellyard.artifacts.memory import is_masked, masked_reduce, offset_in, owner_of, rebuild_view
 from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.nans import objects_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
@@ -125,7 +125,11 @@ class Packer(_Pickler):  # type: ignore[misc]
         if kind.__module__ in LOOP_BOUND:
             return _without_loop(obj)
         reduced = NotImplemented
-        if hasattr(kind, "__array_finalize__") or kind.__name__ == "ufunc":
+        if is_masked(kind) and not obj.dtype.hasobject:
+            self.met_views |= id(owner := owner_of(obj)) in self._owners
+            self._owners.add(id(owner))
+            reduced = masked_reduce(obj, is_shared=id(owner) in self._bases)
+        elif hasattr(kind, "__array_finalize__") or kind.__name__ == "ufunc":
             reduced = _reduce_of_numpy(obj, kind)
         elif is_definition(kind) or (kind.__module__ or "").partition(".")[0] == "pandas":
             reduced = frame_reduce(obj, kind, self._is_packable)
@@ -259,7 +263,8 @@ class Packer(_Pickler):  # type: ignore[misc]
         owner = owner_of(obj)
         self.met_views |= id(owner) in self._owners
         self._owners.add(id(owner))
-        if owner is obj or id(owner) not in self._bases:
+        # What shows the same memory several times over is larger than that.
+        if owner is obj or (id(owner) not in self._bases and obj.nbytes <= owner.nbytes):
             return self._reduce_memory(obj)
         place = (offset_in(owner, obj), obj.shape, obj.strides, (obj.dtype, obj.flags.writeable))
         return rebuild_view, (owner, *place)
@@ -271,7 +276,7 @@ class Packer(_Pickler):  # type: ignore[misc]
         if obj.nbytes < BUFFER_BYTES and obj.flags.writeable and obj.dtype.isnative:
             return obj.__reduce__()
         if not obj.flags.forc:
-            return NotImplemented
+            return NotImplemented if obj.flags.writeable else (_read_only, (obj.copy(),))
         if obj.dtype.kind in "mM":
             return rebuild_times, (obj.view("i8"), obj.dtype)
         if obj.dtype.kind not in "biufc":
@@ -370,6 +375,11 @@ def rebuild_array(kind: Any, buffer: Any, dtype: Any, shape: Any, form: tuple[st
     if not writeable:
         made.flags.writeable = False
     return made
+
+
+def _read_only(array: Any) -> Any:
+    array.flags.writeable = False
+    return array
 
 
 def rebuild_times(integers: Any, dtype: Any) -> Any:

@@ -29,7 +29,7 @@ from typing import Any
 from cellyard.artifacts.context_variables import ContextVar, value_in
 from cellyard.artifacts.definitions import is_definition, is_nameless, registry
 from cellyard.artifacts.holding import held_by, is_object
-from cellyard.artifacts.memory import owner_of, root_of
+from cellyard.artifacts.memory import masks_of, owner_of, root_of
 from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
 from cellyard.artifacts.tensors import is_tensor, parts_of
@@ -259,7 +259,7 @@ class _Walker:
         owner = owner_of(item)
         if id(item) not in self._in_pandas:
             self._arrays_on.setdefault(id(owner), set()).add(id(item))
-        yield from () if owner is item else (owner,)
+        yield from (*masks_of(item), *(() if owner is item else (owner,)))
         if item.dtype.hasobject:
             yield from item.ravel().tolist()
 
