@@ -3,6 +3,7 @@
 from __future__ import annotations
 import __future__
 
+import builtins
 import contextlib
 import dataclasses
 import re
@@ -124,7 +125,7 @@ class Namespace:
         return value is own or (not is_stand_in(value) and type(value) is type(own) and bool(value == own))
 
     def _check_known(self, name: str, step: str, line: int) -> None:
-        if name not in self._names:
+        if name not in self._names and name not in vars(builtins):  # where doctest and gettext have put one
             nearest = nearest_name(name, self._user_names())
             hint = f"Did you mean {nearest!r}?" if nearest else "Run the cell that makes it first."
             raise UnknownName(step=step, name=name, line=line, hint=hint)

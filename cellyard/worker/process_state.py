@@ -8,6 +8,7 @@ are values that pickle; the environment may hold secrets, so no section is ever 
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import decimal
 import functools
@@ -343,6 +344,18 @@ def _set_rc_params(value: Mapping[str, Any]) -> None:
         dict.__setitem__(now, key, setting)
 
 
+def _underscore() -> dict[str, Any]:
+    """Where something has set it (doctest, gettext), IPython leaves the name to that."""
+    return {"value": vars(builtins)["_"]} if "_" in vars(builtins) else {}
+
+
+def _set_underscore(value: Mapping[str, Any]) -> None:
+    if value:
+        vars(builtins)["_"] = value["value"]
+    else:
+        vars(builtins).pop("_", None)
+
+
 _SECTIONS: dict[str, _Section] = {
     "folder": _Section(None, _current_folder, _change_folder),
     "environment": _Section(None, _environment, _set_environment),
@@ -361,6 +374,7 @@ _SECTIONS: dict[str, _Section] = {
     "figures": _Section(None, capture_figures, set_figures),
     "printers": _Section("IPython", capture_printers, set_printers),
     "rich": _Section(None, library_state.rich_pretty, library_state.set_rich_pretty),
+    "underscore": _Section(None, _underscore, _set_underscore),
     "recursion": _Section(None, sys.getrecursionlimit, sys.setrecursionlimit),
     "numpy_errors": _Section("numpy", _numpy_errors, _set_numpy_errors),
     "sklearn": _Section("sklearn", library_state.sklearn, library_state.set_sklearn),

@@ -57,6 +57,7 @@ class StepDisplayHook(_DisplayHook):  # type: ignore[misc]
 
     def begin(self) -> None:
         """What the names of shown values are bound to now is what earlier cells have shown."""
+        self.check_for_underscore()
         names = self.shell.user_ns
         self._before = {name: names[name] for name in _UNDERS if name in names}
         self._now = self._before
