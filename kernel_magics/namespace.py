@@ -34,6 +34,7 @@ from cellyard.artifacts.store import open_store
 from cellyard.errors import CannotTravel, CellyardError, InvalidCell, UnknownName, error_from_dict
 from kernel_magics.displayed import Displayed, is_shown_name
 from kernel_magics.packing import SHELL_NAMES, Inputs, Packing
+from kernel_magics.replaced import silence
 from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
 
 __all__ = ["Namespace"]
@@ -216,6 +217,7 @@ class Namespace:
             earlier.update({name: values.pop(name) for name in list(values) if is_earlier(name)})
             before = {name: self._names[name] for name in values if is_stand_in(self._names.get(name))}
             followers = {name: self._displayed.following(name, value) for name, value in before.items()}
+            silence(old for name in known & values.keys() if not is_stand_in(old := self._names.get(name)))
             self._names.update(values)
             self._displayed.rebound(values, known.__contains__)
             for name, unders in followers.items():

@@ -44,7 +44,7 @@ from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.nans import objects_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND
-from cellyard.artifacts.standard import LOCKS, argument_reduce, handler_reduce, local_reduce, lock_reduce
+from cellyard.artifacts.standard import LOCKS, argument_reduce, handler_reduce, local_reduce, lock_reduce, proxy_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
 from cellyard.artifacts.tracebacks import rebuild_traceback, traceback_frames
 
@@ -303,6 +303,7 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     functools._lru_cache_wrapper: Packer._reduce_memoised,
     functools.cached_property: Packer._reduce_cached_property,
     **dict.fromkeys(LOCKS, lambda _, obj: lock_reduce(obj)),
+    weakref.ProxyType: lambda _, obj: proxy_reduce(obj),
     weakref.WeakKeyDictionary: Packer._reduce_weak_mapping,
     weakref.WeakValueDictionary: Packer._reduce_weak_mapping,
 }

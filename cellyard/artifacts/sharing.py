@@ -21,6 +21,7 @@ import re
 import sys
 import types
 import uuid
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -32,6 +33,7 @@ from cellyard.artifacts.holding import held_by, is_object
 from cellyard.artifacts.memory import masks_of, owner_of, root_of
 from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
+from cellyard.artifacts.standard import proxied
 from cellyard.artifacts.tensors import is_tensor, parts_of
 
 __all__ = ["LOOP_BOUND", "Sharing", "alias_groups", "find_sharing", "shared_bases"]
@@ -301,15 +303,12 @@ def _enter_whole(_: _Walker, item: Any) -> Iterable[Any]:
     return ()
 
 
-def _enter_without_loop(_: _Walker, item: Any) -> Iterable[Any]:
-    return [value for name, value in vars(item).items() if name != "_loop"]
-
-
 _Rule = Callable[[_Walker, Any], Iterable[Any]]
 _RULES: dict[type, _Rule | None] = {
     types.FunctionType: _Walker.enter_function,
     types.CellType: _enter_cell,
     ContextVar: lambda _, item: value_in(item),
+    weakref.ProxyType: lambda _, item: proxied(item),
     array_module.array: _enter_nothing,
     bytearray: _enter_nothing,
     # Through an exception's frames, whose variables do not travel, it would reach the whole notebook.
@@ -332,7 +331,7 @@ def _rule_for(kind: type) -> _Rule | None:
     if issubclass(kind, enum.Enum | types.ModuleType) or kind.__module__ in _SINGLETON_MODULES or is_of_process(kind):
         return _enter_nothing
     if kind.__module__ in LOOP_BOUND:
-        return _enter_without_loop
+        return lambda _, item: [value for name, value in vars(item).items() if name != "_loop"]
     if is_tensor(kind):
         return _Walker.enter_tensor
     rule = _OF_LIBRARIES.get((kind.__module__ or "").partition(".")[0])

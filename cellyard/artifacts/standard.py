@@ -8,11 +8,21 @@ import gc
 import logging
 import pickle
 import threading
+import weakref
 from typing import Any
 
 from cellyard.artifacts.instances import put_attributes
 
-__all__ = ["LOCKS", "argument_reduce", "handler_reduce", "local_reduce", "lock_reduce", "put_argument"]
+__all__ = [
+    "LOCKS",
+    "argument_reduce",
+    "handler_reduce",
+    "local_reduce",
+    "lock_reduce",
+    "proxied",
+    "proxy_reduce",
+    "put_argument",
+]
 
 LOCKS = (_thread.LockType, _thread.RLock)
 
@@ -65,3 +75,18 @@ def local_reduce(obj: Any) -> Any:
 
 def _new_local(kind: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return threading.local.__new__(kind, *arguments, **named)
+
+
+def proxy_reduce(proxy: Any) -> Any:
+    """A weak proxy of the same object there; pickled as that, it would bring a second one, which ends on its own."""
+    if not (found := proxied(proxy)):
+        raise pickle.PicklingError("cannot pickle a weak proxy of what is gone")
+    return weakref.proxy, found
+
+
+def proxied(proxy: Any) -> tuple[Any, ...]:
+    """What a weak proxy stands for, if that lives."""
+    try:
+        return (proxy.__init__.__self__,)
+    except (ReferenceError, AttributeError):
+        return ()
