@@ -149,7 +149,7 @@ class _Writer:
         parts: list[Any] = [*reduced, None, None, None]
         make, arguments, state, items, pairs = parts[:5]
         self._tag("made", type(value).__module__, type(value).__qualname__)
-        self.write((make, arguments, _in_order(state)))
+        self.write((make, arguments, _in_order(state, type(value))))
         self.write((None if items is None else list(items), None if pairs is None else list(pairs)))
 
     def _array(self, value: Any) -> None:
@@ -202,15 +202,17 @@ def _plain_bytes(array: Any) -> Any:
     return numpy.ascontiguousarray(array).reshape(-1).view("u1").data
 
 
-def _in_order(state: Any) -> Any:
+def _in_order(state: Any, kind: type) -> Any:
     """Attributes in the order of their names: which was set first, nobody can see but who lists them."""
     if type(state) is not dict or any(type(key) is not str for key in state):
         return state
-    return {name: state[name] for name in sorted(state) if name not in _PLACES_IN_MEMORY}
+    root = kind.__module__.partition(".")[0]
+    return {name: state[name] for name in sorted(state) if (root, name) not in _PLACES_IN_MEMORY}
 
 
-#: Attributes that hold the ``id`` of an object, by which a vectoriser of scikit-learn knows whether it has checked it.
-_PLACES_IN_MEMORY = {"_stop_words_id"}
+#: Attributes that hold the ``id`` of an object, by the package of their class: a vectoriser knows by it whether it has
+#: checked its words, the transformations of a figure who is to be told of a change.
+_PLACES_IN_MEMORY = {("sklearn", "_stop_words_id"), ("matplotlib", "_parents")}
 
 
 _Rule = Callable[[_Writer, Any], None]

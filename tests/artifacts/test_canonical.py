@@ -45,6 +45,7 @@ MADE = {
     "a partial": "functools.partial(sorted, key=len, reverse=True)",
     "dates and paths": "[datetime.date(2026, 1, 2), pathlib.PurePosixPath('a/b'), decimal.Decimal('1.10')]",
     "a generator of numbers": "np.random.default_rng(3)",
+    "a figure": "drawn()",
     "a counter": "collections.Counter('banana')",
 }
 IMPORTS = """
@@ -57,6 +58,13 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from cellyard.artifacts.canonical import canonical_digest
 """
 OWN = """
+def drawn():
+    from matplotlib.figure import Figure
+    figure = Figure()
+    axes = figure.add_subplot()
+    axes.plot([1, 3, 2], label='line')
+    axes.legend()
+    return figure
 class Point:
     unit = 'cm'
     seen = {'b', 'a', 'c'}
