@@ -128,8 +128,8 @@ def test_many_steps_that_run_leave_jupyterlab_its_connections(page, tmp_path):
 def test_a_page_that_nobody_sees_gives_up_its_connections_and_catches_up_when_it_is_seen(page, lab, tmp_path):
     shown = page()
     gate = tmp_path / "go"
-    code = f"import os, time\nprint('begun')\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.2)\nprint('done')"
-    shown.open("unseen.ipynb", LOAD, f"%%step unseen --async\n{code}")
+    code = f"import os, time\nprint('begun')\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.2)\n"
+    shown.open("unseen.ipynb", LOAD, f"%%step unseen --async\n{code}print('done')")
     shown.run(0)
     shown.run(1)
     expect(shown.output(1)).to_contain_text("begun", timeout=60 * SECONDS)
