@@ -18,31 +18,34 @@ from cellyard.settings import load_settings
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-AT_SERVERS = (
-    "tests/cluster/",
+ON_CLUSTER = "tests/cluster/"
+"""Tests with a cluster, which they start where there is none."""
+
+IN_BUCKETS = (
     "tests/artifacts/test_s3_faults.py",
     "tests/contracts/test_store_contract.py",
     "tests/faults/test_other_machine.py",
     "tests/faults/test_store_away.py",
     "tests/kernel_magics/test_store_in_bucket.py",
 )
-"""Tests with a cluster or an S3 server, which they start where there is none."""
-
+"""Tests with an S3 server, which they start where there is none."""
 
 IN_BROWSERS = "tests/jupyter_ext/"
 """Tests with a browser, all before one JupyterLab."""
 
 
 class _Shares(LoadScopeScheduling):  # type: ignore[misc]
-    """Where several processes share the tests, those of a file stay together, and one process has all that need a
-    cluster or an S3 server: two must not start these at once, and the cluster has no room for more.
+    """Where several processes share the tests, those of a file stay together. One process has all that need a cluster,
+    which has no room for more, and one all that need an S3 server.
 
-    After them it has those with a browser. A pod that comes or goes changes the machine's addresses, and a browser then
-    ends every request of it that waits for a connection (ERR_NETWORK_CHANGED).
+    After the cluster the same process has those with a browser. A pod that comes or goes changes the machine's
+    addresses, and a browser then ends every request of it that waits for a connection (ERR_NETWORK_CHANGED).
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "servers" if nodeid.startswith((*AT_SERVERS, IN_BROWSERS)) else nodeid.partition("::")[0]
+        if nodeid.startswith((ON_CLUSTER, IN_BROWSERS)):
+            return "cluster"
+        return "buckets" if nodeid.startswith(IN_BUCKETS) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -54,7 +57,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits most comes first, then whole runs, which take seconds each: short ones at the end keep all processes
     busy."""
-    items.sort(key=lambda item: (not item.nodeid.startswith(AT_SERVERS), not item.nodeid.startswith("tests/test_")))
+    first = (ON_CLUSTER, IN_BUCKETS, "tests/test_")
+    items.sort(key=lambda item: [not item.nodeid.startswith(each) for each in first])
 
 
 @pytest.fixture(scope="session", autouse=True)

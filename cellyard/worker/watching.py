@@ -14,10 +14,10 @@ __all__ = ["MemoryWatch", "Watched"]
 LIMITED_SECONDS, UNLIMITED_SECONDS, REPORT_SECONDS = 0.01, 0.1, 1.0
 FIRST_LOOK = 256 << 20
 """Bytes from which on it is looked at what they are used for, where there is no limit; each time at a quarter more."""
-GRACE_SECONDS = 0.15
-"""How long a step at its limit may take to say what it holds."""
-GRACE = 1.03
-"""How far beyond the limit it may go meanwhile."""
+GRACE_SECONDS = 0.5
+"""How long a step at its limit may take to say what it holds and where it is."""
+GRACE, GRACE_BYTES = 0.03, 16 << 20
+"""How far beyond the limit it may go meanwhile: that share of it, or so many bytes if that is more."""
 
 
 class Watched(Protocol):
@@ -119,4 +119,5 @@ class MemoryWatch:
         if self._deadline is None:
             self._deadline = now + GRACE_SECONDS
             self._watched.ask_for_last_words()
-        return self._is_answered or now > self._deadline or used > self._limit * GRACE
+        beyond = used - self._limit
+        return self._is_answered or now > self._deadline or beyond > max(self._limit * GRACE, GRACE_BYTES)

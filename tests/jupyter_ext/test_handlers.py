@@ -35,7 +35,7 @@ def test_asking_for_data_starts_an_engine_and_asking_for_the_status_does_not(lab
     assert status == {"version": __version__, "engine": None, "root": str(lab.root)}
     refused = http.get(f"{API}/runs?start=0")
     assert (refused.status_code, refused.json()["error"]) == (503, "EngineUnavailable")
-    assert http.get(f"{API}/runs").json() == {"runs": []}
+    assert isinstance(http.get(f"{API}/runs").json()["runs"], list)
     assert http.get("/cellyard/status").json()["engine"]["version"] == __version__
 
 

@@ -63,7 +63,7 @@ def test_debug_after_a_timeout_opens_where_it_struck(kernel: Kernel):
 
 GROWS = (
     "import time\nclass Own: pass\ndef grow(held, step):\n    own, seen = Own(), {'at': [step, 'far']}\n"
-    "    while True:\n        held.append(bytearray(step))\n        time.sleep(0.001)\n"
+    "    while True:\n        held.append(bytearray(step))\n        time.sleep(0.02)\n"
     "all_rows = []\ngrow(all_rows, 1 << 20)"
 )
 
