@@ -39,17 +39,14 @@ class Connection:
 
     def open(self, *, timeout: float) -> None:
         """Connect. Raises :class:`Unreachable`. ``timeout`` (seconds) also bounds each later wait for data."""
-        found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Ours from the beginning: whatever strikes now, it is closed with this object.
+        found = self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         found.settimeout(timeout)
         try:
             found.connect(str(self._path))
         except OSError as error:
-            found.close()
+            self.close()
             raise Unreachable(f"no engine at {self._path}: {error.strerror or error}") from error
-        except BaseException:
-            found.close()
-            raise
-        self._socket = found
 
     def request(self, method: str, target: str, body: bytes = b"") -> Response:
         """Send a request and read the head of the answer. The answer's body must be read to its end before
@@ -99,6 +96,11 @@ class Connection:
             with contextlib.suppress(OSError):
                 found.shutdown(socket.SHUT_RDWR)
             found.close()
+
+    def __del__(self) -> None:
+        # Ctrl-C may strike whoever has opened it before it has a name there, and nobody else can close it then.
+        if self._socket is not None:
+            self._socket.close()
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:

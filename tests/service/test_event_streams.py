@@ -10,6 +10,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
+import pytest
+
 from cellyard.service.client import EngineClient
 from tests.service.engines import Home, finished, run_step, step, until
 
@@ -102,6 +104,7 @@ def interrupted_every(seconds: float) -> Iterator[list[bool]]:
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # struck between being made and having a name
 def test_an_interrupted_reader_loses_nothing(client: EngineClient):
     stream = client.submit_step(step(CHATTY.format(n=300), name="reader"))
     events = []
