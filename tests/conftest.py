@@ -38,8 +38,9 @@ class _Shares(LoadScopeScheduling):  # type: ignore[misc]
     """Where several processes share the tests, those of a file stay together. One process has all that need a cluster,
     which has no room for more, and one all that need an S3 server.
 
-    After the cluster the same process has those with a browser. A pod that comes or goes changes the machine's
-    addresses, and a browser then ends every request of it that waits for a connection (ERR_NETWORK_CHANGED).
+    Before the cluster the same process has those with a browser, meanwhile cluster and image are made: a pod that comes
+    or goes changes the machine's addresses, and a browser then ends every request of it that waits for a connection
+    (ERR_NETWORK_CHANGED).
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -57,7 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits most comes first, then whole runs, which take seconds each: short ones at the end keep all processes
     busy."""
-    first = (ON_CLUSTER, IN_BUCKETS, "tests/test_")
+    first = (IN_BROWSERS, ON_CLUSTER, IN_BUCKETS, "tests/test_")
     items.sort(key=lambda item: [not item.nodeid.startswith(each) for each in first])
 
 
