@@ -74,14 +74,15 @@ def preflight(session: Session, wanted: Sequence[str]) -> Preflight:
         if name not in names:
             raise NotFound(what=f"step {name!r} in this notebook", hint=f"It has: {', '.join(names) or 'none'}.")
     deadline = time.monotonic() + _WITHIN
-    earlier = session.client.notebook_steps(session.identity.notebook)
+    away = {step["cell"] for step in pipeline["steps"] if not session.is_here(step["options"].get("backend"))}
+    earlier = session.client.notebook_steps(session.identity.notebook) if away else []
     found = []
     for step in pipeline["steps"]:
         if not str(step.get("source") or "").strip() or (wanted and step["name"] not in wanted):
             continue
         told = [each for each in pipeline["problems"] if each["cell"] == step["cell"]]
         found.append(looked := _look(session, step, told, deadline))
-        if not session.is_here(step["options"].get("backend")):
+        if step["cell"] in away:
             _look_elsewhere(session, step, earlier, looked)
     return Preflight(found)
 

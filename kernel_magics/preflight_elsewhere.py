@@ -36,6 +36,7 @@ def told_by(earlier: Sequence[Mapping[str, Any]], step: Mapping[str, Any], versi
     """What the newest of the ``earlier`` steps that came to such workers tells of this one, which needs these
     ``versions``. ``earlier`` are records of steps, ``step`` has its options."""
     there = [each for each in earlier if _place(each) == _place(step) and each.get("worker")]
+    there.sort(key=lambda each: float(each.get("created") or 0.0))
     if not there:
         return Told(
             warnings=[
@@ -43,11 +44,11 @@ def told_by(earlier: Sequence[Mapping[str, Any]], step: Mapping[str, Any], versi
                 "these, and installs what the image lacks"
             ]
         )
-    newest = max(there, key=lambda each: float(each.get("created") or 0.0))
+    newest = there[-1]
     if differing := list(_differing(newest.get("error"))):
         return Told(problems=[f"when step {newest['name']!r} came there, {'; '.join(differing)}"])
     known: dict[str, str] = {}
-    for each in sorted(there, key=lambda each: float(each.get("created") or 0.0)):
+    for each in there:
         known |= each.get("packages") or {}
     found = list(_new(versions, known))
     shown = [*found[:_NAMED], *([f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else [])]
@@ -62,17 +63,13 @@ def _place(step: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _differing(error: Mapping[str, Any] | None) -> Iterator[str]:
-    """The lines of a refused step's table that differ."""
+    """What a refused step met, line by line."""
+    from cellyard.environment.versions import differing
+
     found = error_from_dict(error["cellyard"]) if error and error.get("cellyard") else None
     table = str(found.fields.get("table", "")) if isinstance(found, VersionMismatch) else ""
-    for line in table.splitlines():
-        if line.rstrip().endswith("<- differs"):
-            name, here, there = _columns(line)
-            yield f"{name} was {there} there and {here} here"
-
-
-def _columns(line: str) -> list[str]:
-    return [each.strip() for each in line.replace("<- differs", "").split("  ") if each.strip()]
+    for row in differing(table):
+        yield f"{row.name} was {row.worker} there and {row.kernel} here"
 
 
 def _new(versions: Mapping[str, str], known: Mapping[str, str]) -> Iterator[str]:

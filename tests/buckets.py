@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.program import CLUSTER, ask
+from tests.cluster.program import CLUSTER, s3_variables
 from tests.house.source_tree import ROOT
 
 __all__ = ["Bucket", "OwnServer", "Relay", "bucket", "own_server", "s3", "server_program"]
@@ -48,8 +48,7 @@ def _given() -> dict[str, str]:
 def _of_cluster() -> dict[str, str]:
     if not CLUSTER.exists():
         pytest.skip("no S3 server: AWS_ENDPOINT_URL is not set")
-    words = [word for line in ask("s3").splitlines() for word in line.split()]
-    return dict(word.split("=", 1) for word in words if "=" in word)
+    return s3_variables()
 
 
 @functools.cache

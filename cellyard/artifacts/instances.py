@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellyard.artifacts.definitions import is_definition
-from cellyard.artifacts.memory import offset_in, rebuild_view, root_of
+from cellyard.artifacts.memory import owner_of, place_in, rebuild_view, root_of
 
 __all__ = [
     "Way",
@@ -219,12 +219,22 @@ def array_of_reduce(obj: Any, kind: Any) -> Any:
     root = root_of(obj)
     if root is obj or type(root) is not numpy.ndarray or obj.dtype.hasobject:
         return rebuild_array_of, (kind, obj.view(numpy.ndarray)), vars(obj), None, None, put_attributes
-    place = (offset_in(root, obj), obj.shape, obj.strides, (obj.dtype, obj.flags.writeable))
+    place = place_in(root, obj)
     return rebuild_array_of, (kind, root, place), vars(obj), None, None, put_attributes
 
 
+def masked_reduce(array: Any, *, is_shared: bool) -> Any:
+    """A masked array over the memory that it shows, where others show that, too; numpy would copy it. Its masks follow
+    with what else it has."""
+    root = owner_of(array)
+    if is_shared and type(root) is sys.modules["numpy"].ndarray:
+        place = place_in(root, array)
+        return rebuild_array_of, (type(array), root, place), dict(vars(array)), None, None, put_attributes
+    return NotImplemented
+
+
 def rebuild_array_of(kind: type, root: Any, place: tuple[Any, ...] | None = None) -> Any:
-    """The array as one of a class of the notebook's, at that place of the memory of ``root``."""
+    """The array as one of that class, at that place of the memory of ``root``."""
     return (root if place is None else rebuild_view(root, *place)).view(kind)
 
 

@@ -5,16 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = [
-    "is_masked",
-    "masked_reduce",
-    "masks_of",
-    "offset_in",
-    "owner_of",
-    "rebuild_masked",
-    "rebuild_view",
-    "root_of",
-]
+__all__ = ["is_masked", "masks_of", "offset_in", "owner_of", "place_in", "rebuild_view", "root_of"]
 
 
 def owner_of(array: Any) -> Any:
@@ -56,27 +47,14 @@ def offset_in(owner: Any, array: Any) -> int:
     return int(array.__array_interface__["data"][0] - owner.__array_interface__["data"][0])
 
 
+def place_in(owner: Any, array: Any) -> tuple[Any, ...]:
+    """Where and how ``array`` shows the memory of ``owner``: what :func:`rebuild_view` needs beside that."""
+    return offset_in(owner, array), array.shape, array.strides, (array.dtype, array.flags.writeable)
+
+
 def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[Any, bool]) -> Any:
     """An array that shows ``owner``'s memory, ``offset`` bytes in."""
     dtype, writeable = kind
     view = type(owner)(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
     view.flags.writeable = writeable
     return view
-
-
-def masked_reduce(array: Any, *, is_shared: bool) -> Any:
-    """A masked array over the memory that it shows, where others show that, too; numpy would copy it."""
-    root = owner_of(array)
-    if is_shared and type(root) is sys.modules["numpy"].ndarray:
-        place = (offset_in(root, array), array.shape, array.strides, (array.dtype, array.flags.writeable))
-        return rebuild_masked, (root, place), dict(vars(array)), None, None, _put_masks
-    return NotImplemented
-
-
-def rebuild_masked(root: Any, place: tuple[Any, ...]) -> Any:
-    """The masked array at that place of the memory of ``root``; its masks follow."""
-    return rebuild_view(root, *place).view(sys.modules["numpy"].ma.MaskedArray)
-
-
-def _put_masks(array: Any, attributes: dict[str, Any]) -> None:
-    vars(array).update(attributes)

@@ -36,10 +36,10 @@ from cellyard.artifacts.definitions import (
 )
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.frames import frame_reduce
-from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, way_of
+from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, masked_reduce, way_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.memoised import memoised_reduce, rebuild_memoised
-from cellyard.artifacts.memory import is_masked, masked_reduce, offset_in, owner_of, rebuild_view
+from cellyard.artifacts.memory import is_masked, owner_of, place_in, rebuild_view
 from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.nans import objects_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
@@ -48,15 +48,7 @@ from cellyard.artifacts.standard import LOCKS, argument_reduce, handler_reduce, 
 from cellyard.artifacts.tensors import reduce_of_torch
 from cellyard.artifacts.tracebacks import rebuild_traceback, traceback_frames
 
-__all__ = [
-    "BUFFER_BYTES",
-    "Packer",
-    "find_match",
-    "is_packable",
-    "rebuild_array",
-    "rebuild_times",
-    "rebuild_view",
-]
+__all__ = ["BUFFER_BYTES", "Packer", "find_match", "is_packable", "rebuild_array", "rebuild_times", "rebuild_view"]
 
 BUFFER_BYTES = 64 << 10
 _Pickler: Any = cloudpickle.Pickler  # it has no annotations of its own
@@ -126,9 +118,7 @@ class Packer(_Pickler):  # type: ignore[misc]
             return _without_loop(obj)
         reduced = NotImplemented
         if is_masked(kind) and not obj.dtype.hasobject:
-            self.met_views |= id(owner := owner_of(obj)) in self._owners
-            self._owners.add(id(owner))
-            reduced = masked_reduce(obj, is_shared=id(owner) in self._bases)
+            reduced = masked_reduce(obj, is_shared=id(self._met_owner(obj)) in self._bases)
         elif hasattr(kind, "__array_finalize__") or kind.__name__ == "ufunc":
             reduced = _reduce_of_numpy(obj, kind)
         elif is_definition(kind) or (kind.__module__ or "").partition(".")[0] == "pandas":
@@ -260,14 +250,18 @@ class Packer(_Pickler):  # type: ignore[misc]
     def _reduce_array(self, obj: Any) -> Any:
         if obj.dtype.hasobject:
             return objects_reduce(obj)
-        owner = owner_of(obj)
-        self.met_views |= id(owner) in self._owners
-        self._owners.add(id(owner))
+        owner = self._met_owner(obj)
         # What shows the same memory several times over is larger than that.
         if owner is obj or (id(owner) not in self._bases and obj.nbytes <= owner.nbytes):
             return self._reduce_memory(obj)
-        place = (offset_in(owner, obj), obj.shape, obj.strides, (obj.dtype, obj.flags.writeable))
-        return rebuild_view, (owner, *place)
+        return rebuild_view, (owner, *place_in(owner, obj))
+
+    def _met_owner(self, array: Any) -> Any:
+        """The array whose memory this one shows; from now on another one of it is a view of the same."""
+        owner = owner_of(array)
+        self.met_views |= id(owner) in self._owners
+        self._owners.add(id(owner))
+        return owner
 
     def _reduce_memory(self, obj: Any) -> Any:
         """A small array will own its memory, a large one lies over its buffer: what numpy itself makes of a pickle is a

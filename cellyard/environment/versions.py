@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,12 @@ from cellyard import __version__
 from cellyard.errors import VersionMismatch
 from cellyard.tables import aligned
 
-__all__ = ["ALWAYS", "Row", "Versions", "check_versions", "compare", "series", "versions_here"]
+__all__ = ["ALWAYS", "Row", "Versions", "check_versions", "compare", "differing", "series", "versions_here"]
 
 #: Distributions that must be of the very same version on both sides.
 ALWAYS = ("cellyard", "cloudpickle", "dask", "distributed")
 _MISSING = "not there"
+_DIFFERS = "<- differs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,16 @@ def check_versions(kernel: Versions, worker: Versions, *, step: str = "", image:
 def as_table(rows: Iterable[Row]) -> str:
     """The lines in columns, those that differ marked."""
     lines = [("", "this notebook", "the worker", "")]
-    lines += [(row.name, row.kernel, row.worker, "" if row.agrees else "<- differs") for row in rows]
+    lines += [(row.name, row.kernel, row.worker, "" if row.agrees else _DIFFERS) for row in rows]
     return "\n".join(f"  {line}" for line in aligned(lines))
+
+
+def differing(table: str) -> Iterator[Row]:
+    """The rows that are marked in what :func:`as_table` made: of a refusal that was recorded, nothing else is left."""
+    for line in table.splitlines():
+        if line.rstrip().endswith(_DIFFERS):
+            name, kernel, worker = (each.strip() for each in line.replace(_DIFFERS, "").split("  ") if each.strip())
+            yield Row(name, kernel, worker, agrees=False)
 
 
 def _what_to_do(rows: Iterable[Row], image: str) -> str:

@@ -68,10 +68,8 @@ class Journal:
 
     async def read(self, job: Callable[[Records], _T]) -> _T:
         """Run a job that only reads: after all that was told so far, unless another process holds the database."""
-        if self._waiting or self._soon:
-            self._write_soon(math.inf)
-            self._hand_over()
-            self._put_try()
+        self._write_soon(math.inf)
+        self._write_waiting()
         return await self._run(lambda: job(self._opened()))
 
     async def write(self, job: Callable[[Records], _T]) -> _T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import linecache
 import pickle
+import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -53,7 +54,7 @@ class Absent:
 def describe_frames(error: BaseException, namespace: dict[str, Any], store: Store) -> dict[str, Any] | None:
     """The frames from the cell to where the exception was raised: ``frames`` (file, line, name, and whether its names
     are those of the cell) and ``reference``, the artifact of their local variables and sources. None without any."""
-    found = list(_from_cell(_raised(error.__traceback__), namespace))[-_MOST_FRAMES:]
+    found = list(_from_cell(traceback.walk_tb(error.__traceback__), namespace))[-_MOST_FRAMES:]
     if not found:
         return None
     reference = _store_variables(found, _Choice(namespace).of, namespace, store, _MOST_TEXT)
@@ -87,12 +88,6 @@ def _store_variables(
     values = {"frames": travelling, "sources": _sources(found, most_text)}
     with writing(store, namespace) as (batch, definitions):
         return store_packed(pack_group(values, namespace), values, batch, definitions).to_dict()
-
-
-def _raised(tb: types.TracebackType | None) -> Iterator[_Frame]:
-    while tb is not None:
-        yield tb.tb_frame, tb.tb_lineno
-        tb = tb.tb_next
 
 
 def _from_cell(frames: Iterable[_Frame], namespace: Mapping[str, Any]) -> Iterator[_Frame]:

@@ -16,6 +16,7 @@ import re
 import signal
 import sys
 import threading
+import traceback
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -96,12 +97,9 @@ def _unescaped(match: re.Match[str]) -> str:
 
 def running() -> Iterator[tuple[types.FrameType, int]]:
     """The frames of the main thread and their lines, outermost first."""
-    found: list[tuple[types.FrameType, int]] = []
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    while frame is not None:
-        found.append((frame, frame.f_lineno))
-        frame = frame.f_back
-    return reversed(found)
+    # Without a frame it would walk the caller's own.
+    return reversed(list(traceback.walk_stack(frame)) if frame is not None else [])
 
 
 def lines_of(places: Sequence[dict[str, Any]]) -> list[str]:

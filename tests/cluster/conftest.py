@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ import pytest
 
 from cellyard.cli import main
 from tests.cluster.images import bring_image
-from tests.cluster.program import CLUSTER, ask
+from tests.cluster.program import CLUSTER, ask, s3_variables
 
 AWS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION")
 """The variables that tell of the S3 server."""
@@ -41,7 +40,8 @@ def kubeconfig() -> Iterator[str]:
     if os.environ.get("KUBECONFIG"):
         yield os.environ["KUBECONFIG"]
         return
-    path = _asked("up").splitlines()[-1]
+    _require_program("a cluster (set KUBECONFIG)")
+    path = ask("up").splitlines()[-1]
     with pytest.MonkeyPatch.context() as env:
         env.setenv("KUBECONFIG", path)
         yield path
@@ -64,9 +64,9 @@ def s3_server() -> Iterator[None]:
     if os.environ.get("AWS_ENDPOINT_URL"):
         yield
         return
-    printed = [word.partition("=") for word in shlex.split(_asked("s3")) if "=" in word]
+    _require_program("an S3 server (set AWS_ENDPOINT_URL and keys)")
     with pytest.MonkeyPatch.context() as env:
-        for name, _, value in printed:
+        for name, value in s3_variables().items():
             env.setenv(name, value)
         yield
 
@@ -151,8 +151,6 @@ def kubectl(*arguments: str, stdin: dict[str, Any] | None = None, check: bool = 
     return done.stdout
 
 
-def _asked(verb: str) -> str:
+def _require_program(what: str) -> None:
     if not CLUSTER.is_file():
-        needed = {"up": "a cluster (set KUBECONFIG)", "s3": "an S3 server (set AWS_ENDPOINT_URL and keys)"}[verb]
-        pytest.skip(f"{needed} is needed")
-    return ask(verb)
+        pytest.skip(f"{what} is needed")

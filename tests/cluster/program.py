@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tests.house.source_tree import ROOT
 
-__all__ = ["CLUSTER", "ask", "one_at_a_time"]
+__all__ = ["CLUSTER", "ask", "one_at_a_time", "s3_variables"]
 
 CLUSTER = ROOT.parent / "shared/cluster/cluster"
 """The program that makes a cluster of one node."""
@@ -24,6 +25,11 @@ def ask(verb: str) -> str:
         done = subprocess.run([str(CLUSTER), verb], capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def s3_variables() -> dict[str, str]:
+    """The environment's variables that lead to its S3 server, which is started."""
+    return dict(word.split("=", 1) for word in shlex.split(ask("s3")) if "=" in word)
 
 
 @contextmanager

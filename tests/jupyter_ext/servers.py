@@ -105,6 +105,11 @@ class LabServer:
         """What it has said."""
         return (self.home.folder / "lab.log").read_text(encoding="utf-8", errors="replace")
 
+    def followers(self) -> int:
+        """How many streams of events its engine serves."""
+        with self.http() as http:
+            return int(http.get("/cellyard/status").json()["engine"]["followers"])
+
     def condition(self) -> str:
         """What it and its engine say at this moment, and what they have said last, for a test that has failed."""
         with self.http() as http:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.jupyter_ext.browsers import SECONDS
-from tests.jupyter_ext.servers import TOKEN, LabServer
+from tests.jupyter_ext.servers import TOKEN
 from tests.service.engines import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -137,24 +137,19 @@ def test_a_page_that_nobody_sees_gives_up_its_connections_and_catches_up_when_it
     shown.reload()
     shown.liveness("live")
     expect(shown.output(1)).to_have_text("begun\n")
-    until(lambda: followers(lab) >= 2, "the page follows the engine and the run")
+    until(lambda: lab.followers() >= 2, "the page follows the engine and the run")
     see = """is_hidden => {
         Object.defineProperty(document, 'hidden', { configurable: true, value: is_hidden });
         document.dispatchEvent(new Event('visibilitychange'));
     }"""
     shown.page.evaluate(see, True)
-    until(lambda: followers(lab) == 1, "only the kernel follows", seconds=40)
+    until(lambda: lab.followers() == 1, "only the kernel follows", seconds=40)
     gate.touch()
-    until(lambda: followers(lab) == 0, "the step has ended", seconds=40)
+    until(lambda: lab.followers() == 0, "the step has ended", seconds=40)
     shown.page.evaluate(see, False)
     shown.liveness("live")
     expect(shown.badge(1)).to_contain_text("succeeded", timeout=60 * SECONDS)
     expect(shown.output(1)).to_have_text("begun\ndone\n")
-
-
-def followers(lab: LabServer) -> int:
-    with lab.http() as http:
-        return int(http.get("/cellyard/status").json()["engine"]["followers"])
 
 
 @pytest.mark.long

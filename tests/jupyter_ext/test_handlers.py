@@ -108,12 +108,12 @@ def test_events_arrive_while_they_happen_and_are_caught_up_with(engine, http):
 
 
 def test_a_reader_that_leaves_is_not_followed_any_more(engine, http):
-    until(lambda: followers(http) == 0, "nobody follows")
+    until(lambda: engine.followers() == 0, "nobody follows")
     with http.stream("GET", f"{API}/events?follow=1") as answer:
         pieces = answer.iter_raw()
         assert next(pieces)
-        until(lambda: followers(http) == 1, "the engine has a follower")
-    until(lambda: followers(http) == 0, "it has none any more")
+        until(lambda: engine.followers() == 1, "the engine has a follower")
+    until(lambda: engine.followers() == 0, "it has none any more")
 
 
 def test_a_stream_ends_with_the_engine_and_has_no_end_of_its_own(engine, http):
@@ -125,8 +125,3 @@ def test_a_stream_ends_with_the_engine_and_has_no_end_of_its_own(engine, http):
         told += b"".join(pieces)
     assert b"event: end" not in told
     assert http.get(f"{API}/runs").status_code == 200
-
-
-def followers(http: httpx.Client) -> int:
-    found: int = http.get("/cellyard/status").json()["engine"]["followers"]
-    return found

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cellyard.service.client import EngineClient
 from tests.notebooks.kernels import Kernel
-from tests.service.engines import until
+from tests.service.engines import state_of, until
 
 
 @pytest.fixture
@@ -24,12 +23,6 @@ def answering(kernel: Kernel) -> Iterator[Callable[[Callable[[str], str]], Kerne
     yield answering
     kernel.client.allow_stdin = False
     kernel.answer = None
-
-
-def state_of(client: EngineClient, name: str) -> str:
-    """What the records say of a step."""
-    [found] = [each["state"] for each in client.notebook_steps("/tmp/notebook.ipynb") if each["name"] == name]
-    return str(found)
 
 
 @pytest.fixture
@@ -92,7 +85,7 @@ def test_a_step_that_nobody_waits_for_cannot_ask(answering, home):
     kernel.run("%%step asks_alone --async\nwould_be = input('? ')")
     # Whoever uses its value waits for it, and may be asked: first it has asked, and has ended of it.
     client = home.client()
-    until(lambda: state_of(client, "asks_alone") == "failed", "it has asked in vain", seconds=60)
+    until(lambda: state_of(client, "/tmp/notebook.ipynb", "asks_alone") == "failed", "it has asked in vain", seconds=60)
     ran = kernel.fail("len(would_be)")
     assert "a step asked for input, but" in ran.words
     assert kernel.asked == []

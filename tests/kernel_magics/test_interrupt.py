@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.notebooks.kernels import Kernel
-from tests.service.engines import Home, until
+from tests.service.engines import Home, state_of, until
 
 
 def is_alive(pid: int) -> bool:
@@ -85,8 +85,7 @@ def test_two_at_once_reach_the_step(kernel: Kernel, home: Home, pause: float):
     ran = kernel.finish(id, timeout=10)
     assert ran.error is not None
     assert ran.error["ename"] in {"StepCancelled", "KeyboardInterrupt"}
-    [state] = [each["state"] for each in home.client().notebook_steps("/tmp/notebook.ipynb") if each["name"] == "twice"]
-    assert state == "cancelled"
+    assert state_of(home.client(), "/tmp/notebook.ipynb", "twice") == "cancelled"
 
 
 def test_one_that_comes_before_the_engine_has_the_step_keeps_it_from_running(

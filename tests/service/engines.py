@@ -17,7 +17,7 @@ from cellyard.model import StepRequest, parse_step_line
 from cellyard.service.client import EngineClient
 from cellyard.settings import Settings, load_settings
 
-__all__ = ["Home", "engine_home", "finished", "run_step", "step", "until"]
+__all__ = ["Home", "engine_home", "finished", "run_step", "state_of", "step", "until"]
 
 OTHER_ENGINE = """
 import sys
@@ -112,6 +112,12 @@ def until_it_runs(stream: Iterator[dict[str, Any]]) -> None:
     while seen[-1] in ("accepted", "starting"):
         seen.append(next(stream)["kind"])
     assert (seen[0], seen[-1]) == ("accepted", "state")
+
+
+def state_of(client: EngineClient, notebook: str, name: str) -> str:
+    """What the records say of a notebook's step."""
+    [state] = [str(each["state"]) for each in client.notebook_steps(notebook) if each["name"] == name]
+    return state
 
 
 def finished(events: list[dict[str, Any]]) -> dict[str, Any]:
