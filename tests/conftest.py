@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from cellyard.cli.passing_over import IRI_GRAMMARS, passing_over
 from cellyard.service.client import EngineClient
 from cellyard.settings import load_settings
+
+with passing_over(IRI_GRAMMARS):
+    import nbformat  # noqa: F401 - here, so that no test's process makes what this passes over
 
 # A shell that runs the tests in its background has them ignore SIGINT; they interrupt themselves.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -202,9 +202,12 @@ def _say_reused(work: Work, output: str) -> None:
 def _conduct(work: Work, output: str) -> int:
     """Run what has to run."""
     from cellyard.cli.conducting import Conductor
-    from cellyard.cli.notebook_kernel import NotebookKernel
+    from cellyard.cli.passing_over import IRI_GRAMMARS, passing_over
     from cellyard.cli.progress import Progress
     from cellyard.cli.views import make_view
+
+    with passing_over(IRI_GRAMMARS):
+        from cellyard.cli.notebook_kernel import NotebookKernel
 
     sources = {index: work.executed.cells[index]["source"] for index in work.executed.numbers}
     progress = Progress(work.wanted.path, sources)

@@ -50,3 +50,14 @@ def test_loading_the_extension_loads_nothing_heavy():
         "    importlib.import_module(one.name)\n"
     )
     assert loaded_after(program, "dask", "distributed", "sqlalchemy", "nbformat") == []
+
+
+def test_running_a_notebook_makes_no_grammars():
+    statement = (
+        "from cellyard.cli.passing_over import IRI_GRAMMARS, passing_over\n"
+        "with passing_over(IRI_GRAMMARS):\n"
+        "    import cellyard.cli.notebook_kernel\n"
+        "import nbformat\n"
+        "nbformat.validate(nbformat.v4.new_notebook())\n"
+    )
+    assert loaded_after(statement, "nbformat", "jsonschema", "rfc3987_syntax", "lark") == ["nbformat", "jsonschema"]
