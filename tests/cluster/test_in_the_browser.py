@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.cluster.conftest import cluster_settings, fresh_bucket, fresh_namespace, installed
 from tests.cluster.leftovers import left_behind, until
-from tests.jupyter_ext.browsers import OPTIONS, Lab, chromium
+from tests.jupyter_ext.browsers import Lab, open_chromium
 from tests.jupyter_ext.conftest import labextension  # noqa: F401 - a fixture
 from tests.jupyter_ext.servers import lab_server
 
@@ -18,12 +19,18 @@ SLOW = 90_000
 
 
 @pytest.fixture
-def lab(kubeconfig: str, s3_server: None, worker_image: str, labextension: None) -> Iterator[Lab]:  # noqa: F811
+def lab(
+    kubeconfig: str,
+    s3_server: None,
+    worker_image: str,
+    labextension: None,
+    tmp_path: Path,  # noqa: F811
+) -> Iterator[Lab]:
     """A page of a JupyterLab whose steps go to a namespace of their own."""
     with fresh_namespace() as namespace, installed(namespace, worker_image), fresh_bucket() as store:
         settings = cluster_settings(namespace, worker_image, store)
         with lab_server(**settings) as server, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
+            browser = open_chromium(playwright, tmp_path / "chromium")
             page = Lab(browser, server)
             yield page
             assert page.errors == []

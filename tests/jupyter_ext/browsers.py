@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Playwright, expect
 
 from tests.house.source_tree import ROOT
 from tests.jupyter_ext.servers import TOKEN, LabServer
 
-__all__ = ["Lab", "chromium", "notebook"]
+__all__ = ["Lab", "notebook", "open_chromium"]
 
 PICTURES = Path(os.environ.get("CELLYARD_SCREENSHOTS") or ROOT / "build" / "screenshots")
 SECONDS = 1000
@@ -33,7 +33,14 @@ expect.set_options(timeout=60 * SECONDS)
 AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def chromium() -> str:
+def open_chromium(playwright: Playwright, profile: Path) -> BrowserContext:
+    """A browser as a person has it, who comes back: what it has loaded and compiled is kept in ``profile``."""
+    return playwright.chromium.launch_persistent_context(
+        profile, executable_path=_chromium(), args=OPTIONS, reduced_motion="reduce"
+    )
+
+
+def _chromium() -> str:
     """Where Debian's Chromium is (or another, by its other names)."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if (found := shutil.which(name)) is not None:
@@ -54,10 +61,10 @@ def notebook(*cells: str) -> str:
 class Lab:
     """One page with JupyterLab in it."""
 
-    def __init__(self, browser: Browser, server: LabServer, *, width: int = 1280, height: int = 840) -> None:
+    def __init__(self, browser: BrowserContext, server: LabServer, *, width: int = 1280, height: int = 840) -> None:
         self.server = server
-        self._context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
-        self.page: Page = self._context.new_page()
+        self.page: Page = browser.new_page()
+        self.page.set_viewport_size({"width": width, "height": height})
         self.page.set_default_timeout(90 * SECONDS)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -66,7 +73,9 @@ class Lab:
         self.page.on("requestfailed", lambda request: print(f"browser: {request.url} {request.failure}"))
 
     def close(self) -> None:
-        self._context.close()
+        """Close the page; the browser has its network again."""
+        self.page.context.set_offline(False)
+        self.page.close()
 
     # -- doing
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import BrowserContext, sync_playwright
 
 from tests.house.source_tree import ROOT
-from tests.jupyter_ext.browsers import OPTIONS, Lab, chromium
+from tests.jupyter_ext.browsers import Lab, open_chromium
 from tests.jupyter_ext.servers import LabServer, lab_server
 
 NOT_OURS = ("Canceled future", "Cannot read properties of undefined (reading 'schema')")
@@ -41,18 +42,24 @@ def http(lab: LabServer) -> Iterator[httpx.Client]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Loading JupyterLab for the first time costs a browser twice what it costs the next time."""
+    return tmp_path_factory.mktemp("chromium")
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(profile: Path) -> Iterator[BrowserContext]:
     """For one file of tests alone: while playwright is at work its loop counts as the running one of this process, and
     no test that is a coroutine can begin."""
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
+        found = open_chromium(playwright, profile)
         yield found
         found.close()
 
 
 @pytest.fixture
-def page(browser: Browser, lab: LabServer) -> Iterator[Callable[..., Lab]]:
+def page(browser: BrowserContext, lab: LabServer) -> Iterator[Callable[..., Lab]]:
     """Opens pages; each is closed with the test, and no error may have been thrown in it."""
     opened: list[Lab] = []
 
