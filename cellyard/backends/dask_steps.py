@@ -1,7 +1,7 @@
 """What runs on a Dask worker: one asynchronous task per step, handed to the worker's step pool.
 
-A step's messages leave by ``Worker.log_event``, numbered and already packed, so that neither Dask nor the scheduler's
-plugin has to look into them. Knows nothing of the link: the same module serves a worker anywhere.
+A step's messages leave by ``Worker.log_event``, or a shorter way, numbered and already packed, so that neither Dask nor
+the scheduler's plugin has to look into them. Knows nothing of the link: the same module serves a worker anywhere.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from distributed import Worker, WorkerPlugin, get_worker
 from cellyard.backends.base import Message
 from cellyard.worker.link import pack, unpack
 
-__all__ = ["PLUGIN", "TOPIC", "Pool", "StepPlugin", "run_step"]
+__all__ = ["PLUGIN", "Admitted", "Pool", "StepPlugin", "run_step"]
 
-TOPIC = "cellyard-steps"
 PLUGIN = "cellyard-steps"
 
 Admitted = Callable[[str], Awaitable[bool]]
@@ -42,7 +41,7 @@ class StepPlugin(WorkerPlugin):
     messages go, and the name of the plugin.
     """
 
-    def __init__(self, pool: Pool, admitted: Admitted, *, topic: str = TOPIC) -> None:
+    def __init__(self, pool: Pool, admitted: Admitted, *, topic: str = PLUGIN) -> None:
         self.pool = pool
         self.name = self.topic = topic
         self._admitted = admitted
@@ -77,9 +76,12 @@ class StepPlugin(WorkerPlugin):
         await self.pool.run(task, emit)
 
     def tell(self, token: str, number: int, messages: list[Message]) -> None:
-        """Log a batch of a step's messages; the first has number 1, and none is left out."""
+        """Pass on a batch of a step's messages; the first has number 1, and none is left out."""
         ended = any(each["kind"] == "finished" for each in messages)
-        packed = pack(["messages", token, messages, number])
+        self.deliver(token, number, ended, pack(["messages", token, messages, number]))
+
+    def deliver(self, token: str, number: int, ended: bool, packed: bytes) -> None:
+        """Send a packed batch on its way."""
         self.worker.log_event(self.topic, {"token": token, "number": number, "ended": ended, "packed": packed})
 
 

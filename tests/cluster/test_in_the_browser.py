@@ -23,8 +23,8 @@ def lab(
     kubeconfig: str,
     s3_server: None,
     worker_image: str,
-    labextension: None,
-    tmp_path: Path,  # noqa: F811
+    labextension: None,  # noqa: F811
+    tmp_path: Path,
 ) -> Iterator[Lab]:
     """A page of a JupyterLab whose steps go to a namespace of their own."""
     with fresh_namespace() as namespace, installed(namespace, worker_image), fresh_bucket() as store:

@@ -24,7 +24,7 @@ from distributed import Future, SchedulerPlugin
 
 from cellyard.backends.base import Message, cancelled, lost
 from cellyard.backends.dask_local.cluster import LocalCluster
-from cellyard.backends.dask_steps import TOPIC, Pool, StepPlugin
+from cellyard.backends.dask_steps import Admitted, Pool, StepPlugin
 from cellyard.background import Background
 from cellyard.worker.link import Frame, Link
 from cellyard.worker.processes import end_adopted
@@ -34,7 +34,7 @@ __all__ = ["StepHost", "serve"]
 _END_WITHIN = 10
 """Seconds after which a process that was asked to end, and hangs, is ended by SIGALRM."""
 _LAST_WORDS = 0.5
-"""Seconds for the last messages of steps that were ended, on their way through Dask."""
+"""Seconds for the last messages of steps that were ended."""
 _SWEEP_EVERY = 2.0
 
 _KEY = "step"
@@ -74,7 +74,7 @@ class StepHost:
     def __init__(self, pool: Pool, resources: Mapping[str, int], folder: Path, *, ending: Callable[[], object]) -> None:
         self._pool = pool
         self._ending = ending
-        self._plugin = StepPlugin(pool, self._admit)
+        self._plugin = _LocalSteps(self, pool, self._admit)
         self.cluster = LocalCluster(resources, folder, self._plugin, _Watch(self))
         self._steps: dict[str, _Step] = {}
         self._position = 0
@@ -176,8 +176,6 @@ class StepHost:
         step.begun = not step.unwanted
         return step.begun
 
-    # From the scheduler.
-
     def deliver(self, token: str, *, packed: bytes, ended: bool) -> None:
         """Pass a step's messages on."""
         step = self._steps.get(token)
@@ -185,6 +183,8 @@ class StepHost:
             return
         step.ended = ended
         self._link.send_packed(packed)
+
+    # From the scheduler.
 
     def known(self, token: str) -> None:
         """The scheduler has the task now: one that was cancelled before can be taken out at last."""
@@ -206,6 +206,18 @@ class StepHost:
         asyncio.get_running_loop().call_soon(step.future.release)
 
 
+class _LocalSteps(StepPlugin):
+    """The plugin of a worker in the same loop: its messages need no way through the scheduler."""
+
+    def __init__(self, host: StepHost, pool: Pool, admitted: Admitted) -> None:
+        super().__init__(pool, admitted)
+        self._host = host
+
+    def deliver(self, token: str, number: int, ended: bool, packed: bytes) -> None:
+        """Straight to the link."""
+        self._host.deliver(token, packed=packed, ended=ended)
+
+
 class _Watch(SchedulerPlugin):
     """What the scheduler tells of steps."""
 
@@ -213,10 +225,6 @@ class _Watch(SchedulerPlugin):
 
     def __init__(self, host: StepHost) -> None:
         self._host = host
-
-    def log_event(self, topic: str, msg: Any) -> None:
-        if topic == TOPIC:
-            self._host.deliver(msg["token"], packed=msg["packed"], ended=msg["ended"])
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         if not (isinstance(key, tuple) and key[0] == _KEY):
