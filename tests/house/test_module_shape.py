@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 
-import pytest
-
 from tests.house.source_tree import ROOT, dotted, modules, parsed
 
 MOST_LINES = 400
@@ -23,35 +21,40 @@ def order(name: str) -> tuple[int, str]:
     return (1 if name[0].isupper() else 2), name
 
 
-@pytest.mark.parametrize("path", modules(), ids=dotted)
-def test_a_module_is_one_noun(path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MOST_LINES, f"{path.relative_to(ROOT)} has {lines} lines: split it by noun"
-    assert path.stem not in SAYS_NOTHING
+def test_a_module_is_one_noun():
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    crowded = [f"{path.relative_to(ROOT)} has {count}" for path, count in lines.items() if count > MOST_LINES]
+    assert not crowded, f"more than {MOST_LINES} lines, split by noun: {crowded}"
+    assert not SAYS_NOTHING & {path.stem for path in lines}
 
 
-@pytest.mark.parametrize("path", modules(), ids=dotted)
-def test_a_module_says_first_what_it_holds(path):
-    assert ast.get_docstring(parsed(path)), f"{path.relative_to(ROOT)} has no docstring"
+def test_a_module_says_first_what_it_holds():
+    silent = [dotted(path) for path in modules() if not ast.get_docstring(parsed(path))]
+    assert not silent, f"no docstring: {silent}"
 
 
-@pytest.mark.parametrize("path", offering, ids=dotted)
-def test_the_names_offered_are_sorted_and_exist(path):
-    module = importlib.import_module(dotted(path))
-    assert list(module.__all__) == sorted(module.__all__, key=order)
-    assert len(set(module.__all__)) == len(module.__all__)
-    missing = [name for name in module.__all__ if not hasattr(module, name)]
-    assert not missing, missing
+def test_the_names_offered_are_sorted_and_exist():
+    wrong = {}
+    for path in offering:
+        module = importlib.import_module(dotted(path))
+        offered = list(module.__all__)
+        missing = [name for name in offered if not hasattr(module, name)]
+        if offered != sorted(set(offered), key=order) or missing:
+            wrong[dotted(path)] = missing or "not sorted, or twice"
+    assert not wrong, wrong
 
 
-@pytest.mark.parametrize("path", packages, ids=dotted)
-def test_a_package_offers_every_name_it_gathers(path):
-    gathered = {
-        alias.asname or alias.name
-        for node in parsed(path).body
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__"
-        for alias in node.names
-    }
-    public = {name for name in gathered if not name.startswith("_") and name not in {"TYPE_CHECKING", "Any"}}
-    offered = set(getattr(importlib.import_module(dotted(path)), "__all__", ()))
-    assert public <= offered, f"not in __all__: {sorted(public - offered)}"
+def test_a_package_offers_every_name_it_gathers():
+    lacking = {}
+    for path in packages:
+        gathered = {
+            alias.asname or alias.name
+            for node in parsed(path).body
+            if isinstance(node, ast.ImportFrom) and node.module != "__future__"
+            for alias in node.names
+        }
+        public = {name for name in gathered if not name.startswith("_") and name not in {"TYPE_CHECKING", "Any"}}
+        offered = set(getattr(importlib.import_module(dotted(path)), "__all__", ()))
+        if not public <= offered:
+            lacking[dotted(path)] = sorted(public - offered)
+    assert not lacking, f"not in __all__: {lacking}"
