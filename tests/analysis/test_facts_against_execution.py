@@ -35,23 +35,10 @@ def test_what_a_program_really_does_is_in_its_facts(source):
     assert seen.changed <= facts.mutates, "a value of before was changed in place"
     assert not seen.changed & facts.pure_reads, "a pure read was changed in place"
     assert not facts.uses_dynamic
-
-
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(programs)
-def test_a_program_runs_the_same_where_only_its_reads_exist(source):
-    facts = analyze(source)
     alone = run(source, ALL - facts.reads)
-    whole = run(source)
-    assert (alone.error, alone.bound) == (whole.error, whole.bound)
-
-
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(programs)
-def test_a_program_cannot_complete_without_a_required_name(source):
-    facts = analyze(source)
+    assert (alone.error, alone.bound) == (seen.error, seen.bound), "it runs the same where only its reads exist"
     for name in facts.required:
-        assert not run(source, frozenset({name})).completed
+        assert not run(source, frozenset({name})).completed, f"it cannot complete without {name}, which it requires"
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
