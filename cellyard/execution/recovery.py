@@ -13,7 +13,7 @@ from cellyard.execution.journal import Journal
 from cellyard.execution.live import LiveStep
 from cellyard.execution.owners import is_alive
 from cellyard.execution.runs import OpenRuns
-from cellyard.model import StepRequest
+from cellyard.model import StepRequest, StepState
 
 if TYPE_CHECKING:
     from cellyard.records import LostWork, Records, RunRecord, StepRecord
@@ -98,7 +98,7 @@ def _sort_out(
 ) -> tuple[tuple[Survivor, ...], list[RunRecord], LostWork, int]:
     open_runs = {run.id: run for run in records.open_runs()}
     survivors = tuple(
-        Survivor(step, open_runs[step.run_id], records.last_number(step.id, step.attempt))
+        Survivor(_begun(records, step), open_runs[step.run_id], records.last_number(step.id, step.attempt))
         for step in records.open_steps()
         if step.run_id in open_runs and goes_on(step)
     )
@@ -115,3 +115,19 @@ def _sort_out(
     # The run of a single cell ends with its step; nobody else may join or end it.
     adopted = [run for run in kept if run.id not in of_one_step]
     return survivors, adopted, lost, first + len(lost.steps) + len(lost.runs)
+
+
+def _begun(records: Records, step: StepRecord) -> StepRecord:
+    """The step, which runs where its events say so: its row says so a moment later, and the engine may have ended in
+    between. That message is recorded, so it is not sent again."""
+    if step.state != StepState.QUEUED:
+        return step
+    seq = 0
+    while page := records.events_since(seq, run_id=step.run_id, step_id=step.id):
+        for event in page:
+            if event.attempt == step.attempt and (event.kind, event.content.get("state")) == ("state", "running"):
+                pid, worker = event.content["pid"], event.content["worker"]
+                records.mark_running(str(step.token), pid=pid, worker=worker, started=event.time)
+                return records.step(step.id)
+        seq = page[-1].seq
+    return step

@@ -9,12 +9,13 @@ import pytest
 
 from cellyard.backends.base import Listener, StepTask
 from cellyard.backends.in_process import InProcessBackend
-from cellyard.execution.hub import Hub
+from cellyard.execution.hub import Event, Hub
 from cellyard.execution.journal import Journal
+from cellyard.execution.recovery import recover
 from cellyard.execution.routing import Routes
 from cellyard.execution.runner import Runner
-from cellyard.model import Resources, StepRequest, parse_step_line
-from cellyard.records import StepRecord, open_records
+from cellyard.model import Resources, StepRequest, StepState, parse_step_line
+from cellyard.records import AttemptEnd, StepRecord, open_records
 
 pytestmark = pytest.mark.asyncio
 
@@ -72,3 +73,23 @@ async def test_its_timeout_still_counts_from_its_beginning(tmp_path: Path) -> No
     finally:
         await second.close()
         await second.journal.close()
+
+
+async def test_that_it_has_begun_is_known_from_its_events_where_the_engine_ended_right_after(tmp_path: Path) -> None:
+    backend = Outliving(store=str(tmp_path / "store"), runtime=tmp_path / "runtime", capacity=Resources(cpu=1.0))
+    runner = engine(tmp_path, backend)
+    journal = runner.journal
+    await journal.start()
+    request = StepRequest(notebook="n.ipynb", session="s", name="long", source="1", options=parse_step_line("long"))
+    opened = await journal.write(lambda records: records.open_step(request, token="t"))
+    started = {"state": "running", "worker": "w", "pid": 7, "attempt": 1, "number": 3}
+    event = Event(1, opened.run_id, "long", opened.step_id, 1, 5.0, "state", started)
+    await journal.write(lambda records: records.append_events([event]))
+    try:
+        [survivor] = await recover(runner.hub, journal, runner.runs, lambda step: True)
+        assert (survivor.number, survivor.step.state) == (3, "running")
+        assert (survivor.step.started, survivor.step.worker, survivor.step.pid) == (5.0, "w", 7)
+        end = AttemptEnd(token="t", state=StepState.SUCCEEDED)
+        assert await journal.write(lambda records: records.finish_step(end))
+    finally:
+        await journal.close()
