@@ -27,11 +27,13 @@ from cellyard.analysis.facts import Facts
 from cellyard.analysis.purity import BUILTINS
 from cellyard.artifacts.artifact import load
 from cellyard.artifacts.definitions import is_definition
+from cellyard.artifacts.handlers import as_held
 from cellyard.artifacts.held import put_back
 from cellyard.artifacts.own_magics import called_by, own_magics
 from cellyard.artifacts.reference import Reference, is_earlier, is_held
 from cellyard.artifacts.store import open_store
 from cellyard.errors import CannotTravel, CellyardError, InvalidCell, UnknownName, error_from_dict
+from cellyard.worker.logging_state import handlers_beside
 from kernel_magics.displayed import Displayed, is_shown_name
 from kernel_magics.packing import SHELL_NAMES, Inputs, Packing
 from kernel_magics.replaced import silence
@@ -148,7 +150,8 @@ class Namespace:
         optional = self._optional(source, wanted) | gone
         packing = Packing(self._names, self._store, facts, optional - wanted)
         wanted |= optional
-        inputs = packing.pack(wanted, self._magics(source, wanted))
+        beside = dict(map(as_held, handlers_beside()))
+        inputs = packing.pack(wanted, self._magics(source, wanted), beside)
         unsent = self._deleted(facts).difference(*(each["names"] for each in inputs.references))
         sources = self._displayed.sources(source, used)
         return dataclasses.replace(inputs, sources=sources, unsent=tuple(sorted(unsent)))

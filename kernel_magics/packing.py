@@ -50,7 +50,8 @@ class Packing:
         self._all = names
         self._store = store
         self._facts = facts
-        self._real = _real(names)
+        self._beside: Mapping[str, Any] = {}
+        self._real = self._known()
         self._references: list[dict[str, Any]] = []
         self._done: set[str] = set()
         self._pure: set[str] = set()
@@ -58,13 +59,16 @@ class Packing:
         self._packages: set[str] = set()
         self._files: set[str] = set()
 
-    def pack(self, wanted: set[str], magics: Mapping[str, Any]) -> Inputs:
-        """Store the names and the notebook's own magics, what they need and what shares objects with them. Raises
-        CannotTravel."""
+    def pack(self, wanted: set[str], magics: Mapping[str, Any], beside: Mapping[str, Any]) -> Inputs:
+        """Store the names and the notebook's own magics, what they need and what shares objects with them; ``beside``
+        is what no name leads to, by held names, as far as it can travel. Raises CannotTravel."""
+        self._beside = beside
+        self._real = self._known()
+        self._optional = self._optional.union(beside)
         with writing(self._store, self._all) as (self._batch, self._definitions):
             for place, magic in magics.items():
                 wanted = wanted | self._pack_magic({MAGICS: as_held({place: magic})})
-            self._pack_all(wanted)
+            self._pack_all(wanted | beside.keys())
         self._packages |= {v.__name__ for v in self._real.values() if isinstance(v, types.ModuleType)}
         # What is known of the cell's own text is not known of the functions that it calls.
         pure, packages = tuple(sorted(self._pure - self._used)), tuple(sorted(self._packages))
@@ -85,7 +89,7 @@ class Packing:
         reached = set(reachable_names(known & self._real.keys(), self._real)) | known
         for name in list(reached & self._real.keys()):
             self._used |= names_used_by(self._real[name], self._all) & self._all.keys()
-        return (reached | self._used) & self._all.keys()
+        return (reached | self._used) & self._all.keys() | wanted & self._beside.keys()
 
     def _pass_on(self, name: str) -> set[str]:
         """A value that is still in the store goes as its reference; returns the names that its classes need."""
@@ -120,7 +124,7 @@ class Packing:
                 raise
             self._done.add(name)
             return set()
-        self._real = _real(self._all)
+        self._real = self._known()
         return {name}
 
     def _pack_real(self, names: set[str]) -> set[str]:
@@ -200,6 +204,6 @@ class Packing:
         self._files.update(file for each in live for file in files_of(each))
         return {name for each in live for name in names_used_by(each, self._all)}
 
-
-def _real(names: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in names.items() if not is_stand_in(value)}
+    def _known(self) -> dict[str, Any]:
+        """What is here, with what goes along beside the names."""
+        return {name: value for name, value in self._all.items() if not is_stand_in(value)} | dict(self._beside)

@@ -7,6 +7,7 @@ and is put into the live definition.
 
 from __future__ import annotations
 
+import logging
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,13 +16,14 @@ from blake3 import blake3
 
 from cellyard.artifacts.artifact import pack_group
 from cellyard.artifacts.definitions import registry
+from cellyard.artifacts.handlers import as_held
 from cellyard.artifacts.holding import REGISTERED, held_by, holds_objects, is_object, put, remove
 from cellyard.artifacts.own_magics import MAGICS, register_magics
 from cellyard.artifacts.reference import HELD
 from cellyard.artifacts.sharing import alias_groups
 from cellyard.errors import CannotTravel
 
-__all__ = ["HeldState", "entry_of", "put_back"]
+__all__ = ["HandlerState", "HeldState", "entry_of", "put_back"]
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _MISSING = object()
@@ -62,14 +64,39 @@ class HeldState:
             value, types.FunctionType | type | property | classmethod | staticmethod
         ):
             return b""  # it is the same one, or it was replaced
-        try:
-            packed = pack_group({"held": value}, self._namespace)
-        except CannotTravel:
-            return b""
-        hasher = blake3(packed.pickle)
-        for buffer in packed.buffers:
-            hasher.update(buffer.raw())
-        return bytes(hasher.digest())
+        return _digest(value, self._namespace)
+
+
+class HandlerState:
+    """What handlers of logging are like now; :meth:`changes` tells later which are new or others, of those given."""
+
+    def __init__(self, handlers: Iterable[logging.Handler], namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._before = self._look(handlers)
+
+    def changes(self, handlers: Iterable[logging.Handler]) -> dict[str, dict[str, Any]]:
+        """Those that can travel, as they travel."""
+        now = self._look(handlers)
+        return {name: value for name, (value, digest) in now.items() if digest and self._digest_before(name) != digest}
+
+    def _digest_before(self, name: str) -> bytes:
+        return self._before[name][1] if name in self._before else b""
+
+    def _look(self, handlers: Iterable[logging.Handler]) -> dict[str, tuple[dict[str, Any], bytes]]:
+        named = dict(map(as_held, handlers))
+        return {name: (value, _digest(value, self._namespace)) for name, value in named.items()}
+
+
+def _digest(value: Any, namespace: dict[str, Any]) -> bytes:
+    """Of its pickle; nothing for what cannot travel."""
+    try:
+        packed = pack_group({"held": value}, namespace)
+    except CannotTravel:
+        return b""
+    hasher = blake3(packed.pickle)
+    for buffer in packed.buffers:
+        hasher.update(buffer.raw())
+    return bytes(hasher.digest())
 
 
 def _is_same(before: Mapping[str, tuple[Any, bytes]], name: str, value: Any, digest: bytes) -> bool:

@@ -36,6 +36,7 @@ from cellyard.artifacts.definitions import (
 )
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.frames import frame_reduce
+from cellyard.artifacts.handlers import handler_reduce
 from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, masked_reduce, way_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.memoised import memoised_reduce, rebuild_memoised
@@ -44,7 +45,7 @@ from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.nans import objects_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND
-from cellyard.artifacts.standard import LOCKS, argument_reduce, handler_reduce, local_reduce, lock_reduce, proxy_reduce
+from cellyard.artifacts.standard import LOCKS, argument_reduce, local_reduce, lock_reduce, proxy_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
 from cellyard.artifacts.tracebacks import rebuild_traceback, traceback_frames
 

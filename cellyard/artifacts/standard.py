@@ -5,7 +5,6 @@ from __future__ import annotations
 import _thread
 import argparse
 import gc
-import logging
 import pickle
 import threading
 import weakref
@@ -16,7 +15,6 @@ from cellyard.artifacts.instances import put_attributes
 __all__ = [
     "LOCKS",
     "argument_reduce",
-    "handler_reduce",
     "local_reduce",
     "lock_reduce",
     "proxied",
@@ -53,14 +51,6 @@ def put_argument(obj: Any, attributes: dict[str, Any]) -> None:
     """Fill a parser or argument."""
     nothing = argparse.SUPPRESS
     vars(obj).update({name: nothing if each == nothing else each for name, each in attributes.items()})
-
-
-def handler_reduce(handler: logging.Handler) -> Any:
-    """One that a logger uses stays where it is: the logger of the other process would not know a copy."""
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    if any(handler in each.handlers for each in loggers if isinstance(each, logging.Logger)):
-        raise pickle.PicklingError("cannot pickle a handler that a logger uses")
-    return NotImplemented
 
 
 def local_reduce(obj: Any) -> Any:

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from cellyard import logged
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
-from cellyard.artifacts.held import HeldState, put_back
+from cellyard.artifacts.held import HandlerState, HeldState, put_back
 from cellyard.artifacts.own_magics import new_magics, own_magics
 from cellyard.artifacts.reference import is_held
 from cellyard.artifacts.store import OBJECTS, Store, open_store
@@ -37,6 +37,7 @@ from cellyard.worker.comms import forward_comms
 from cellyard.worker.frames import describe_frames, describe_running
 from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
+from cellyard.worker.logging_state import handlers_beside
 from cellyard.worker.measuring import largest_objects
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
 from cellyard.worker.processes import adopt_orphans, die_with_parent
@@ -154,6 +155,7 @@ class _Step:
         tokens = {token for reference in self.request["inputs"] for token in reference.get("tokens") or ()}
         self._held = HeldState(tokens, self._shell.user_ns)
         self._magics = own_magics()
+        self._handlers = HandlerState(handlers_beside(), self._shell.user_ns)
         self._reloads.watch()
 
     def _measure(self) -> None:
@@ -298,6 +300,7 @@ class _Step:
         kernel whose cell failed."""
         memory = _anonymous_memory()
         self._restore_environment()
+        held = self._held_changes()  # before the state, which tells which loggers have what of it
         changed = self._changed_state()
         warnings.simplefilter("ignore")  # in a kernel nothing would be pickled
         made = collect_outputs(
@@ -305,7 +308,7 @@ class _Step:
             self._before,
             self._groups,
             self._store,
-            held={**self._held.changes(), **new_magics(self._magics)},
+            held=held,
             holders=self._held.holders(),
             wanted=self._wanted(),
             may_lack=not succeeded,
@@ -323,6 +326,13 @@ class _Step:
             "anonymous_memory": memory,
             "cpu_seconds": sum(u.ru_utime + u.ru_stime for u in usage),
         }
+
+    def _held_changes(self) -> dict[str, Any]:
+        """What no name leads to and has changed: in definitions, in the shell, in loggers."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = self._handlers.changes(handlers_beside())
+            return {**self._held.changes(), **new_magics(self._magics), **found}
 
     def _wanted(self) -> list[str] | None:
         """The names of ``--out``, and with them that of ``--catch``; None: all."""

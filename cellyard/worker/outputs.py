@@ -162,7 +162,7 @@ class StreamWriter(io.TextIOBase):
     def __init__(self, channel: Channel, name: str, descriptor: int) -> None:
         super().__init__()
         self._channel = channel
-        self.name = f"<{name}>"
+        self.name = name  # as ipykernel has it
         self._stream = name
         self._descriptor = descriptor
 
