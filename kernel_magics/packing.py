@@ -180,7 +180,7 @@ class Packing:
             wanted = {*rest, *sharing.definitions}
             if sharing.is_shared_outside:
                 others = {n: v for n, v in self._real.items() if self._may_share(n, v) and n not in rest}
-                sharing = find_sharing({**rest, **others})
+                sharing = find_sharing({**rest, **others}, leading=rest.keys())
             found = [group for group in sharing.groups if not wanted.isdisjoint(group)]
             groups += [(self._values(group, sharing), sharing.bases) for group in found]
         return groups

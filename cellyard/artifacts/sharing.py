@@ -2,63 +2,37 @@
 
 The object graphs are walked with :func:`gc.get_referents`, level by level; modules, classes and plain functions are
 not entered. What two names both reach joins them when it is mutable. Arrays are told apart by the array that owns
-their memory, except inside pandas objects, whose copy-on-write makes shared memory invisible.
+their memory; for those inside pandas objects see :mod:`cellyard.artifacts.frame_memory`.
 """
 
 from __future__ import annotations
 
 import array as array_module
-import datetime
-import decimal
 import enum
-import fractions
-import functools
 import gc
-import io
-import logging
-import pathlib
-import re
 import sys
 import types
-import uuid
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from cellyard.artifacts.context_variables import ContextVar, value_in
 from cellyard.artifacts.definitions import is_definition, is_nameless, registry
+from cellyard.artifacts.frame_memory import FrameMemory
 from cellyard.artifacts.holding import held_by, is_object
 from cellyard.artifacts.memory import masks_of, owner_of, root_of
 from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
 from cellyard.artifacts.standard import proxied
 from cellyard.artifacts.tensors import is_tensor, parts_of
+from cellyard.artifacts.unchanging import ATOMS, SINGLETON_MODULES, TRANSPARENT, UNCHANGING_OF_PANDAS
 
 __all__ = ["LOOP_BOUND", "Sharing", "alias_groups", "find_sharing", "shared_bases"]
 
-#: Types whose values never change and hold nothing that does.
-_ATOMS: set[type] = {
-    type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented),
-    datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
-    decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, pathlib.PosixPath, pathlib.PurePosixPath,
-    types.ModuleType, types.CodeType, types.GetSetDescriptorType,
-    types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType, type,
-    logging.Logger, logging.RootLogger, io.TextIOWrapper,
-}  # fmt: skip
-#: Types that hold others but are not themselves an identity that a change can show through.
-_TRANSPARENT: set[type] = {
-    tuple, frozenset, types.MethodType, types.BuiltinFunctionType, functools.partial, types.MappingProxyType,
-}  # fmt: skip
-#: Modules whose singletons are found by name on the other side.
-_SINGLETON_MODULES = ("numpy.dtypes", "threading", "_thread", "weakref", "_weakref")
-
 #: What of asyncio belongs to a loop once it was used, and to that of the other side after the way there.
 LOOP_BOUND = {"asyncio.locks", "asyncio.queues"}
-
-#: Of pandas: what never changes, with all that is derived from it.
-_UNCHANGING_OF_PANDAS = {"Index", "ExtensionDtype", "NAType", "NaTType", "Timestamp", "Timedelta", "Period", "Interval"}
 
 
 @dataclass(frozen=True)
@@ -92,19 +66,22 @@ def find_sharing(
     of_held: int = 0,
     thorough: bool = False,
     definitions: Iterable[Any] = (),
+    leading: Collection[str] | None = None,
 ) -> Sharing:
     """Alias groups and shared array memory of ``values``, and of what definitions hold that they reach, or that are
     among ``definitions``.
 
     With ``holders`` it is also found whether others hold any of it: that is how many dictionaries hold these very
     values on behalf of the caller, ``values`` included, whose references do not count; nor do ``of_held`` to what
-    definitions hold. Without it, a single value is not looked into, unless asked to be ``thorough``.
+    definitions hold. Without it, a single value is not looked into, unless asked to be ``thorough``. Of the names that
+    are ``leading``, the others are looked at for what they share with these alone.
     """
     if holders is None and not thorough and sum(map(_may_lead_on, values.values())) <= 1:
         return Sharing(tuple((name,) for name in values), None)
     walker = _walked(values)
     walker.walk_definitions(definitions)
     is_shared = holders is None or walker.is_shared_outside(holders, of_held)
+    walker.join_frames(leading)
     groups = tuple(g for g in walker.groups(dict.fromkeys([*values, *walker.held])) if len(g) > 1 or g[0] in values)
     bases = frozenset(walker.shared_bases())
     return Sharing(groups, bases, is_shared_outside=is_shared, definitions=walker.held)
@@ -116,7 +93,7 @@ def shared_bases(values: Mapping[str, Any]) -> frozenset[int]:
 
 
 def _may_lead_on(value: Any) -> bool:
-    return type(value) not in _ATOMS or type(value) is type
+    return type(value) not in ATOMS or type(value) is type
 
 
 def _walked(values: Mapping[str, Any]) -> _Walker:
@@ -139,6 +116,8 @@ class _Walker:
         self._held_roots: Counter[int] = Counter()
         self._met_definitions: dict[int, Any] = {}
         self._met_tensors = False
+        self._name = ""
+        self._frames = FrameMemory()
         self.held: dict[str, Any] = {}
         """The definitions that were walked, by their held names."""
 
@@ -163,13 +142,14 @@ class _Walker:
                 self._walk_all(name, values)
 
     def _walk_all(self, name: str, values: list[Any]) -> None:
+        self._name = name
         self._parents.setdefault(name, name)
         self._meet_classes(values)
-        level = [value for value in values if type(value) not in _ATOMS]
+        level = [value for value in values if type(value) not in ATOMS]
         while level:
             following = self._children(self._enter(level, name))
             self._meet_classes(following)
-            level = [item for item in following if type(item) not in _ATOMS]
+            level = [item for item in following if type(item) not in ATOMS]
 
     def _enter(self, level: list[Any], name: str) -> list[Any]:
         """Those of the level that nobody has entered; what another name has entered is shared with it."""
@@ -199,7 +179,7 @@ class _Walker:
     def is_shared_outside(self, holders: int, of_held: int) -> bool:
         """Whether an object has more references than this walk has met. To be asked when the walk is over. Who else
         holds a tensor or its memory, Python does not know."""
-        if self._met_tensors:
+        if self._met_tensors or self._frames.is_held_elsewhere:
             return True
         own = 3  # the list of visited objects, the loop's variable, the argument of getrefcount
         met, roots, held, more = self._met, self._roots, self._held_roots, holders - 1
@@ -211,7 +191,7 @@ class _Walker:
 
     def _is_unchanging(self, item: Any, kind: type) -> bool:
         """True for constants, and for transparent objects that hold nothing else, however deep."""
-        if kind not in _TRANSPARENT:
+        if kind not in TRANSPARENT:
             return _is_constant(item, kind)
         known = self._unchanging.get(id(item))
         if known is None:
@@ -236,7 +216,7 @@ class _Walker:
         """Not of a view that alone shows its part of an array: the rest of that may be large, and nobody sees it."""
         for base, arrays in self._arrays_on.items():
             views = len(arrays - {base})
-            if views > 1 or (views and self._met[base] > views):
+            if views > 1 or (views and self._met[base] > views) or base in self._frames:
                 yield base
 
     def _meet_classes(self, items: Iterable[Any]) -> None:
@@ -261,6 +241,7 @@ class _Walker:
         owner = owner_of(item)
         if id(item) not in self._in_pandas:
             self._arrays_on.setdefault(id(owner), set()).add(id(item))
+            self._frames.note_array(owner, item)
         yield from (*masks_of(item), *(() if owner is item else (owner,)))
         if item.dtype.hasobject:
             yield from item.ravel().tolist()
@@ -278,13 +259,19 @@ class _Walker:
         return parts_of(item)
 
     def enter_pandas_block(self, item: Any) -> Iterable[Any]:
-        """Copy-on-write hides the memory that frames share; only objects held in a column can be shared."""
+        """Frames share objects that columns hold, and with arrays their memory."""
         values = item.values
-        dtype = getattr(values, "dtype", None)
-        if type(values).__module__ == "numpy" and getattr(dtype, "hasobject", False):
+        if type(values).__module__ != "numpy":
+            return ()
+        if values.dtype.hasobject:
             self._in_pandas.add(id(values))
             return list(values.ravel())
+        self._frames.note_block(self._name, item)
         return ()
+
+    def join_frames(self, leading: Collection[str] | None) -> None:
+        for owner, name in self._frames.joined(self._arrays_on, leading):
+            self.join(self._seen[owner], name)
 
 
 def _enter_cell(_: _Walker, item: types.CellType) -> Iterable[Any]:
@@ -328,7 +315,7 @@ def _children_rule(kind: type) -> _Rule | None:
 def _rule_for(kind: type) -> _Rule | None:
     if issubclass(kind, type):
         return _Walker.meet_class
-    if issubclass(kind, enum.Enum | types.ModuleType) or kind.__module__ in _SINGLETON_MODULES or is_of_process(kind):
+    if issubclass(kind, enum.Enum | types.ModuleType) or kind.__module__ in SINGLETON_MODULES or is_of_process(kind):
         return _enter_nothing
     if kind.__module__ in LOOP_BOUND:
         return lambda _, item: [value for name, value in vars(item).items() if name != "_loop"]
@@ -343,7 +330,7 @@ def _rule_for(kind: type) -> _Rule | None:
 def _rule_for_pandas(kind: type) -> _Rule | None:
     if "Block" in kind.__name__ and kind.__module__.startswith("pandas.core.internals.blocks"):
         return _Walker.enter_pandas_block
-    return _enter_nothing if any(base.__name__ in _UNCHANGING_OF_PANDAS for base in kind.__mro__) else None
+    return _enter_nothing if any(base.__name__ in UNCHANGING_OF_PANDAS for base in kind.__mro__) else None
 
 
 def _rule_for_polars(kind: type) -> _Rule | None:
@@ -388,9 +375,9 @@ def _holds_mutable(item: Any) -> bool:
     while pending:
         for each in gc.get_referents(pending.pop()):
             kind = type(each)
-            if kind in _ATOMS or id(each) in seen:
+            if kind in ATOMS or id(each) in seen:
                 continue
-            if kind not in _TRANSPARENT:
+            if kind not in TRANSPARENT:
                 if not _is_constant(each, kind):
                     return True
                 continue

@@ -71,6 +71,8 @@ SHARED = {
     "a reshaped array in a list": "x = np.ones(10); y = [x.reshape(2, 5)]",
     "an array in a dict": "x = np.ones(10); y = {'w': x}",
     "an object in an array of objects": "x = [1]; y = np.array([x, None], dtype=object)",
+    "a frame and an array of its memory": "x = pd.DataFrame({'a': [1.0]}); y = x['a'].to_numpy()",
+    "a series over an array": "y = np.ones(3); x = pd.Series(y, copy=False)",
     "a frame by two names": "x = pd.DataFrame({'a': [1]}); y = x",
     "a frame in an object": "x = pd.DataFrame({'a': [1]}); y = Box(x)",
     "a list in a column": "x = [1]; y = pd.DataFrame({'a': pd.Series([x, None], dtype=object)})",
@@ -96,6 +98,7 @@ APART = {
     "a copy of an array": "x = np.ones(3); y = x[1:].copy()",
     "a numpy scalar": "x = np.ones(3); y = x[0]",
     "a frame and its column, by copy-on-write": "x = pd.DataFrame({'a': [1.0]}); y = x['a']",
+    "a frame and an array that is a copy": "x = pd.DataFrame({'a': [1.0], 'b': [1]}); y = x.to_numpy()",
     "a frame and its filtered copy": "x = pd.DataFrame({'a': [1, 2]}); y = x[x.a > 1]",
     "frames with a common index": "i = pd.Index([1]); x = pd.DataFrame({}, i); y = pd.DataFrame({}, i); del i",
     "missing values of pandas": "x = [pd.NA, pd.NaT]; y = {'m': pd.NA, 't': pd.NaT}",
@@ -150,6 +153,7 @@ HELD_BY_THE_VALUES_ALONE = {
     "an alias between the two": "x = [1]; y = [x, x]",
     "an object": "x = Box([1], {}); y = Box(2)",
     "a frame and an array": "x = pd.DataFrame({'a': [1.0, 2.0]}); y = np.ones(3)",
+    "a frame and one that shows its memory": "x = pd.DataFrame({'a': [1.0]}); y = x.rename(columns=str.upper)",
     "a closure": "x = closure([1]); y = 2",
     "the empty tuple, which everybody holds": "x = Box(); y = Box([])",
     "constants": "x = [Colour.RED, np, Box, (1, 'a')]; y = [plain, np.dtype('f8')]",
@@ -172,6 +176,7 @@ OUTSIDE = {
     "inside another object": "x = {'a': []}; y = 1; outside = Box(x['a'])",
     "an array": "x = np.ones(3); y = 1; outside = [x]",
     "a view": "x = np.ones(3); y = 1; outside = x[1:]",
+    "a frame's memory": "x = pd.DataFrame({'a': [1.0]}); y = 1; outside = x['a'].to_numpy()",
     "a closure's list": "l = [1]; x = closure(l); y = 1; outside = closure(l); del l",
 }
 
@@ -183,6 +188,14 @@ def test_a_part_that_somebody_else_holds_is_shared_outside(source: str) -> None:
     exec(source, namespace)
     values = {"x": namespace.pop("x"), "y": namespace.pop("y")}
     assert find_sharing(values, holders=1).is_shared_outside
+
+
+def test_an_array_that_is_only_read_does_not_lead_to_its_frame() -> None:
+    values = names_of("x = pd.DataFrame({'a': [1.0]}); y = x['a'].to_numpy()")
+    assert find_sharing(values, leading={"y"}).groups == (("x",), ("y",))
+    assert find_sharing(values, leading={"x"}).groups == (("x", "y"),)
+    values["y"].flags.writeable = True
+    assert find_sharing(values, leading={"y"}).groups == (("x", "y"),)
 
 
 def test_the_callers_own_dictionaries_do_not_count() -> None:

@@ -132,7 +132,7 @@ def test_a_stream_is_like_a_text_file(ends: tuple[Channel, Far]) -> None:
     assert stream.write("") == 0
     assert stream.writable()
     assert not stream.isatty()
-    assert (stream.fileno(), stream.name, stream.encoding) == (2, "<stderr>", "utf-8")
+    assert (stream.fileno(), stream.name, stream.encoding) == (2, "stderr", "utf-8")
     with pytest.raises(TypeError, match="must be str, not bytes"):
         stream.write(b"bytes")  # type: ignore[arg-type]
     channel.flush()
