@@ -32,19 +32,20 @@ class FrameMemory:
         self.is_held_elsewhere = self.is_held_elsewhere or _is_held_elsewhere(block)
 
     def note_array(self, owner: Any, array: Any) -> None:
-        """An array beside frames."""
-        if array.flags.writeable:
+        """An array beside frames, which need not be its owner: that every view leads to."""
+        if array.flags.writeable and array is not owner:
             self._written.add(id(owner))
 
     def __contains__(self, owner: int) -> bool:
         return owner in self._frames
 
-    def joined(self, arrays: Mapping[int, Any], leading: Collection[str] | None) -> Iterator[tuple[int, str]]:
-        """Owners of memory of the arrays and names of frames that show it, where these are to travel together; of
-        arrays that are only read, frames that are ``leading``."""
-        for owner in self._frames.keys() & arrays.keys():
+    def joined(self, owners: Mapping[int, bool], leading: Collection[str] | None) -> Iterator[tuple[int, str]]:
+        """Owners of memory and names of frames that show it, where these are to travel together; of arrays that are
+        only read, frames that are ``leading``. ``owners``: of all arrays, and whether one is met by itself."""
+        for owner in self._frames.keys() & owners.keys():
             names = self._frames[owner]
-            if leading is None or owner in self._written or not names.isdisjoint(leading):
+            is_written = owners[owner] or owner in self._written
+            if leading is None or is_written or not names.isdisjoint(leading):
                 yield from ((owner, name) for name in sorted(names))
 
 

@@ -260,17 +260,18 @@ class _Walker:
 
     def enter_pandas_block(self, item: Any) -> Iterable[Any]:
         """Frames share objects that columns hold, and with arrays their memory."""
-        values = item.values
-        if type(values).__module__ != "numpy":
+        if type(item.values).__module__ != "numpy":
             return ()
-        if values.dtype.hasobject:
-            self._in_pandas.add(id(values))
-            return list(values.ravel())
-        self._frames.note_block(self._name, item)
+        if item.values.dtype.hasobject:
+            self._in_pandas.add(id(item.values))
+            return list(item.values.ravel())
+        self._frames.note_block(self._name, item)  # which counts references: none of our own
         return ()
 
     def join_frames(self, leading: Collection[str] | None) -> None:
-        for owner, name in self._frames.joined(self._arrays_on, leading):
+        met, on = self._met, self._arrays_on
+        owners = {owner: met[owner] > len(arrays - {owner}) for owner, arrays in on.items()}
+        for owner, name in self._frames.joined(owners, leading):
             self.join(self._seen[owner], name)
 
 
