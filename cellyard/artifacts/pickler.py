@@ -47,7 +47,7 @@ from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_
 from cellyard.artifacts.sharing import LOOP_BOUND
 from cellyard.artifacts.standard import LOCKS, argument_reduce, local_reduce, lock_reduce, proxy_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
-from cellyard.artifacts.tracebacks import rebuild_traceback, traceback_frames
+from cellyard.artifacts.tracebacks import cell_files, rebuild_traceback, traceback_frames
 
 __all__ = ["BUFFER_BYTES", "Packer", "find_match", "is_packable", "rebuild_array", "rebuild_times", "rebuild_view"]
 
@@ -233,7 +233,7 @@ class Packer(_Pickler):  # type: ignore[misc]
 
     def _reduce_traceback(self, obj: types.TracebackType) -> Any:
         places = traceback_frames(obj, self._namespace)
-        self.files.update(file for file, *_, module in places if module is None)
+        self.files.update(cell_files(places))
         return rebuild_traceback, (places,)
 
     def _reduce_match(self, obj: re.Match[Any]) -> Any:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import inspect
 import json
 import pickle
 import sqlite3
 import subprocess
 import traceback
+import types
+from typing import Any
 
 import pytest
 
@@ -103,7 +106,31 @@ def test_what_it_came_from_goes_with_it():
     assert isinstance(found.__cause__, KeyError)
     assert found.__suppress_context__
     assert traceback.format_exception(found) == traceback.format_exception(raised(code))
-    assert all(not frame.f_locals for frame, _ in traceback.walk_tb(found.__traceback__))
+    frames = [frame for frame, _ in traceback.walk_tb(found.__traceback__)]
+    assert all(value is ... for frame in frames for value in frame.f_locals.values())
+
+
+def test_a_frame_tells_its_arguments_and_the_line_that_it_has_come_to():
+    namespace: dict[str, Any] = {}
+    source = (
+        "def f(a, /, b, *c, d, **e):\n    try:\n        1 / 0\n    finally:\n        b = a\n\ntry:\n    f(1, 2, d=3)\n"
+    )
+    source += "except ZeroDivisionError as error:\n    found = error\n" + "more = 1\n" * 40
+    exec(compile(source, "<cell>", "exec"), namespace)
+    error, found = namespace["found"], travelled(namespace["found"])
+    frames, there = (
+        [
+            (f.f_code.co_name, f.f_lineno, line, str(inspect.signature(_called(f))))
+            for f, line in traceback.walk_tb(each)
+        ]
+        for each in (error.__traceback__, found.__traceback__)
+    )
+    assert there == frames
+    assert [line for _, line, *_ in frames] == [50, 5]
+
+
+def _called(frame: types.FrameType) -> Any:
+    return types.FunctionType(frame.f_code.replace(co_freevars=()), {})
 
 
 def test_notes_go_with_it_and_how_it_was_shown_does_not():
