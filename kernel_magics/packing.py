@@ -69,7 +69,7 @@ class Packing:
             for place, magic in magics.items():
                 wanted = wanted | self._pack_magic({MAGICS: as_held({place: magic})})
             self._pack_all(wanted | beside.keys())
-        self._packages |= {v.__name__ for v in self._real.values() if isinstance(v, types.ModuleType)}
+        self._packages |= {v.__name__ for v in self._real.values() if issubclass(type(v), types.ModuleType)}
         # What is known of the cell's own text is not known of the functions that it calls.
         pure, packages = tuple(sorted(self._pure - self._used)), tuple(sorted(self._packages))
         return Inputs(tuple(self._references), pure, packages, frozenset(self._files))

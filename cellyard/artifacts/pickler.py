@@ -45,7 +45,14 @@ from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.nans import objects_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND
-from cellyard.artifacts.standard import LOCKS, argument_reduce, local_reduce, lock_reduce, proxy_reduce
+from cellyard.artifacts.standard import (
+    LOCKS,
+    argument_reduce,
+    local_reduce,
+    lock_reduce,
+    proxy_reduce,
+    reference_reduce,
+)
 from cellyard.artifacts.tensors import reduce_of_torch
 from cellyard.artifacts.tracebacks import cell_files, rebuild_traceback, traceback_frames
 
@@ -89,13 +96,7 @@ class Packer(_Pickler):  # type: ignore[misc]
         self._homes: dict[int, type] = {}
         self._families: dict[type, Callable[[Any], Any] | None] = {}
         self._ways: dict[type, Way | None] = {}  # of this moment: the notebook may change its classes
-        super().__init__(self.file, protocol=5, buffer_callback=self._keep_small)
-
-    def _keep_small(self, buffer: pickle.PickleBuffer) -> bool:
-        if buffer.raw().nbytes < BUFFER_BYTES:
-            return True
-        self.buffers.append(buffer)
-        return False
+        super().__init__(self.file, protocol=5, buffer_callback=functools.partial(_keeps_small, self.buffers))
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -298,10 +299,20 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     functools._lru_cache_wrapper: Packer._reduce_memoised,
     functools.cached_property: Packer._reduce_cached_property,
     **dict.fromkeys(LOCKS, lambda _, obj: lock_reduce(obj)),
-    weakref.ProxyType: lambda _, obj: proxy_reduce(obj),
+    **dict.fromkeys(weakref.ProxyTypes, lambda _, obj: proxy_reduce(obj)),
+    weakref.ReferenceType: lambda _, obj: reference_reduce(obj),
+    weakref.WeakSet: lambda _, obj: (weakref.WeakSet, (list(obj),)),
     weakref.WeakKeyDictionary: Packer._reduce_weak_mapping,
     weakref.WeakValueDictionary: Packer._reduce_weak_mapping,
 }
+
+
+def _keeps_small(large: list[pickle.PickleBuffer], buffer: pickle.PickleBuffer) -> bool:
+    """Not a method of the pickler, which would then be a part of itself, and go on holding what it has packed."""
+    if buffer.raw().nbytes < BUFFER_BYTES:
+        return True
+    large.append(buffer)
+    return False
 
 
 def is_packable(value: Any, namespace: dict[str, Any]) -> bool:

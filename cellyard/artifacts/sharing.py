@@ -25,7 +25,7 @@ from cellyard.artifacts.holding import held_by, is_object
 from cellyard.artifacts.memory import masks_of, owner_of, root_of
 from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
-from cellyard.artifacts.standard import proxied
+from cellyard.artifacts.standard import proxied, referred
 from cellyard.artifacts.tensors import is_tensor, parts_of
 from cellyard.artifacts.unchanging import ATOMS, SINGLETON_MODULES, TRANSPARENT, UNCHANGING_OF_PANDAS
 
@@ -296,7 +296,11 @@ _RULES: dict[type, _Rule | None] = {
     types.FunctionType: _Walker.enter_function,
     types.CellType: _enter_cell,
     ContextVar: lambda _, item: value_in(item),
-    weakref.ProxyType: lambda _, item: proxied(item),
+    **dict.fromkeys(weakref.ProxyTypes, lambda _, item: proxied(item)),
+    weakref.ReferenceType: lambda _, item: referred(item),
+    weakref.WeakSet: lambda _, item: list(item),
+    weakref.WeakValueDictionary: lambda _, item: [part for each in item.items() for part in each],
+    weakref.WeakKeyDictionary: lambda _, item: [part for each in item.items() for part in each],
     array_module.array: _enter_nothing,
     bytearray: _enter_nothing,
     # Through an exception's frames, whose variables do not travel, it would reach the whole notebook.

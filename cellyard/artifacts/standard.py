@@ -10,6 +10,7 @@ import threading
 import weakref
 from typing import Any
 
+from cellyard.artifacts.definitions import is_definition
 from cellyard.artifacts.instances import put_attributes
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "proxied",
     "proxy_reduce",
     "put_argument",
+    "reference_reduce",
+    "referred",
 ]
 
 LOCKS = (_thread.LockType, _thread.RLock)
@@ -69,9 +72,33 @@ def _new_local(kind: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
 
 def proxy_reduce(proxy: Any) -> Any:
     """A weak proxy of the same object there; pickled as that, it would bring a second one, which ends on its own."""
-    if not (found := proxied(proxy)):
-        raise pickle.PicklingError("cannot pickle a weak proxy of what is gone")
-    return weakref.proxy, found
+    gone = _CalledGone() if type(proxy) is weakref.CallableProxyType else _Gone()
+    return weakref.proxy, proxied(proxy) or (gone,)
+
+
+class _Gone:
+    """In the place of an object that is no more: it arrives, nobody holds it, and it has gone there, too."""
+
+
+class _CalledGone(_Gone):
+    """The same for one that could be called, which its proxies show."""
+
+    def __call__(self) -> None:
+        """Never."""
+
+
+def reference_reduce(reference: Any) -> Any:
+    """A weak reference to the same object of a class of the notebook there."""
+    if reference.__callback__ is not None or (reference() is not None and not referred(reference)):
+        return NotImplemented
+    return weakref.ref, referred(reference) or (_Gone(),)
+
+
+def referred(reference: Any) -> tuple[Any, ...]:
+    """What a weak reference leads to, if that lives and is of a class of the notebook: libraries lead by their own to
+    much that is nobody's business."""
+    found = reference()
+    return (found,) if found is not None and is_definition(type(found)) else ()
 
 
 def proxied(proxy: Any) -> tuple[Any, ...]:

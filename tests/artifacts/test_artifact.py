@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,14 @@ def test_a_large_array_arrives_without_a_copy(store: Path) -> None:
     with Path("/proc/self/maps").open() as maps:
         assert any(str(store) in line for line in maps)
     assert home.names["v"].flags.writeable
+
+
+def test_what_was_packed_is_held_by_nobody_afterwards(store: Path) -> None:
+    home = Notebook(store)
+    home.run("import weakref, numpy as np\nclass K: pass\nk = K(); k.big = np.ones(100_000); left = weakref.ref(k)")
+    gc.disable()
+    try:
+        home.send("k")
+        home.run("del k\nassert left() is None, 'it is part of a cycle'")
+    finally:
+        gc.enable()

@@ -36,7 +36,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "class attributes as counters", "slots", "generics", "pydantic models", "attrs models", "exceptions",
         "redefinition while instances live", "mutual recursion", "memoising decorators", "partial", "singledispatch",
         "bound methods", "generators", "open handles", "proxies", "subclasses of built-in types",
-        "constructors of their own", "shared attributes", "type variables",
+        "constructors of their own", "shared attributes", "type variables", "weak references",
     ),
     "process_state": (
         "seeded here and used there", "styles and options set in one cell and used later",

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cellyard.artifacts.process_objects import is_of_process, place_here
+from cellyard.artifacts.standard import proxied
 
 __all__ = ["likeness"]
 
@@ -51,6 +52,10 @@ class _Reader:
         kind = type(value)
         if kind in _PLAIN:
             return (kind.__name__, repr(value))
+        if kind in weakref.ProxyTypes:  # of which nothing else may be asked, once its object has gone
+            return ("proxy", *map(self._of, proxied(value)))
+        if kind is weakref.ref:
+            return ("reference", self._of(value()))
         if kind in (tuple, frozenset):
             parts = [self._of(each) for each in value]
             return (kind.__name__, parts if kind is tuple else sorted(parts, key=repr))
