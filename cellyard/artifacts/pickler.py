@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextvars
-import copyreg
 import functools
 import gc
 import io
@@ -25,6 +24,7 @@ from typing import Any
 
 import cloudpickle
 
+from cellyard.artifacts.arrow import column_reduce
 from cellyard.artifacts.context_variables import context_variable_reduce
 from cellyard.artifacts.definitions import (
     class_reduce,
@@ -52,6 +52,7 @@ from cellyard.artifacts.standard import (
     lock_reduce,
     proxy_reduce,
     reference_reduce,
+    without_loop,
 )
 from cellyard.artifacts.tensors import reduce_of_torch
 from cellyard.artifacts.tracebacks import cell_files, rebuild_traceback, traceback_frames
@@ -117,7 +118,7 @@ class Packer(_Pickler):  # type: ignore[misc]
 
     def _reduce_of_library(self, obj: Any, kind: type) -> Any:
         if kind.__module__ in LOOP_BOUND:
-            return _without_loop(obj)
+            return without_loop(obj)
         reduced = NotImplemented
         if is_masked(kind) and not obj.dtype.hasobject:
             reduced = masked_reduce(obj, is_shared=id(self._met_owner(obj)) in self._bases)
@@ -125,8 +126,8 @@ class Packer(_Pickler):  # type: ignore[misc]
             reduced = _reduce_of_numpy(obj, kind)
         elif is_definition(kind) or (kind.__module__ or "").partition(".")[0] == "pandas":
             reduced = frame_reduce(obj, kind, self._is_packable)
-        if reduced is NotImplemented:
-            reduced = reduce_of_torch(obj, kind)
+        for reduce in (reduce_of_torch, column_reduce):
+            reduced = reduce(obj, kind) if reduced is NotImplemented else reduced
         return reference_to(obj, kind) if reduced is NotImplemented else reduced
 
     def _reduce_instance(self, obj: Any, kind: type) -> Any:
@@ -349,11 +350,6 @@ def _reduce_of_numpy(obj: Any, kind: type) -> Any:
 
         return memmap_reduce(obj)
     return ufunc_reduce(obj) if kind.__name__ == "ufunc" else NotImplemented
-
-
-def _without_loop(obj: Any) -> Any:
-    """A lock or queue of asyncio that was used: the next loop that uses it is its own."""
-    return copyreg.__newobj__, (type(obj),), {**vars(obj), "_loop": None}  # type: ignore[attr-defined]
 
 
 def find_match(pattern: re.Pattern[Any], text: Any, start: int, end: int) -> Any:

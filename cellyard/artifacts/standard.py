@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import argparse
+import copyreg
 import gc
 import pickle
 import threading
@@ -23,6 +24,7 @@ __all__ = [
     "put_argument",
     "reference_reduce",
     "referred",
+    "without_loop",
 ]
 
 LOCKS = (_thread.LockType, _thread.RLock)
@@ -107,3 +109,8 @@ def proxied(proxy: Any) -> tuple[Any, ...]:
         return (proxy.__init__.__self__,)
     except (ReferenceError, AttributeError):
         return ()
+
+
+def without_loop(obj: Any) -> Any:
+    """A lock or queue of asyncio that was used: the next loop that uses it is its own."""
+    return copyreg.__newobj__, (type(obj),), {**vars(obj), "_loop": None}  # type: ignore[attr-defined]

@@ -256,3 +256,28 @@ def test_what_was_packed_is_held_by_nobody_afterwards(store: Path) -> None:
         home.run("del k\nassert left() is None, 'it is part of a cycle'")
     finally:
         gc.enable()
+
+
+TEXTS = {
+    "changed": "v = pd.Series(['a', 'b', 'c']).str.upper()",
+    "mapped": "v = pd.Series(['a', 'b', 'c']).map({'a': 'x', 'b': 'y', 'c': 'z'})",
+    "with a gap": "v = pd.Series(['a', None, 'c']).str.upper()",
+    "none at all": "v = pd.Series(['a']).str.upper()[:0]",
+}
+
+
+@pytest.mark.parametrize("source", TEXTS.values(), ids=TEXTS.keys())
+def test_texts_come_back_with_their_size(store: Path, source: str) -> None:
+    home = Notebook(store)
+    home.run(f"import pandas as pd\n{source}\nbefore, size = v.copy(), v.memory_usage(deep=True)")
+    home.receive(home.send("v"))
+    home.run("pd.testing.assert_series_equal(v, before); assert v.memory_usage(deep=True) == size")
+
+
+def test_a_piece_of_texts_travels_without_the_rest(store: Path) -> None:
+    home = Notebook(store)
+    home.run("import pandas as pd\nv = pd.Series(['a' * 1000] * 900).str.upper()[3:7]; before = v.copy()")
+    sent = home.send("v")
+    home.receive(sent)
+    home.run("pd.testing.assert_series_equal(v, before)")
+    assert sum(each["size"] for each in sent) < 10_000
