@@ -145,7 +145,7 @@ export class Api {
   /** Export a notebook; `said` hears each line as it is printed. Whoever aborts stops it. */
   async exportTo(wanted: ExportWanted, said: (line: string) => void, signal: AbortSignal): Promise<Exported> {
     const init = { method: 'POST', body: JSON.stringify(wanted), signal };
-    const answer = await this.request('api/v1/export-jobs', init);
+    const answer = await this.opened('api/v1/export-jobs', init, STARTING);
     for await (const line of lines(answer)) {
       const { said: words, result } = JSON.parse(line) as { said?: string; result?: Exported };
       if (result) {
@@ -219,13 +219,8 @@ export class Api {
    */
   async follow(path: string, query: Query, reader: StreamReader): Promise<boolean> {
     const target = `api/v1/${path}${search({ ...query, start: 0 })}`;
-    const answer = await this.inTime(SILENCE, late => {
-      const signal = reader.signal ? AbortSignal.any([reader.signal, late]) : late;
-      return this.request(target, { method: 'GET', signal, cache: 'no-store' });
-    });
-    if (!answer.ok) {
-      throw await refused(answer);
-    }
+    const { signal } = reader;
+    const answer = await this.opened(target, { method: 'GET', signal, cache: 'no-store' }, SILENCE);
     reader.opened?.();
     const parser = new EventParser(reader.event);
     for await (const text of pieces(answer)) {
@@ -266,6 +261,18 @@ export class Api {
         throw await refused(answer);
       }
       return (await answer.json()) as T;
+    });
+  }
+
+  /** An answer that goes on for as long as it likes, if it begins in time. */
+  private opened(target: string, init: RequestInit, most: number): Promise<Response> {
+    return this.inTime(most, async late => {
+      const signal = init.signal ? AbortSignal.any([init.signal, late]) : late;
+      const answer = await this.request(target, { ...init, signal });
+      if (!answer.ok) {
+        throw await refused(answer);
+      }
+      return answer;
     });
   }
 
@@ -317,11 +324,8 @@ async function* pieces(answer: Response): AsyncGenerator<string> {
   }
 }
 
-/** The lines of an answer that are not empty, as they come. Rejects with what was refused. */
+/** The lines of an answer that are not empty, as they come. */
 async function* lines(answer: Response): AsyncGenerator<string> {
-  if (!answer.ok) {
-    throw await refused(answer);
-  }
   let begun = '';
   for await (const text of pieces(answer)) {
     const found = (begun + text).split('\n');

@@ -35,6 +35,8 @@ export class CellBadges {
   private readonly coming = new WeakSet<Cell>();
   /** Steps whose output comes from here. */
   private readonly attached = new Map<number, AbortController>();
+  /** Steps of which it was asked whether they are to come back. */
+  private readonly asked = new Set<number>();
 
   constructor(
     private readonly connection: Connection,
@@ -124,13 +126,14 @@ export class CellBadges {
 
   /** A step whose kernel does not tell this page what it shows: the page was loaded anew, or the kernel started again.
    * It runs, or has ended since its cell showed what it does: output without a number is that of its middle, and so is
-   * none in a notebook that was saved then. */
+   * none in a notebook that was saved then, or not since. */
   private comeBack(cell: CodeCell, step: NotebookStep): void {
     const { record } = step;
     const { outputs, executionCount } = cell.model;
     const isOfItsMiddle = (at: Step) => outputs.length > 0 || this.model.isOfTheMiddleOf(at);
     if (
-      record?.cell_id === step.cell &&
+      record &&
+      (step.isOwn || record.cell_id === step.cell) &&
       this.connection.liveness === 'live' &&
       !this.executions.has(step.cell) &&
       this.model.panel.isVisible
@@ -139,7 +142,28 @@ export class CellBadges {
         this.executions.takeLost(step.cell) || (executionCount === null && isOfItsMiddle(record));
       if (isCutShort || !ENDED.has(record.state)) {
         this.attach(cell, step);
+      } else {
+        void this.comeBackUnsaved(cell, step, record);
       }
+    }
+  }
+
+  /** A kernel ran the cell as it is, after the notebook was saved last before it was opened here. In what was run without
+   * its notebook's kernel, nobody has looked for output under a cell. */
+  private async comeBackUnsaved(cell: CodeCell, step: NotebookStep, record: Step): Promise<void> {
+    const isOfHere = this.executions.hasBegun(record.cell_id ?? step.cell);
+    const isUnsaved = step.isOwn && this.model.isOfBefore(record) && !isOfHere;
+    if (!isUnsaved || !this.canShow(cell) || this.asked.has(record.id)) {
+      return;
+    }
+    this.asked.add(record.id);
+    try {
+      const { kind } = await this.connection.api.run(record.run_id);
+      if (kind === 'cell' && !cell.isDisposed && this.canShow(cell)) {
+        this.attach(cell, step);
+      }
+    } catch {
+      // There is a button for it.
     }
   }
 

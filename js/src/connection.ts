@@ -14,7 +14,6 @@ import { ENDED, EngineEvent, State, Status } from './wire';
 export type Liveness = 'connecting' | 'live' | 'stopped' | 'offline' | 'refused' | 'failing';
 
 const KINDS = 'accepted,state,finished';
-const NO_START = 'NoStart';
 const PAUSE = 1_000;
 const LONGEST_PAUSE = 5_000;
 /** A stream that was open for less broke off at once. */
@@ -41,6 +40,8 @@ export class Connection {
   /** How many streams in a row broke off at once. */
   private brief = 0;
   reason = '';
+  /** Why the engine did not come when it was last asked to; empty where it did, or was not asked. */
+  notStarted = '';
   /** When what is shown was last known to be true. */
   seen = Date.now();
   root: string | null = null;
@@ -196,6 +197,7 @@ export class Connection {
 
   /** From now on all that happens is heard. */
   private goLive(): void {
+    this.notStarted = '';
     this.move('live');
     this.connections.emit();
   }
@@ -209,12 +211,15 @@ export class Connection {
       return status;
     }
     this.move('connecting');
+    this.notStarted = '';
     try {
       return { ...status, engine: await this.api.start() };
     } catch (error) {
-      // The server is there: it has just answered.
-      const isLate = error instanceof ApiError && error.kind === 'Late';
-      throw isLate ? new ApiError(0, NO_START, `The engine was asked to start. ${error.message}`) : error;
+      if (error instanceof ApiError && (error.kind === 'Late' || error.status === 503)) {
+        this.notStarted = error.message;
+        return status;
+      }
+      throw error;
     }
   }
 
@@ -227,9 +232,7 @@ export class Connection {
   private fail(error: unknown): void {
     this.reason = words(error);
     const status = error instanceof ApiError ? error.status : 0;
-    if (error instanceof ApiError && error.kind === NO_START) {
-      this.move('failing');
-    } else if (status === 503) {
+    if (status === 503) {
       this.move('stopped');
     } else {
       this.move(status === 0 || status >= 502 ? 'offline' : 'refused');

@@ -25,6 +25,8 @@ const LOST: ReadonlySet<Kernel.Status> = new Set(['restarting', 'autorestarting'
 export class Executions {
   private readonly known = new Map<string, Execution>();
   private readonly lost = new Set<string>();
+  /** Cells that were run in this page. */
+  private readonly begun = new Set<string>();
 
   constructor(
     private readonly model: NotebookModel,
@@ -46,6 +48,11 @@ export class Executions {
     return this.known.has(cell);
   }
 
+  /** Whether the cell was ever run in this page. */
+  hasBegun(cell: string): boolean {
+    return this.begun.has(cell);
+  }
+
   /** Whether the kernel that told what the cell shows was lost before it had told all; true once for each. */
   takeLost(cell: string): boolean {
     return this.lost.delete(cell);
@@ -64,6 +71,7 @@ export class Executions {
   private onScheduled(_: unknown, { notebook, cell }: Executed): void {
     if (notebook === this.model.panel.content) {
       this.known.set(cell.model.id, { hasExecuted: false, isUnheard: false });
+      this.begun.add(cell.model.id);
       this.lost.delete(cell.model.id);
     }
   }

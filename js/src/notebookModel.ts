@@ -20,6 +20,8 @@ export interface NotebookStep {
   /** What its line asks for; null while that is not known. */
   resources: Resources | null;
   record: Step | undefined;
+  /** Whether the latest run was this cell's beyond doubt: as it is now, and no other cell can be meant. */
+  isOwn: boolean;
   /** Why what is known of it is no longer about this cell; empty where it is. */
   stale: string;
   /** The steps whose values it takes. */
@@ -98,6 +100,11 @@ export class NotebookModel {
   /** Whether the notebook was opened as it had been in the middle of this step. */
   isOfTheMiddleOf({ created, finished }: Step): boolean {
     return created <= this.opened && (finished === null || finished > this.opened);
+  }
+
+  /** Whether the notebook was opened as it had been before this step began. */
+  isOfBefore({ created }: Step): boolean {
+    return this.opened > 0 && created > this.opened;
   }
 
   /** The step that the cell with this id is. */
@@ -208,7 +215,14 @@ export class NotebookModel {
         });
       } else if (plan && !plan.marked && cell.type === 'code') {
         const about = { cell: cell.id, index, name: plan.name, line: '', marked: false, resources: null };
-        found.push({ ...about, record: undefined, stale: '', after: [], decision: this.plan.get(plan.name) });
+        found.push({
+          ...about,
+          record: undefined,
+          isOwn: false,
+          stale: '',
+          after: [],
+          decision: this.plan.get(plan.name)
+        });
       }
     }
     const had = this.steps.length;
@@ -236,17 +250,24 @@ export class NotebookModel {
 
   /** What has run of a cell's step. A cell that was made anew has another id, and is known by its step's name; but not by
    * that of another cell which is there as well: a copy has not run yet. */
-  private known(cell: string, source: string, named: Names): Pick<NotebookStep, 'record' | 'stale'> {
+  private known(
+    cell: string,
+    source: string,
+    named: Names
+  ): Pick<NotebookStep, 'record' | 'isOwn' | 'stale'> {
     const name = named.get(cell) ?? '';
     const own = this.records.find(step => step.cell_id === cell && (!name || step.name === name));
     const newest = this.records.find(step => step.name === (name || own?.name));
     const isOthers = newest !== undefined && named.get(newest.cell_id ?? '') === newest.name;
     const record = isOthers ? own : newest;
     if (record && record.source.trimEnd() !== bodyOf(source).trimEnd()) {
-      return { record, stale: 'The cell was edited since it ran.' };
+      return { record, isOwn: false, stale: 'The cell was edited since it ran.' };
     }
     const isPassed = own && newest && own.id < newest.id && isOthers;
-    return { record, stale: isPassed ? `Another cell called ${own.name} has run since.` : '' };
+    const stale = isPassed ? `Another cell called ${own.name} has run since.` : '';
+    // Also where the ids of cells are new with each opening, as in files of an older format.
+    const isAlone = name !== '' && [...named.values()].filter(each => each === name).length === 1;
+    return { record, isOwn: record !== undefined && (record === own || isAlone), stale };
   }
 }
 
@@ -292,6 +313,7 @@ export function stepsOfRun(records: readonly Step[]): NotebookStep[] {
     marked: true,
     resources: record.resources,
     record,
+    isOwn: true,
     stale: '',
     after: [],
     decision: undefined

@@ -98,6 +98,11 @@ class Lab:
         panel.locator(".jp-CodeCell").first.wait_for()
         return panel
 
+    def hurry(self, seconds: int) -> None:
+        """From the next page on, what waits for so long waits for a second."""
+        script = f"(wait => {{ setTimeout = (work, time) => wait(work, time === {seconds}000 ? 1000 : time); }})"
+        self.page.add_init_script(f"{script}(window.setTimeout.bind(window));")
+
     def reload(self) -> None:
         """Load the page anew, as the browser's button does."""
         self.page.reload()

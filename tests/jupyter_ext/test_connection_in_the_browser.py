@@ -16,7 +16,6 @@ pytestmark = pytest.mark.timeout(300)
 
 LOAD = "%load_ext kernel_magics"
 STATUS = re.compile("/cellyard/status")
-ENGINE = re.compile(r"/cellyard/api/v1/engine")
 EVENTS = re.compile(r"/cellyard/api/v1/events\?")
 HELD_EFFECTS = """
 // Drawing the sidebar takes longer than React gives itself at a time: it goes on in its next task, and that comes when
@@ -150,23 +149,6 @@ def test_a_page_that_nobody_sees_gives_up_its_connections_and_catches_up_when_it
     shown.liveness("live")
     expect(shown.badge(1)).to_contain_text("succeeded", timeout=60 * SECONDS)
     expect(shown.output(1)).to_have_text("begun\ndone\n")
-
-
-@pytest.mark.long
-def test_an_engine_that_does_not_come_when_it_is_asked_to_is_told(page, lab):
-    shown = page()
-    shown.open("no-start.ipynb", LOAD)
-    lab.home.client().stop(drain=False, timeout=20)
-    shown.liveness("stopped")
-    hanging = hold(shown, ENGINE)
-    shown.button("Start it now").click()
-    shown.liveness("connecting")
-    shown.liveness("failing")
-    assert hanging
-    expect(shown.sidebar.get_by_role("alert")).to_contain_text("No answer within 40 s")
-    shown.page.unroute(ENGINE)
-    lab.home.client().ensure()
-    shown.liveness("live")
 
 
 def hold(shown, requests: re.Pattern[str]) -> list[Route]:

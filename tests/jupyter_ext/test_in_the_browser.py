@@ -160,12 +160,22 @@ def number_shown(lab) -> int:
 
 def test_what_is_shown_is_never_called_live_when_it_is_not(page, lab):
     shown = page()
+    shown.hurry(40)
     shown.open("away.ipynb", LOAD, ROWS)
     lab.home.client().stop(drain=False, timeout=20)
     shown.liveness("stopped")
     expect(shown.sidebar).to_contain_text("The engine is not running.")
     shown.picture("engine-stopped")
+    # One that is asked to start and does not come.
+    engine = re.compile("/cellyard/api/v1/engine")
+    shown.page.route(engine, lambda route: None)
     shown.button("Start it now").click()
+    shown.liveness("connecting")
+    expect(shown.sidebar.get_by_role("alert")).to_contain_text("No answer within 40 s")
+    shown.liveness("stopped")
+    shown.picture("engine-not-started")
+    shown.page.unroute(engine)
+    shown.button("Try again").click()
     shown.liveness("live")
     lab.home.kill_engine()
     # A step that needs it starts it again, and nobody has to reload anything.

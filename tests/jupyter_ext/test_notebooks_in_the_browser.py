@@ -154,8 +154,9 @@ def test_the_form_changes_what_was_changed_in_it_and_no_cell_that_may_not_be(pag
     expect(dialog).to_have_count(0)
 
 
-def test_an_export_that_cannot_save_the_notebook_says_so(page, lab):
+def test_an_export_that_cannot_save_the_notebook_or_has_no_answer_says_so(page, lab):
     shown = page()
+    shown.hurry(40)
     shown.open("unsaved.ipynb", "%%step one\none = 1")
     expect(shown.sidebar.locator(".cy-node")).to_have_count(1)
     shown.write(0, "%%step one\none = 2")
@@ -167,6 +168,14 @@ def test_an_export_that_cannot_save_the_notebook_says_so(page, lab):
     shown.page.locator(".jp-Dialog", has_text="File Save Error").get_by_role("button", name="Close").click()
     expect(shown.page.locator(".Toastify__toast")).to_contain_text("Nothing was exported")
     shown.picture("export-not-saved")
+    # One that is never answered: its dialog says so.
+    shown.page.unroute(contents)
+    shown.page.route(re.compile("/export-jobs"), lambda route: None)
+    shown.button("Export to pipeline…").click()
+    shown.button("Export", within=shown.page.locator(".cy-dialog")).click()
+    expect(shown.page.locator(".cy-dialog .cy-cause")).to_contain_text("No answer within 40 s")
+    shown.picture("export-unanswered")
+    shown.button("Close", within=shown.page.locator(".cy-dialog")).click()
     assert not (lab.root / "unsaved-pipeline").exists()
 
 
@@ -224,6 +233,30 @@ def test_a_step_that_had_shown_nothing_when_its_notebook_was_saved_comes_back_by
     shown.command("notebook:clear-all-cell-outputs")
     shown.command("docmanager:save")
     shown.reload()
+    expect(shown.button("Show its output", within=shown.badge(1))).to_be_visible()
+    expect(shown.output(1)).to_have_count(0)
+    if ends_away:
+        shows_what_was_never_saved(shown)
+
+
+def shows_what_was_never_saved(shown) -> None:
+    """A step that began and ended after its notebook was saved; but not under a cell that is not as it was."""
+    shown.run(0)
+    shown.run(1)
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    expect(shown.output(1).first).to_have_text("after\n")
+    shown.command("notebook:clear-all-cell-outputs")
+    expect(shown.button("Show its output", within=shown.badge(1))).to_be_visible()
+    shown.page.wait_for_timeout(500)
+    expect(shown.output(1)).to_have_count(0)
+    shown.reload()
+    expect(shown.output(1).first).to_have_text("after\n")
+    expect(shown.cell(1).locator(".jp-InputArea-prompt")).to_have_text("[4]:")
+    shown.picture("never-saved")
+    path = shown.server.root / "silent-True.ipynb"
+    path.write_text(path.read_text().replace("print('after')", "print('else')"))
+    shown.reload()
+    expect(shown.badge(1)).to_contain_text("stale")
     expect(shown.button("Show its output", within=shown.badge(1))).to_be_visible()
     expect(shown.output(1)).to_have_count(0)
 

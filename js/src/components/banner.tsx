@@ -22,13 +22,20 @@ export function Banner({ connection }: { connection: Connection }): React.ReactE
       return (
         <div className="cy-banner" role="status">
           <p>
-            <strong>The engine is not running.</strong> It starts with the next step. {asOf}
+            <strong>The engine is not running.</strong>{' '}
+            {connection.notStarted ? 'It was asked to start, and did not.' : 'It starts with the next step.'}{' '}
+            {asOf}
           </p>
+          {connection.notStarted ? (
+            <p className="cy-why" role="alert" tabIndex={0}>
+              {connection.notStarted}
+            </p>
+          ) : null}
           <button
             className="jp-Button jp-mod-styled jp-mod-accept cy-small"
             onClick={() => connection.start()}
           >
-            Start it now
+            {connection.notStarted ? 'Try again' : 'Start it now'}
           </button>
         </div>
       );

@@ -53,7 +53,13 @@ export function ExportProgress({ job }: { job: ExportJob }): React.ReactElement 
   }, [job.lines.length]);
   return (
     <div className="cy-form">
-      <div className="cy-said" role="log" aria-label="What it has said" tabIndex={0}>
+      <div
+        className="cy-said"
+        role="log"
+        aria-label="What it has said"
+        tabIndex={0}
+        hidden={job.hasEnded && !job.lines.length}
+      >
         <ol className="cy-plain">
           {job.lines.map((line, at) => {
             const isLast = at === job.lines.length - 1;
