@@ -6,6 +6,7 @@ import type { Cell } from '@jupyterlab/cells';
 import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 
 import type { Connection } from './connection';
+import type { Sizes } from './components/runPage';
 import { editLine } from './components/stepForm';
 import { exportPipeline } from './exportPipeline';
 import { words } from './format';
@@ -13,7 +14,7 @@ import { exportIcon, stepIcon } from './icons';
 import type { NotebookStep } from './notebookModel';
 import type { Notebooks } from './notebooks';
 import { tellProblem } from './notices';
-import { lineOf, proposeName, withLine } from './stepLine';
+import { lineOf, proposeName, withLine, withValues } from './stepLine';
 import { ENDED, Step } from './wire';
 
 export const COMMANDS = {
@@ -153,6 +154,22 @@ async function editStep(
   if (made !== null) {
     shared.setSource(withLine(shared.getSource(), made));
   }
+}
+
+/** Write other sizes into the line of a step's cell, in the notebook in front, and go there. Rejects where there is none. */
+export async function resizeStep(tracker: INotebookTracker, step: Step, sizes: Sizes): Promise<void> {
+  const panel = tracker.currentWidget;
+  await panel?.context.ready;
+  const cells = panel?.content.widgets ?? [];
+  const at = cells.findIndex(cell => cell.model.id === step.cell_id);
+  const line = lineOf(cells[at]?.model.sharedModel.getSource() ?? '');
+  if (line === null || !mayBeEdited(cells[at])) {
+    throw new Error(`The cell of ${step.name} is no step any more, or may not be edited.`);
+  }
+  const { sharedModel } = cells[at].model;
+  const resized = sizes.reduce((made, [flag, value]) => withValues(made, flag, [value], false), line);
+  sharedModel.setSource(withLine(sharedModel.getSource(), resized));
+  await goToCell(tracker, at);
 }
 
 /** Put a cell with the load line at the top of the notebook. */

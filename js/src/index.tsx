@@ -12,8 +12,9 @@ import * as React from 'react';
 
 import { Api } from './api';
 import { CellBadges } from './cellBadges';
-import { addCommands, COMMANDS, goTo, goToCell, insertLoad, runBelow, stop } from './commands';
+import { addCommands, COMMANDS, goTo, goToCell, insertLoad, resizeStep, runBelow, stop } from './commands';
 import { NotebookView } from './components/notebookView';
+import type { Sizes } from './components/runPage';
 import { RunsView } from './components/runsView';
 import { SchedulesView } from './components/schedulesView';
 import { Sidebar, SidebarTab } from './components/sidebar';
@@ -74,6 +75,10 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
       await openNotebook(run.notebook);
       await runBelow(tracker, step, `%load_ext kernel_magics\n%steps reproduce ${step.name} ${run.id}`);
     };
+    const resize = async (step: Step, run: Run, sizes: Sizes) => {
+      await openNotebook(run.notebook);
+      await resizeStep(tracker, step, sizes);
+    };
     const openRun = (run: number): MainAreaWidget => {
       const open = tabs.find(tab => tab.id === `cellyard-run-${run}`);
       const tab =
@@ -83,7 +88,8 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
           rendermime,
           openNotebook: path => void openNotebook(path),
           openRun,
-          reproduce
+          reproduce,
+          resize
         });
       if (!tab.isAttached) {
         addToShell(app.shell, tab);

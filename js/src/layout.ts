@@ -17,14 +17,14 @@ export interface Layout {
   edges: readonly { from: string; to: string; points: readonly Point[] }[];
 }
 
-export const BOX = { width: 148, height: 46 };
+export const BOX = { width: 152, height: 46 };
 
 /** Lay out from top to bottom; a point of a node is its centre. */
 export async function layOut(nodes: readonly GraphNode[]): Promise<Layout> {
   const { Graph, layout } = await import('@dagrejs/dagre');
   const graph = new Graph();
   // The exact ranking of hundreds of boxes takes seconds; this one takes none and looks the same in pipelines.
-  graph.setGraph({ rankdir: 'TB', nodesep: 18, ranksep: 34, marginx: 8, marginy: 8, ranker: 'longest-path' });
+  graph.setGraph({ rankdir: 'TB', nodesep: 18, ranksep: 34, marginx: 4, marginy: 8, ranker: 'longest-path' });
   graph.setDefaultEdgeLabel(() => ({}));
   const known = new Set(nodes.map(node => node.id));
   nodes.forEach(node => graph.setNode(node.id, { ...BOX }));

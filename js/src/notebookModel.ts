@@ -57,6 +57,8 @@ export class NotebookModel {
   pipeline: Pipeline | null = null;
   private byCell: ReadonlyMap<string, NotebookStep> = new Map();
   private plan = new Map<string, Decision>();
+  /** The newest step when it was planned: what runs afterwards, the plan says nothing of. */
+  private planned = 0;
   /** When its file was written last before it was opened, in seconds since 1970. */
   private opened = 0;
 
@@ -150,6 +152,8 @@ export class NotebookModel {
   /** Ask what a run of the notebook, which is saved first, would do with each step. Rejects with the reason. */
   async makePlan(): Promise<void> {
     const found = await this.connection.api.plan(await this.saved());
+    await this.ask();
+    this.planned = newestOf(this.records);
     this.plan = new Map(found.map(each => [each.name, each]));
     this.read();
   }
@@ -184,6 +188,9 @@ export class NotebookModel {
       await this.around.options.all();
       await this.around.whereabouts.tell(this.panel.sessionContext.session, this.panel.context.path);
       this.records = await this.connection.api.notebookSteps(this.path);
+      if (newestOf(this.records) > this.planned) {
+        this.plan.clear();
+      }
       this.read();
     } catch {
       // The connection tells what is wrong, and everything is read again when it is back.
@@ -269,6 +276,10 @@ export class NotebookModel {
     const isAlone = name !== '' && [...named.values()].filter(each => each === name).length === 1;
     return { record, isOwn: record !== undefined && (record === own || isAlone), stale };
   }
+}
+
+function newestOf(records: readonly Step[]): number {
+  return Math.max(0, ...records.map(step => step.id));
 }
 
 function unchanged(before: ReadonlyMap<string, NotebookStep>, step: NotebookStep): NotebookStep {

@@ -5,7 +5,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
 import { Guard } from './components/guard';
-import { RunPage } from './components/runPage';
+import { RunPage, Sizes } from './components/runPage';
 import type { Connection } from './connection';
 import { words } from './format';
 import { yardIcon } from './icons';
@@ -22,7 +22,8 @@ class RunTab extends ReactWidget {
     private readonly rendermime: IRenderMimeRegistry,
     private readonly openNotebook: (path: string) => void,
     private readonly openRun: (run: number) => void,
-    private readonly reproduce: (step: Step, run: Run) => Promise<void>
+    private readonly reproduce: (step: Step, run: Run) => Promise<void>,
+    private readonly resize: RunTabOptions['resize']
   ) {
     super();
     this.addClass('cy-run-tab');
@@ -50,6 +51,7 @@ class RunTab extends ReactWidget {
             onResume={run => told(this.resume(run))}
             onOpenNotebook={this.openNotebook}
             onReproduce={(step, run) => told(this.reproduce(step, run))}
+            onResize={(step, run, sizes) => told(this.resize(step, run, sizes))}
           />
         )}
       </Guard>
@@ -63,6 +65,7 @@ export interface RunTabOptions {
   openNotebook: (path: string) => void;
   openRun: (run: number) => void;
   reproduce: (step: Step, run: Run) => Promise<void>;
+  resize: (step: Step, run: Run, sizes: Sizes) => Promise<void>;
 }
 
 /** What cannot be done is said. */
@@ -77,7 +80,8 @@ export function makeRunTab(run: number, options: RunTabOptions): MainAreaWidget 
     options.rendermime,
     options.openNotebook,
     options.openRun,
-    options.reproduce
+    options.reproduce,
+    options.resize
   );
   const tab = new MainAreaWidget({ content });
   tab.id = `cellyard-run-${run}`;

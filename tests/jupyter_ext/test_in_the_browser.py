@@ -79,6 +79,12 @@ def test_the_graph_the_table_and_a_failure(page):
     lab.button("Run all").click()
     expect(lab.badge(4)).to_contain_text("failed", timeout=SLOW)
     expect(nodes.nth(0)).to_contain_text("succeeded")
+    # A plan says what would run, until something has.
+    lab.button("Plan").click()
+    expect(nodes.nth(3).locator(".cy-stale")).to_have_text("run", timeout=SLOW)
+    lab.run(4)
+    expect(nodes.nth(3).locator(".cy-stale")).to_have_count(0)
+    expect(lab.badge(4)).to_contain_text("failed", timeout=SLOW)
     nodes.nth(3).click()
     expect(lab.sidebar.locator(".cy-chosen")).to_contain_text("ZeroDivisionError")
     expect(lab.cell(4)).to_have_class(re.compile("jp-mod-active"))
@@ -310,6 +316,10 @@ def test_the_runs_by_keyboard_in_two_themes_and_in_little_room(page):
     assert lab.faults(".cy-run-tab") == []
     lab.theme("JupyterLab Light")
     assert lab.faults(".cy-run-tab") == []
+    # The size that it should have asked for, into its cell.
+    lab.button("Use it", within=run).click()
+    expect(lab.cell(1).locator(".cm-line").first).to_have_text(re.compile(r"^%%step load --cpu 1 --memory \d+MiB$"))
+    lab.picture("resized")
     lab.tab("Workers")
     assert lab.faults(".cy-sidebar") == []
 

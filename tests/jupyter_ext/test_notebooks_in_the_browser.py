@@ -242,16 +242,19 @@ def test_a_step_that_had_shown_nothing_when_its_notebook_was_saved_comes_back_by
 def shows_what_was_never_saved(shown) -> None:
     """A step that began and ended after its notebook was saved; but not under a cell that is not as it was."""
     shown.run(0)
+    # First the kernel takes what has ended meanwhile.
     shown.run(1)
+    shown.run(1)
+    expect(shown.badge(1)).to_contain_text("run 2", timeout=SLOW)
     expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
-    expect(shown.output(1).first).to_have_text("after\n")
+    expect(shown.output(1)).to_have_text("after\n")
     shown.command("notebook:clear-all-cell-outputs")
     expect(shown.button("Show its output", within=shown.badge(1))).to_be_visible()
     shown.page.wait_for_timeout(500)
     expect(shown.output(1)).to_have_count(0)
     shown.reload()
-    expect(shown.output(1).first).to_have_text("after\n")
-    expect(shown.cell(1).locator(".jp-InputArea-prompt")).to_have_text("[4]:")
+    expect(shown.output(1)).to_have_text("after\n")
+    expect(shown.cell(1).locator(".jp-InputArea-prompt")).to_have_text(re.compile(r"\[\d+\]:"))
     shown.picture("never-saved")
     path = shown.server.root / "silent-True.ipynb"
     path.write_text(path.read_text().replace("print('after')", "print('else')"))

@@ -6,6 +6,7 @@ import type { Connection } from '../connection';
 import { bytes, duration } from '../format';
 import { ENDED, Proposal, Run, Sample, Step } from '../wire';
 import { useAnswer } from './hooks';
+import type { RunPageProps, Sizes } from './runPage';
 
 const [WIDTH, HEIGHT] = [560, 90];
 const AGAIN = 2000;
@@ -16,9 +17,16 @@ interface EvidenceProps {
   run: Run;
   connection: Connection;
   isLive: boolean;
+  onResize: RunPageProps['onResize'];
 }
 
-export function Evidence({ step, run, connection, isLive }: EvidenceProps): React.ReactElement | null {
+export function Evidence({
+  step,
+  run,
+  connection,
+  isLive,
+  onResize
+}: EvidenceProps): React.ReactElement | null {
   const hasEnded = ENDED.has(step.state);
   const { value: samples } = useAnswer(
     () => connection.api.samples(step.run_id, step.name),
@@ -39,21 +47,41 @@ export function Evidence({ step, run, connection, isLive }: EvidenceProps): Reac
     <section className="cy-evidence" aria-label="What it used">
       <h3>What it used</h3>
       {shown ? <Curves samples={shown.samples} limit={shown.limit ?? asked} peak={shown.peak} /> : null}
-      {proposal?.because ? <Proposed proposal={proposal} /> : null}
+      {proposal?.because ? (
+        <Proposed proposal={proposal} onUse={sizes => onResize(step, run, sizes)} />
+      ) : null}
     </section>
   );
 }
 
-function Proposed({ proposal }: { proposal: Proposal }): React.ReactElement {
-  const sizes = [
-    proposal.cpu === null ? '' : `--cpu ${Number(proposal.cpu.toFixed(2))}`,
-    proposal.memory === null ? '' : `--memory ${bytes(proposal.memory).replace(/\s/, '')}`
-  ].filter(Boolean);
+interface ProposedProps {
+  proposal: Proposal;
+  onUse: (sizes: Sizes) => void;
+}
+
+function Proposed({ proposal, onUse }: ProposedProps): React.ReactElement {
+  const { cpu, memory } = proposal;
+  const sizes: [string, string][] = [];
+  if (cpu !== null) {
+    sizes.push(['--cpu', String(Number(cpu.toFixed(2)))]);
+  }
+  if (memory !== null) {
+    sizes.push(['--memory', bytes(memory).replace(/\s/, '')]);
+  }
   return (
-    <p>
+    <p className="cy-proposed">
       {sizes.length ? (
         <>
-          Proposed: <code>{sizes.join(' ')}</code>{' '}
+          <span>
+            Proposed: <code>{sizes.flat().join(' ')}</code>
+          </span>
+          <button
+            className="jp-Button jp-mod-styled cy-small"
+            title="Write these sizes into the line of the step's cell"
+            onClick={() => onUse(sizes)}
+          >
+            Use it
+          </button>
         </>
       ) : null}
       <span className="cy-muted">{proposal.because}</span>

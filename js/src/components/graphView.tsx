@@ -81,7 +81,7 @@ function drawing(layout: Layout, scale: number, props: StepsProps): React.ReactE
               onClick={() => onChoose(step)}
             >
               <span className="cy-row-top">
-                <StateMark state={step.record?.state} />
+                {step.marked ? <StateMark state={step.record?.state} /> : null}
                 <span className="cy-row-title">{step.name || 'unnamed'}</span>
                 {step.decision ? (
                   <span className="cy-stale" title={step.decision.because}>

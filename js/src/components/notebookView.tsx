@@ -107,7 +107,7 @@ function OpenNotebook({ model, form, setForm, isLive, actions }: OpenNotebookPro
         </button>
         {isRunning ? (
           <button className="jp-Button jp-mod-styled jp-mod-warn cy-small" onClick={actions.stopAll}>
-            Stop all steps
+            Stop all
           </button>
         ) : null}
       </div>
@@ -175,7 +175,7 @@ function StepsTable({ steps, isLive, now, chosen, onChoose }: StepsProps): React
               </button>
             </td>
             <td role="cell" className="cy-of-state">
-              <StateMark state={step.record?.state} word />
+              {step.marked ? <StateMark state={step.record?.state} word /> : null}
               {step.stale ? (
                 <span className="cy-stale" title={step.stale}>
                   stale
@@ -234,7 +234,7 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
   return (
     <section className="cy-chosen" aria-label={`Step ${step.name}`}>
       <h3>
-        {step.name || 'unnamed'} <StateMark state={record?.state} word />
+        {step.name || 'unnamed'} {step.marked ? <StateMark state={record?.state} word /> : null}
         <span className="cy-row-side">{timeOf(step, now, isLive)}</span>
       </h3>
       {step.marked ? (
@@ -263,7 +263,7 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
           Run from here
         </button>
         <button className="jp-Button jp-mod-styled cy-small" onClick={() => actions.edit(step)}>
-          Edit…
+          {step.marked ? 'Edit…' : 'Turn into a step…'}
         </button>
         {runs ? (
           <button className="jp-Button jp-mod-styled jp-mod-warn cy-small" onClick={() => actions.stop(step)}>
@@ -272,7 +272,7 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
         ) : null}
         {record ? (
           <button className="jp-Button jp-mod-styled cy-small" onClick={() => actions.openRun(record.run_id)}>
-            Run {record.run_id}
+            Open run {record.run_id}
           </button>
         ) : null}
       </div>

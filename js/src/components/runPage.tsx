@@ -28,7 +28,11 @@ export interface RunPageProps {
   onOpenNotebook: (path: string) => void;
   /** Bring what a step was given into its notebook's kernel. */
   onReproduce: (step: Step, run: Run) => void;
+  /** Write other sizes, by flag, into the line of its cell. */
+  onResize: (step: Step, run: Run, sizes: Sizes) => void;
 }
+
+export type Sizes = readonly (readonly [flag: string, value: string])[];
 
 export function RunPage(props: RunPageProps): React.ReactElement {
   const { model, connection } = props;

@@ -12,6 +12,8 @@ import { priced, RunPageProps } from './runPage';
 import { StateMark } from './stateMark';
 import { WidgetHost } from './widgetHost';
 
+/** What one looks for least among values: it comes last. */
+const CODE: ReadonlySet<string> = new Set(['module', 'function', 'type', 'builtin_function_or_method']);
 const COLOURS = /\u001b\[[0-9;]*m/g;
 
 interface StepDetailsProps extends RunPageProps {
@@ -52,7 +54,7 @@ export function StepDetails(props: StepDetailsProps): React.ReactElement {
       </dl>
       {step.error ? <Cause error={step.error} /> : null}
       {attempts && attempts.length > 1 ? <Attempts attempts={attempts} /> : null}
-      <Evidence step={step} run={run} connection={connection} isLive={isLive} />
+      <Evidence step={step} run={run} connection={connection} isLive={isLive} onResize={props.onResize} />
       <LogView model={model} step={step} rendermime={rendermime} isLive={isLive} />
       <Values title="Takes" values={step.inputs} rendermime={rendermime} />
       <Values title="Makes" values={step.outputs} rendermime={rendermime} />
@@ -140,9 +142,11 @@ interface ValuesProps {
 }
 
 function Values({ title, values, rendermime }: ValuesProps): React.ReactElement | null {
-  const named = values.flatMap(value =>
-    value.names.filter(name => !name.startsWith('@')).map(name => ({ value, name }))
-  );
+  const isCode = ({ value, name }: { value: Reference; name: string }) =>
+    CODE.has(value.previews[name]?.type.split('.').pop() ?? '');
+  const named = values
+    .flatMap(value => value.names.filter(name => !name.startsWith('@')).map(name => ({ value, name })))
+    .sort((one, other) => Number(isCode(one)) - Number(isCode(other)));
   if (!named.length) {
     return null;
   }

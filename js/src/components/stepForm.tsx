@@ -35,6 +35,7 @@ function StepForm({ line: given, options, api, onChange }: StepFormProps): React
         <span>Name</span>
         <input
           className="jp-mod-styled cy-input"
+          autoFocus
           value={nameOf(line, switches)}
           placeholder="from the code"
           onChange={event => change(withName(line, event.target.value.trim(), switches))}
