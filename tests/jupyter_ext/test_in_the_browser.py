@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.jupyter_ext.browsers import SECONDS
 from tests.service.engines import until
@@ -270,13 +270,27 @@ def test_a_notebook_becomes_a_pipeline_that_is_proven_and_scheduled(page, lab):
     assert shown.faults(".cy-dialog") == []
     shown.button("Apply", within=dialog).click()
     expect(card).to_contain_text("07:30")
+    # What goes on is asked for again until it does not.
+    shown.page.route(re.compile(r"/v1/schedules\?"), runs_now)
     shown.button("Pause", within=card).click()
     expect(card).to_contain_text("paused")
+    expect(card).to_contain_text("running")
+    shown.page.unroute_all(behavior="ignoreErrors")
+    expect(card).to_contain_text("It has not run yet.")
     shown.picture("schedules")
     assert shown.faults(".cy-sidebar") == []
     shown.button("Remove…", within=card).click()
     shown.page.locator(".jp-Dialog").get_by_role("button", name="Remove").click()
     expect(shown.sidebar).to_contain_text("No schedules yet.")
+
+
+def runs_now(route: Route) -> None:
+    """Schedules whose last firing goes on."""
+    answer = route.fetch()
+    firing = {"id": 1, "due": 0, "cause": "time", "state": "running", "note": "", "run_id": None}
+    told = answer.json()
+    told["schedules"] = [each | {"last": firing} for each in told["schedules"]]
+    route.fulfill(response=answer, json=told)
 
 
 def test_the_runs_by_keyboard_in_two_themes_and_in_little_room(page):

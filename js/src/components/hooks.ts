@@ -30,16 +30,21 @@ export function useSeen<T>(read: () => T, ...signals: ISignal<unknown, unknown>[
   return seen;
 }
 
-/** Seconds since 1970; goes on once a second while `running`. */
+/** Whole seconds since 1970; goes on while `running`, everywhere at the same moment. */
 export function useNow(running: boolean): number {
-  const [now, tell] = React.useState(() => Date.now() / 1000);
+  const [now, tell] = React.useState(() => Math.floor(Date.now() / 1000));
   React.useEffect(() => {
     if (!running) {
       return;
     }
-    tell(Date.now() / 1000);
-    const timer = window.setInterval(() => tell(Date.now() / 1000), 1000);
-    return () => window.clearInterval(timer);
+    let timer = 0;
+    const look = () => {
+      const at = Date.now();
+      tell(Math.floor(at / 1000));
+      timer = window.setTimeout(look, 1000 - (at % 1000));
+    };
+    look();
+    return () => window.clearTimeout(timer);
   }, [running]);
   return now;
 }

@@ -253,7 +253,7 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
           Plan: {planWord(step.decision)}. <span className="cy-muted">{step.decision.because}</span>
         </p>
       ) : null}
-      {record?.error?.message ? (
+      {record?.error?.message && record.state !== 'cancelled' ? (
         <p className="cy-error">
           {record.error.type}: {record.error.message}
         </p>

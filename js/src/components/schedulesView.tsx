@@ -21,6 +21,9 @@ const STATES: Partial<Record<string, State>> = {
   lost: 'lost'
 };
 
+const GOES_ON: ReadonlySet<string> = new Set(['waiting', 'running']);
+const AGAIN = 2000;
+
 export interface SchedulesViewProps {
   connection: Connection;
   isLive: boolean;
@@ -50,6 +53,12 @@ export function SchedulesView({ connection, isLive, onOpen }: SchedulesViewProps
       connection.happened.disconnect(onEvent);
     };
   }, [connection, isLive, look]);
+  // That a firing has ended is known later than that its run has, and nothing tells of it.
+  const goesOn = isLive && (found?.schedules.some(({ last }) => last && GOES_ON.has(last.state)) ?? false);
+  React.useEffect(() => {
+    const timer = goesOn ? window.setInterval(look, AGAIN) : 0;
+    return () => window.clearInterval(timer);
+  }, [goesOn, look]);
   const act = (work: Promise<void>) => {
     work.then(look, reason => tellProblem(words(reason)));
   };
@@ -171,7 +180,7 @@ function Firings({ name, last, api, onOpen }: FiringsProps): React.ReactElement 
 function Came({ firing, onOpen }: { firing: Firing; onOpen: (run: number) => void }): React.ReactElement {
   const { run_id: run } = firing;
   return (
-    <p className="cy-row-top">
+    <p className="cy-row-top cy-came">
       <StateMark state={STATES[firing.state] ?? 'cancelled'} />
       <span>{firing.state}</span>
       <span className="cy-muted" title={firing.note}>
