@@ -31,6 +31,7 @@ def test_from_a_plain_cell_to_a_step_that_runs_and_is_stopped(page):
     lab.cell(1).locator(".jp-InputArea-prompt").click()
     lab.cell(1).get_by_role("button", name="Run this cell on a worker").click()
     dialog = lab.page.locator(".cy-dialog")
+    expect(dialog.get_by_label("Name").first).to_be_focused()
     dialog.get_by_label("memory", exact=False).first.fill("512")
     expect(dialog).to_contain_text("memory")
     expect(dialog.locator(".cy-error")).to_contain_text("512")

@@ -35,7 +35,6 @@ function StepForm({ line: given, options, api, onChange }: StepFormProps): React
         <span>Name</span>
         <input
           className="jp-mod-styled cy-input"
-          autoFocus
           value={nameOf(line, switches)}
           placeholder="from the code"
           onChange={event => change(withName(line, event.target.value.trim(), switches))}
@@ -172,6 +171,7 @@ export async function editLine(
   const dialog = new Dialog({
     title,
     body: new StepFormBody(line, options, api),
+    focusNodeSelector: '.cy-input',
     buttons: [Dialog.cancelButton(), Dialog.okButton({ label: 'Apply' })]
   });
   dialog.addClass('cy-dialog');
