@@ -85,6 +85,7 @@ def test_the_graph_the_table_and_a_failure(page):
     expect(nodes.nth(3).locator(".cy-stale")).to_have_text("run", timeout=SLOW)
     lab.run(4)
     expect(nodes.nth(3).locator(".cy-stale")).to_have_count(0)
+    expect(lab.output(4).last).to_contain_text("ZeroDivisionError", timeout=SLOW)
     expect(lab.badge(4)).to_contain_text("failed", timeout=SLOW)
     nodes.nth(3).click()
     expect(lab.sidebar.locator(".cy-chosen")).to_contain_text("ZeroDivisionError")
