@@ -27,6 +27,7 @@ CONFIG: dict[str, Any] = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.tick.cycle": "10s",
+    "distributed.admin.system-monitor.interval": "1h",
     "distributed.client.scheduler-info-interval": "1h",
     "distributed.diagnostics.nvml": False,
     "logging": {"distributed": "warning"},
