@@ -27,7 +27,10 @@ class FrameMemory:
         """Whether an array, met or not, shows memory of a frame that was met."""
 
     def note_block(self, name: str, block: Any) -> None:
-        """A part of a frame that ``name`` leads to."""
+        """A part of a frame that ``name`` leads to. One whose memory other frames show, too, is copied before it is
+        changed, which no array shows; where they arrive, they would not know of each other."""
+        if len(_blocks_of(block)) > 1:
+            return
         self._frames.setdefault(id(owner_of(block.values)), set()).add(name)
         self.is_held_elsewhere = self.is_held_elsewhere or _is_held_elsewhere(block)
 
@@ -49,12 +52,14 @@ class FrameMemory:
                 yield from ((owner, name) for name in sorted(names))
 
 
-def _is_held_elsewhere(block: Any) -> bool:
-    """Whether more refers to its memory than blocks of pandas, which know of each other."""
+def _blocks_of(block: Any) -> list[Any]:
+    """It and others of pandas that show the same memory, which know of each other."""
     refs = getattr(getattr(block, "refs", None), "referenced_blocks", ())
-    blocks = [block, *(each for ref in refs if (each := ref()) is not None and each is not block)]
+    return [block, *(each for ref in refs if (each := ref()) is not None and each is not block)]
+
+
+def _is_held_elsewhere(block: Any) -> bool:
+    """Whether more refers to its memory than this block."""
     owner = owner_of(block.values)
-    is_owner = block.values is owner
-    known = len(blocks) if is_owner else len({id(each.values) for each in blocks})
     own = 2  # this variable, the argument of getrefcount
-    return sys.getrefcount(owner) > known + own
+    return sys.getrefcount(owner) > 1 + own

@@ -98,6 +98,7 @@ APART = {
     "a copy of an array": "x = np.ones(3); y = x[1:].copy()",
     "a numpy scalar": "x = np.ones(3); y = x[0]",
     "a frame and its column, by copy-on-write": "x = pd.DataFrame({'a': [1.0]}); y = x['a']",
+    "a frame that is copied before it is changed": "x = pd.DataFrame({'a': [1.0]}); y = [x['a'], x['a'].to_numpy()]",
     "a frame and an array that is a copy": "x = pd.DataFrame({'a': [1.0], 'b': [1]}); y = x.to_numpy()",
     "a frame and its filtered copy": "x = pd.DataFrame({'a': [1, 2]}); y = x[x.a > 1]",
     "frames with a common index": "i = pd.Index([1]); x = pd.DataFrame({}, i); y = pd.DataFrame({}, i); del i",
