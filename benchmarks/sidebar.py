@@ -14,7 +14,6 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,11 +24,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from playwright.sync_api import BrowserContext, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
 from cellyard.model import StepRequest, StepState  # noqa: E402
 from cellyard.records import AttemptEnd, open_records  # noqa: E402
-from tests.jupyter_ext.browsers import Lab, open_chromium  # noqa: E402
+from tests.jupyter_ext.browsers import OPTIONS, Lab, chromium  # noqa: E402
 from tests.jupyter_ext.servers import LabServer, lab_server  # noqa: E402
 from tests.jupyter_ext.test_labextension import MOST_BYTES, weight  # noqa: E402
 
@@ -101,9 +100,10 @@ def main() -> int:
     wanted = parser.parse_args()
     subprocess.run([sys.executable, ROOT / "js" / "labextension.py", "link"], check=True)
     found: dict[str, float] = {"gzipped_bytes": weight()}
-    with lab_server() as server, sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
+    with lab_server() as server, sync_playwright() as playwright:
         past(server, wanted.runs)
-        browser = open_chromium(playwright, Path(profile))
+        # No profile: what a browser does for its caches would be among the tasks.
+        browser = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
         with opened(browser, server, ORDINARY_STEPS) as lab:
             found |= scrolled(lab, wanted.runs).named("scroll_longest_task")
         with opened(browser, server, wanted.steps) as lab:
@@ -122,9 +122,9 @@ def main() -> int:
 
 
 @contextmanager
-def opened(browser: BrowserContext, server: LabServer, steps: int) -> Iterator[Lab]:
+def opened(browser: Browser, server: LabServer, steps: int) -> Iterator[Lab]:
     """JupyterLab with a notebook of so many steps, at rest."""
-    lab = Lab(browser, server)
+    lab = Lab(browser.new_context(reduced_motion="reduce"), server)
     lab.page.set_default_timeout(300_000)
     lab.open(f"layered-{steps}.ipynb", *layered(steps))
     lab.sidebar.locator(".cy-node").nth(steps - 1).wait_for(state="attached")

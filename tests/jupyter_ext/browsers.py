@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, Playwright, expec
 from tests.house.source_tree import ROOT
 from tests.jupyter_ext.servers import TOKEN, LabServer
 
-__all__ = ["Lab", "notebook", "open_chromium"]
+__all__ = ["OPTIONS", "Lab", "chromium", "notebook", "open_chromium"]
 
 PICTURES = Path(os.environ.get("CELLYARD_SCREENSHOTS") or ROOT / "build" / "screenshots")
 SECONDS = 1000
@@ -36,11 +36,11 @@ AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
 def open_chromium(playwright: Playwright, profile: Path) -> BrowserContext:
     """A browser as a person has it, who comes back: what it has loaded and compiled is kept in ``profile``."""
     return playwright.chromium.launch_persistent_context(
-        profile, executable_path=_chromium(), args=OPTIONS, reduced_motion="reduce"
+        profile, executable_path=chromium(), args=OPTIONS, reduced_motion="reduce"
     )
 
 
-def _chromium() -> str:
+def chromium() -> str:
     """Where Debian's Chromium is (or another, by its other names)."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if (found := shutil.which(name)) is not None:
