@@ -30,6 +30,11 @@ OPTIONS = [
 ]
 # The machine may be busy with other tests.
 expect.set_options(timeout=60 * SECONDS)
+CLOSE_ALL = """() => {
+  for (const each of [...jupyterapp.shell.widgets('main')]) {
+    each.dispose();
+  }
+}"""
 AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -80,9 +85,13 @@ class Lab:
     # -- doing
 
     def open(self, name: str, *cells: str) -> None:
-        """Write a notebook and open it, with the sidebar."""
+        """Write a notebook and open it, with the sidebar; alone, where JupyterLab is there already."""
         (self.server.root / name).write_text(notebook(*cells), encoding="utf-8")
-        self.page.goto(f"{self.server.url}/lab/tree/{name}?token={TOKEN}&reset")
+        if self.page.url == "about:blank":
+            self.page.goto(f"{self.server.url}/lab/tree/{name}?token={TOKEN}&reset")
+        else:
+            self.page.evaluate(CLOSE_ALL)
+            self.command("docmanager:open", path=name)
         self.arrived()
         has_kernel = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
         self.page.wait_for_function(f"(() => ['idle', 'busy'].includes(({has_kernel})()))")
@@ -111,7 +120,7 @@ class Lab:
     def arrived(self) -> None:
         """Wait until a page that is being loaded shows its notebook."""
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
-        self.page.locator(".jp-NotebookPanel-notebook .jp-CodeCell").first.wait_for()
+        self.cell(0).wait_for()
 
     def tab(self, name: str) -> None:
         """Choose a tab of the sidebar."""

@@ -58,17 +58,32 @@ def browser(profile: Path) -> Iterator[BrowserContext]:
         found.close()
 
 
-@pytest.fixture
-def page(browser: BrowserContext, lab: LabServer) -> Iterator[Callable[..., Lab]]:
-    """Opens pages; each is closed with the test, and no error may have been thrown in it."""
-    opened: list[Lab] = []
+@pytest.fixture(scope="module")
+def kept() -> Iterator[list[Lab]]:
+    """At most one page, which tests of a file may have one after the other."""
+    pages: list[Lab] = []
+    yield pages
+    for each in pages:
+        each.close()
 
-    def open_page(**size: int) -> Lab:
-        opened.append(Lab(browser, lab, **size))
+
+@pytest.fixture
+def page(browser: BrowserContext, lab: LabServer, kept: list[Lab]) -> Iterator[Callable[..., Lab]]:
+    """Opens pages, and no error may have been thrown in them. Each is closed with the test, but one that is to be kept
+    for the next: loading JupyterLab takes longer than most tests."""
+    opened: list[Lab] = []
+    keeping: list[Lab] = []
+
+    def open_page(*, keep: bool = False, **size: int) -> Lab:
+        opened.append(kept.pop() if keep and kept else Lab(browser, lab, **size))
+        keeping.extend(opened[-1:] if keep else ())
         return opened[-1]
 
     yield open_page
+    thrown = [error for each in opened for error in each.errors if not error.startswith(NOT_OURS)]
     for each in opened:
-        each.close()
-    thrown = [error for each in opened for error in each.errors]
-    assert [error for error in thrown if not error.startswith(NOT_OURS)] == []
+        if each in keeping and not thrown and not each.page.locator(".jp-Dialog").count():
+            kept.append(each)
+        else:
+            each.close()
+    assert thrown == []

@@ -77,7 +77,7 @@ def test_a_notebook_that_is_named_before_any_engine_runs_has_its_steps(page, lab
 
 
 def test_output_of_a_step_that_nobody_waits_for_appears_once(page):
-    shown = page()
+    shown = page(keep=True)
     shown.open(
         "async.ipynb",
         LOAD,
@@ -109,7 +109,7 @@ def test_a_step_that_ended_while_the_page_was_away_shows_all_of_its_output(page,
 
 
 def test_steps_without_a_name_and_below_blank_lines_are_steps_as_others(page):
-    shown = page()
+    shown = page(keep=True)
     shown.open("odd-cells.ipynb", LOAD, "%%step\nq = 1", "\n\n%%step lead\nprint('led')")
     expect(shown.sidebar.locator(".cy-node")).to_have_count(2)
     shown.run(0)
@@ -180,7 +180,7 @@ def test_an_export_that_cannot_save_the_notebook_or_has_no_answer_says_so(page, 
 
 
 def test_a_step_whose_kernel_was_shut_down_goes_on_under_its_cell(page, tmp_path):
-    shown = page()
+    shown = page(keep=True)
     gate = begun(shown, tmp_path, "shut-down.ipynb", "%%step goes-on")
     shown.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     expect(shown.badge(1)).to_contain_text("running")
@@ -192,7 +192,7 @@ def test_a_step_whose_kernel_was_shut_down_goes_on_under_its_cell(page, tmp_path
 
 
 def test_a_notebook_that_is_closed_and_opened_in_the_middle_of_its_step_shows_it_again(page, tmp_path):
-    shown = page()
+    shown = page(keep=True)
     gate = begun(shown, tmp_path, "closed.ipynb", "%%step closed")
     shown.command("docmanager:save")
     close(shown)
@@ -283,7 +283,7 @@ def test_a_step_that_ended_while_the_server_was_away_shows_all_of_its_output(pag
 
 
 def test_a_copy_of_a_cell_has_not_run_and_a_cell_made_anew_has(page):
-    shown = page()
+    shown = page(keep=True)
     shown.open("copies.ipynb", LOAD, "%%step one\nprint('one')")
     shown.run(0)
     shown.run(1)
@@ -301,7 +301,7 @@ def test_a_copy_of_a_cell_has_not_run_and_a_cell_made_anew_has(page):
 
 
 def test_of_two_cells_of_one_name_each_says_what_became_of_it(page):
-    shown = page()
+    shown = page(keep=True)
     shown.open("twins.ipynb", LOAD, "%%step one\n1 / 0", "%%step one\nprint('two')")
     shown.run(0)
     shown.run(1)
@@ -324,7 +324,7 @@ def test_of_two_cells_of_one_name_each_says_what_became_of_it(page):
 
 
 def test_a_long_name_leaves_room_for_what_has_happened(page):
-    shown = page()
+    shown = page(keep=True)
     name = "a_step_with_a_name_that_nobody_would_want_to_write_twice"
     shown.open("long-name.ipynb", LOAD, f"%%step {name}\nrows = [1]", "%%step next\nprint(rows)")
     shown.sidebar.locator(".cy-node").first.click()
