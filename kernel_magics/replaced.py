@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from cellyard.artifacts.kinds import package_of
+
 __all__ = ["silence"]
 
 
@@ -16,7 +18,7 @@ def silence(values: Iterable[Any]) -> None:
         return
     for value in values:
         for each in _with_parts(value):
-            if type(each).__module__.partition(".")[0] == "tqdm" and hasattr(each, "disable"):
+            if package_of(type(each)) == "tqdm" and hasattr(each, "disable"):
                 each.disable = True
 
 

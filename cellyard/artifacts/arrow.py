@@ -6,6 +6,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from cellyard.artifacts.kinds import package_of
+
 __all__ = ["column_reduce", "rebuild_column"]
 
 _OF_TEXTS = 3
@@ -18,7 +20,7 @@ _ONE_MORE = 8
 
 def column_reduce(column: Any, kind: type) -> Any:
     """The reduction of a column that has such a table and is in one part; else NotImplemented."""
-    if not kind.__module__.startswith("pandas.") or not hasattr(kind, "_from_pyarrow_array"):
+    if package_of(kind) != "pandas" or not hasattr(kind, "_from_pyarrow_array"):
         return NotImplemented
     parts = column._pa_array.chunks
     if len(parts) != 1 or parts[0].null_count:

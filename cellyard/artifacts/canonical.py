@@ -18,6 +18,7 @@ from blake3 import blake3
 
 from cellyard.artifacts.definitions import fingerprint, is_definition
 from cellyard.artifacts.holding import held_by
+from cellyard.artifacts.kinds import package_of
 from cellyard.artifacts.process_objects import may_be_of_process, place_here
 from cellyard.artifacts.tensors import content_of, is_plain, is_tensor
 
@@ -206,7 +207,7 @@ def _in_order(state: Any, kind: type) -> Any:
     """Attributes in the order of their names: which was set first, nobody can see but who lists them."""
     if type(state) is not dict or any(type(key) is not str for key in state):
         return state
-    root = kind.__module__.partition(".")[0]
+    root = package_of(kind)
     return {name: state[name] for name in sorted(state) if (root, name) not in _PLACES_IN_MEMORY}
 
 
@@ -242,7 +243,7 @@ _OF_LIBRARIES: dict[tuple[str, str], _Rule] = {
 
 
 def _of_library(kind: type) -> _Rule | None:
-    root = kind.__module__.partition(".")[0]
+    root = package_of(kind)
     if root == "pyarrow" and kind.__name__.endswith("Array"):
         return _Writer._arrow
     return _Writer._tensor if is_tensor(kind) else _OF_LIBRARIES.get((root, kind.__name__))

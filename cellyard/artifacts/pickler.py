@@ -38,6 +38,7 @@ from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.frames import frame_reduce
 from cellyard.artifacts.handlers import handler_reduce
 from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, masked_reduce, way_of
+from cellyard.artifacts.kinds import package_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.memoised import memoised_reduce, rebuild_memoised
 from cellyard.artifacts.memory import is_masked, owner_of, place_in, rebuild_view
@@ -124,7 +125,7 @@ class Packer(_Pickler):  # type: ignore[misc]
             reduced = masked_reduce(obj, is_shared=id(self._met_owner(obj)) in self._bases)
         elif hasattr(kind, "__array_finalize__") or kind.__name__ == "ufunc":
             reduced = _reduce_of_numpy(obj, kind)
-        elif is_definition(kind) or (kind.__module__ or "").partition(".")[0] == "pandas":
+        elif is_definition(kind) or package_of(kind) == "pandas":
             reduced = frame_reduce(obj, kind, self._is_packable)
         for reduce in (reduce_of_torch, column_reduce):
             reduced = reduce(obj, kind) if reduced is NotImplemented else reduced
@@ -139,7 +140,7 @@ class Packer(_Pickler):  # type: ignore[misc]
     def _reduce_class(self, obj: type) -> Any:
         if is_definition(obj):
             return self._reduce_definition(obj, class_reduce)
-        self.modules.add((obj.__module__ or "").partition(".")[0])
+        self.modules.add(package_of(obj))
         return super().reducer_override(obj)
 
     def _reduce_function(self, obj: types.FunctionType) -> Any:

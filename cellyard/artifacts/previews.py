@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from cellyard.artifacts.kinds import package_of
 from cellyard.artifacts.reference import Preview
 
 __all__ = ["preview_of", "size_in_words"]
@@ -61,7 +62,7 @@ def _methods_of(kind: type) -> tuple[str, ...]:
 
 def _root_type(value: Any) -> str:
     kind = type(value)
-    return f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    return f"{package_of(kind)}.{kind.__name__}"
 
 
 def _type_name(value: Any) -> str:

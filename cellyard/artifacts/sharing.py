@@ -22,6 +22,7 @@ from cellyard.artifacts.context_variables import ContextVar, value_in
 from cellyard.artifacts.definitions import is_definition, is_nameless, registry
 from cellyard.artifacts.frame_memory import FrameMemory
 from cellyard.artifacts.holding import held_by, is_object
+from cellyard.artifacts.kinds import package_of
 from cellyard.artifacts.memory import masks_of, owner_of, root_of
 from cellyard.artifacts.process_objects import is_of_process
 from cellyard.artifacts.reference import HELD, is_held
@@ -326,7 +327,7 @@ def _rule_for(kind: type) -> _Rule | None:
         return lambda _, item: [value for name, value in vars(item).items() if name != "_loop"]
     if is_tensor(kind):
         return _Walker.enter_tensor
-    rule = _OF_LIBRARIES.get((kind.__module__ or "").partition(".")[0])
+    rule = _OF_LIBRARIES.get(package_of(kind))
     if rule is not None:
         return rule(kind)
     return _Walker.enter_array_of if hasattr(kind, "__array_finalize__") else None

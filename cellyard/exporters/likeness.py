@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cellyard.artifacts.kinds import package_of
 from cellyard.artifacts.tensors import is_plain
 
 __all__ = ["PICTURE_TOLERANCE", "TOLERANCE", "Likeness", "likeness"]
@@ -74,7 +75,7 @@ class _Comparison:
         self._content(first, second, where)
 
     def _content(self, first: Any, second: Any, where: str) -> None:
-        root = type(first).__module__.partition(".")[0]
+        root = package_of(type(first))
         if isinstance(first, _EXACT) and type(first) in _EXACT:
             self._same(first == second, first, second, where)
         elif isinstance(first, float | complex) and type(first) in (float, complex):

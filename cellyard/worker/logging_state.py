@@ -13,6 +13,7 @@ from typing import Any
 
 from cellyard.artifacts import handlers
 from cellyard.artifacts.handlers import loggers
+from cellyard.artifacts.kinds import package_of
 
 __all__ = ["capture_logging", "handlers_beside", "set_logging"]
 
@@ -46,7 +47,7 @@ def handlers_beside() -> Iterator[logging.Handler]:
 def _is_own(handler: Any) -> bool:
     """Whether it may be the notebook's: a kernel's own log goes to the kernel's terminal."""
     parts = (handler, handler.formatter)
-    if any(type(each).__module__.partition(".")[0] in _OF_KERNELS for each in parts):
+    if any(package_of(type(each)) in _OF_KERNELS for each in parts):
         return False
     return isinstance(handler, logging.FileHandler) or getattr(handler, "stream", None) not in {
         sys.__stdout__,

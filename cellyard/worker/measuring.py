@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from cellyard.artifacts.kinds import package_of
+
 __all__ = ["largest_objects", "size_of"]
 
 MOST = 8
@@ -61,7 +63,7 @@ def size_of(value: Any, depth: int = _DEPTH) -> int:
 
 def _known_size(value: Any) -> int:
     """Of arrays, frames and tensors."""
-    package = type(value).__module__.partition(".")[0]
+    package = package_of(type(value))
     if package == "numpy":
         base = getattr(value, "base", None)
         return int(getattr(value if base is None or not hasattr(base, "nbytes") else base, "nbytes", 0))

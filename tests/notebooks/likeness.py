@@ -84,7 +84,7 @@ class _Reader:
             return ("class", value.__qualname__, [self._of(base) for base in value.__bases__], self._ordered(own))
         if isinstance(value, enum.Enum):
             return ("member", self._of(kind), value._name_)
-        root = kind.__module__.partition(".")[0]
+        root = (kind.__module__ or "").partition(".")[0]
         if root in _OF_LIBRARY:
             return _OF_LIBRARY[root](self, value)
         if isinstance(value, BaseException):
@@ -201,7 +201,7 @@ class _Reader:
 def _is_unchanging(value: Any) -> bool:
     """Objects of libraries that never change: which of two equal ones a name has, nobody can see from a change."""
     kind = type(value)
-    root = kind.__module__.partition(".")[0]
+    root = (kind.__module__ or "").partition(".")[0]
     if root in {"pyarrow", "typing"} or kind is types.GenericAlias:
         return not isinstance(value, typing.TypeVar)
     if isinstance(value, datetime.date | datetime.timedelta | decimal.Decimal | pathlib.PurePath):
