@@ -16,7 +16,7 @@ export interface VirtualListProps<T> {
   onEnd?: () => void;
 }
 
-const BEYOND = 6;
+const BEYOND = 2;
 
 export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
   const { items, rowHeight, keyOf, onOpen, onEnd } = props;
