@@ -13,6 +13,7 @@ from typing import Any
 
 from cellyard.artifacts.definitions import is_definition
 from cellyard.artifacts.instances import put_attributes
+from cellyard.artifacts.tensors import reduce_of_torch
 
 __all__ = [
     "LOCKS",
@@ -90,7 +91,10 @@ class _CalledGone(_Gone):
 
 
 def reference_reduce(reference: Any) -> Any:
-    """A weak reference to the same object of a class of the notebook there."""
+    """A weak reference to the same object of a class of the notebook there, or to the same optimizer of torch."""
+    reduced = reduce_of_torch(reference, type(reference))
+    if reduced is not NotImplemented:
+        return reduced
     if reference.__callback__ is not None or (reference() is not None and not referred(reference)):
         return NotImplemented
     return weakref.ref, referred(reference) or (_Gone(),)
