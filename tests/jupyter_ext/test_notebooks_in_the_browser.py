@@ -266,22 +266,6 @@ def shows_what_was_never_saved(shown) -> None:
     expect(shown.output(1)).to_have_count(0)
 
 
-def test_a_step_that_ended_while_the_server_was_away_shows_all_of_its_output(page, lab, tmp_path):
-    shown = page()
-    gate = begun(shown, tmp_path, "server-away.ipynb", "%%step later --async")
-    expect(shown.output(1)).to_have_text("before\n", timeout=SLOW)
-    lab.stop()
-    shown.liveness("offline")
-    gate.touch()
-    path = str(lab.root / "server-away.ipynb")
-    until(lambda: lab.home.client().notebook_steps(path)[0]["state"] == "succeeded", "it has ended", seconds=60)
-    lab.start()
-    shown.liveness("live")
-    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
-    expect(shown.output(1)).to_have_text("before\nafter\n")
-    shown.picture("ended-while-the-server-was-away")
-
-
 def test_a_copy_of_a_cell_has_not_run_and_a_cell_made_anew_has(page):
     shown = page(keep=True)
     shown.open("copies.ipynb", LOAD, "%%step one\nprint('one')")
@@ -356,3 +340,20 @@ def close(shown) -> None:
     """Close the notebook in front, as the cross of its tab does."""
     shown.page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-current .lm-TabBar-tabCloseIcon").click()
     expect(shown.page.locator(".jp-NotebookPanel")).to_have_count(0)
+
+
+# The last of all: no page that was open before it would do afterwards.
+def test_a_step_that_ended_while_the_server_was_away_shows_all_of_its_output(page, lab, tmp_path):
+    shown = page()
+    gate = begun(shown, tmp_path, "server-away.ipynb", "%%step later --async")
+    expect(shown.output(1)).to_have_text("before\n", timeout=SLOW)
+    lab.stop()
+    shown.liveness("offline")
+    gate.touch()
+    path = str(lab.root / "server-away.ipynb")
+    until(lambda: lab.home.client().notebook_steps(path)[0]["state"] == "succeeded", "it has ended", seconds=60)
+    lab.start()
+    shown.liveness("live")
+    expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
+    expect(shown.output(1)).to_have_text("before\nafter\n")
+    shown.picture("ended-while-the-server-was-away")
