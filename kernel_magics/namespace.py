@@ -148,10 +148,10 @@ class Namespace:
         gone = only_deleted(source) & wanted if facts.deletes and only is None else set()
         wanted -= gone
         optional = self._optional(source, wanted) | gone
-        packing = Packing(self._names, self._store, facts, optional - wanted)
-        wanted |= optional
         beside = dict(map(as_held, handlers_beside()))
-        inputs = packing.pack(wanted, self._magics(source, wanted), beside)
+        packing = Packing(self._names, self._store, facts, optional - wanted, beside)
+        wanted |= optional
+        inputs = packing.pack(wanted, self._magics(source, wanted))
         unsent = self._deleted(facts).difference(*(each["names"] for each in inputs.references))
         sources = self._displayed.sources(source, used)
         return dataclasses.replace(inputs, sources=sources, unsent=tuple(sorted(unsent)))

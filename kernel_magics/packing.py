@@ -41,16 +41,22 @@ class Inputs:
 
 
 class Packing:
-    """One step's inputs on their way into the store; ``optional`` names go along if they can."""
+    """One step's inputs on their way into the store; ``optional`` names go along if they can, and so does ``beside``:
+    what no name leads to, by held names."""
 
     def __init__(
-        self, names: dict[str, Any], store: Store, facts: Facts, optional: frozenset[str] = frozenset()
+        self,
+        names: dict[str, Any],
+        store: Store,
+        facts: Facts,
+        optional: frozenset[str] = frozenset(),
+        beside: Mapping[str, Any] = types.MappingProxyType({}),
     ) -> None:
-        self._optional = optional
+        self._optional = optional.union(beside)
         self._all = names
         self._store = store
         self._facts = facts
-        self._beside: Mapping[str, Any] = {}
+        self._beside = beside
         self._real = self._known()
         self._references: list[dict[str, Any]] = []
         self._done: set[str] = set()
@@ -59,16 +65,13 @@ class Packing:
         self._packages: set[str] = set()
         self._files: set[str] = set()
 
-    def pack(self, wanted: set[str], magics: Mapping[str, Any], beside: Mapping[str, Any]) -> Inputs:
-        """Store the names and the notebook's own magics, what they need and what shares objects with them; ``beside``
-        is what no name leads to, by held names, as far as it can travel. Raises CannotTravel."""
-        self._beside = beside
-        self._real = self._known()
-        self._optional = self._optional.union(beside)
+    def pack(self, wanted: set[str], magics: Mapping[str, Any]) -> Inputs:
+        """Store the names and the notebook's own magics, what they need and what shares objects with them. Raises
+        CannotTravel."""
         with writing(self._store, self._all) as (self._batch, self._definitions):
             for place, magic in magics.items():
                 wanted = wanted | self._pack_magic({MAGICS: as_held({place: magic})})
-            self._pack_all(wanted | beside.keys())
+            self._pack_all(wanted | self._beside.keys())
         self._packages |= {v.__name__ for v in self._real.values() if issubclass(type(v), types.ModuleType)}
         # What is known of the cell's own text is not known of the functions that it calls.
         pure, packages = tuple(sorted(self._pure - self._used)), tuple(sorted(self._packages))
