@@ -35,6 +35,8 @@ CLOSE_ALL = """() => {
     each.dispose();
   }
 }"""
+HAS_KERNEL = "() => [...jupyterapp.shell.widgets('main')].some(each => each.sessionContext?.session?.kernel)"
+IS_KNOWN = "() => ['idle', 'busy'].includes(jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status)"
 AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -93,8 +95,7 @@ class Lab:
             self.page.evaluate(CLOSE_ALL)
             self.command("docmanager:open", path=name)
         self.arrived()
-        has_kernel = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
-        self.page.wait_for_function(f"(() => ['idle', 'busy'].includes(({has_kernel})()))")
+        self.page.wait_for_function(IS_KNOWN)
         if not self.sidebar.is_visible():
             self.page.locator('.lm-TabBar-tab[data-id="cellyard-sidebar"]').click()
         self.liveness("live")
@@ -118,9 +119,11 @@ class Lab:
         self.arrived()
 
     def arrived(self) -> None:
-        """Wait until a page that is being loaded shows its notebook."""
+        """Wait until a page that is being loaded shows its notebook and has its kernel, before which JupyterLab leaves
+        aside what it is asked to run."""
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
         self.cell(0).wait_for()
+        self.page.wait_for_function(HAS_KERNEL)
 
     def tab(self, name: str) -> None:
         """Choose a tab of the sidebar."""
