@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from cellyard.errors import CellyardError, RecordsError, RecordsLocked, Unrecordable
 from cellyard.model import format_duration
@@ -23,6 +23,8 @@ from cellyard.records.claim import Claim
 __all__ = ["Database"]
 
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_REFUSED = frozenset({"DataError", "IntegrityError"})
+"""What every driver calls its errors of a value that the database cannot hold."""
 _READ = "cellyard_read"
 
 
@@ -86,17 +88,21 @@ class Database:
             yield
         except CellyardError:
             raise
-        except (DataError, IntegrityError) as error:
-            raise Unrecordable(path=self.name, reason=f"{error.orig}.") from error
-        except DBAPIError as error:
-            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-            if code in _LOCKED:
-                raise RecordsLocked(path=self.name, waited=format_duration(self.busy_timeout)) from error
-            raise RecordsError(f"the records {self.name}: {error.orig}.") from error
+        except (DBAPIError, sqlite3.Error) as error:
+            raise self._told(error.orig if isinstance(error, DBAPIError) else error) from error
         except ArgumentError as error:
             raise RecordsError(f"the setting `records` is not the URL of a database: {error}.") from error
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise RecordsError(f"the records {self.name}: {error}.") from error
+
+    def _told(self, error: BaseException | None) -> RecordsError:
+        """What the driver says, in our words."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _LOCKED:
+            return RecordsLocked(path=self.name, waited=format_duration(self.busy_timeout))
+        if {each.__name__ for each in type(error).__mro__} & _REFUSED:
+            return Unrecordable(path=self.name, reason=f"{error}.")
+        return RecordsError(f"the records {self.name}: {error}.")
 
 
 def _make_private_file(path: Path) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
+from cellyard.records.prepared import Prepared
 from cellyard.records.rows import EventLike
 from cellyard.records.schema import events
 from cellyard.records.tracking import track
 
 __all__ = ["append_events"]
 
-_INSERT_EVENTS = insert(events)
+_INSERT_EVENTS = Prepared(insert(events))
 _NUMBERED_EVENTS = insert(events).returning(events.c.seq, sort_by_parameter_order=True)
 _CONTINUE_NUMBERS = select(
     func.setval(func.pg_get_serial_sequence("events", "seq"), select(func.max(events.c.seq)).scalar_subquery())
@@ -28,9 +29,8 @@ def append_events(connection: Connection, rows: Iterable[EventLike]) -> list[int
     values = [_event_values(row) for row in given]
     numbers = [row.seq for row in given if row.seq is not None]
     if numbers:
-        connection.execute(
-            _INSERT_EVENTS, [{**value, "seq": row.seq} for value, row in zip(values, given, strict=True)]
-        )
+        numbered = [{**value, "seq": row.seq} for value, row in zip(values, given, strict=True)]
+        _INSERT_EVENTS.execute_many(connection, numbered)
         if connection.dialect.name == "postgresql":
             # Its sequence does not know of numbers that were given; SQLite goes on from the highest by itself.
             connection.execute(_CONTINUE_NUMBERS)

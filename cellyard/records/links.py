@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from cellyard.records.prepared import Prepared
 from cellyard.records.schema import artifact_links, steps
 
 __all__ = ["link", "link_all"]
 
-_INSERT = insert(artifact_links)
+_INSERT = Prepared(insert(artifact_links))
 _BATCH = 1000
 
 
@@ -19,7 +20,7 @@ def link(connection: Connection, step_id: int, role: str, references: Iterable[M
     """The step read ("in") or made ("out") these artifacts."""
     rows = _rows(step_id, role, references)
     if rows:
-        connection.execute(_INSERT, rows)
+        _INSERT.execute_many(connection, rows)
 
 
 def link_all(connection: Connection) -> None:
@@ -33,7 +34,7 @@ def link_all(connection: Connection) -> None:
             for row in _rows(step_id, role, references)
         ]
         if rows:
-            connection.execute(_INSERT, rows)
+            _INSERT.execute_many(connection, rows)
 
 
 def _rows(step_id: int, role: str, references: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from cellyard.errors import NotFound
 from cellyard.model import Resources, RunState, StepRequest, StepState, check_move, is_terminal
 from cellyard.records.event_rows import append_events
 from cellyard.records.links import link
+from cellyard.records.prepared import Prepared
 from cellyard.records.rows import AttemptEnd, OpenedStep, RunOrigin
 from cellyard.records.schema import attempts, cached_results, runs, steps
 from cellyard.records.tracking import write_origin
@@ -64,10 +65,10 @@ class _Attempt(NamedTuple):
 
 
 # Statements are built once: building one costs more than executing it.
-_INSERT_RUN = insert(runs)
-_INSERT_STEP = insert(steps)
-_INSERT_ATTEMPT = insert(attempts)
-_KEEP = insert(cached_results)
+_INSERT_RUN = Prepared(insert(runs))
+_INSERT_STEP = Prepared(insert(steps))
+_INSERT_ATTEMPT = Prepared(insert(attempts))
+_KEEP = Prepared(insert(cached_results))
 _RUN_COLUMNS = [runs.c[name] for name in _Run._fields]
 _STEP_COLUMNS = [steps.c[name] for name in _Step._fields]
 _ATTEMPT_COLUMNS = [attempts.c[name] for name in _Attempt._fields]
@@ -83,9 +84,9 @@ _CURRENT = (
 )
 _STEP_AT, _RUN_AT = len(_ATTEMPT_COLUMNS), len(_ATTEMPT_COLUMNS) + len(_STEP_COLUMNS)
 _NEXT_POSITION = select(func.coalesce(func.max(steps.c.position) + 1, 0)).where(steps.c.run_id == bindparam("key"))
-_UPDATE_RUN = update(runs).where(runs.c.id == bindparam("key"))
-_UPDATE_STEP = update(steps).where(steps.c.id == bindparam("key"))
-_UPDATE_ATTEMPT = update(attempts).where(attempts.c.id == bindparam("key"))
+_UPDATE_RUN = Prepared(update(runs).where(runs.c.id == bindparam("key")))
+_UPDATE_STEP = Prepared(update(steps).where(steps.c.id == bindparam("key")))
+_UPDATE_ATTEMPT = Prepared(update(attempts).where(attempts.c.id == bindparam("key")))
 
 Values = dict[str, Any]
 
@@ -119,7 +120,7 @@ def insert_run(
         "git_changed": origin.changed,
         "resumes": origin.resumes,
     }
-    run_id = _new_id(connection.execute(_INSERT_RUN, values))
+    run_id = _INSERT_RUN.execute(connection, values)
     if origin.tags or origin.parameters:
         write_origin(connection, run_id, origin)
     return run_id
@@ -182,7 +183,7 @@ def start_attempt(connection: Connection, step_id: int, token: str) -> int:
     _lose_live_attempt(connection, step.token)
     number = step.attempt + 1
     _insert_attempt(connection, step_id, number=number, token=token)
-    connection.execute(_UPDATE_STEP, {"key": step_id, "attempt": number, "token": token, "given": None})
+    _UPDATE_STEP.execute(connection, {"key": step_id, "attempt": number, "token": token, "given": None})
     return number
 
 
@@ -234,7 +235,7 @@ def end_attempt(connection: Connection, end: AttemptEnd, *, next_token: str | No
     append_events(connection, end.events)
     if end.keeps is not None:
         kept = {**end.keeps, "run_id": step.run_id, "step_id": step.id, "created": time.time()}
-        connection.execute(_KEEP, kept)
+        _KEEP.execute(connection, kept)
     return True
 
 
@@ -317,7 +318,7 @@ def _new_step(
         "token": token,
         "packages": packages and dict(packages),
     }
-    step_id = _new_id(connection.execute(_INSERT_STEP, values))
+    step_id = _INSERT_STEP.execute(connection, values)
     link(connection, step_id, "in", request.inputs)
     if token is not None:
         _insert_attempt(connection, step_id, number=1, token=token)
@@ -333,7 +334,7 @@ def _insert_attempt(connection: Connection, step_id: int, *, number: int, token:
         "history": str(StepState.QUEUED),
         "created": time.time(),
     }
-    connection.execute(_INSERT_ATTEMPT, values)
+    _INSERT_ATTEMPT.execute(connection, values)
 
 
 def _lose_live_attempt(connection: Connection, token: str | None) -> None:
@@ -370,17 +371,17 @@ def _end_step_row(
 
 def _change_run(connection: Connection, run: _Run, states: Sequence[RunState], values: Values) -> None:
     changed = _moved(run.history, states, f"run {run.id}")
-    connection.execute(_UPDATE_RUN, {"key": run.id, **changed, **values})
+    _UPDATE_RUN.execute(connection, {"key": run.id, **changed, **values})
 
 
 def _change_step(connection: Connection, step: _Step, states: Sequence[StepState], values: Values) -> None:
     changed = _moved(step.history, states, f"step {step.name!r} of run {step.run_id}")
-    connection.execute(_UPDATE_STEP, {"key": step.id, **changed, **values})
+    _UPDATE_STEP.execute(connection, {"key": step.id, **changed, **values})
 
 
 def _change_attempt(connection: Connection, attempt: _Attempt, states: Sequence[StepState], values: Values) -> None:
     changed = _moved(attempt.history, states, f"attempt {attempt.id}")
-    connection.execute(_UPDATE_ATTEMPT, {"key": attempt.id, **changed, **values})
+    _UPDATE_ATTEMPT.execute(connection, {"key": attempt.id, **changed, **values})
 
 
 def _moved(history: str, states: Sequence[RunState | StepState], what: str) -> Values:
@@ -390,7 +391,3 @@ def _moved(history: str, states: Sequence[RunState | StepState], what: str) -> V
         check_move(path, state, what=what)
         path.append(str(state))
     return {"state": path[-1], "history": " ".join(path)}
-
-
-def _new_id(result: Any) -> int:
-    return int(result.inserted_primary_key[0])

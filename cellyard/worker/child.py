@@ -52,6 +52,8 @@ __all__ = ["serve_one_step"]
 
 #: Seconds for which a store that does not answer is waited for: by then others have used its address.
 PATIENCE = 90.0
+#: Seconds between what a step answers and its end.
+LINGER = 0.02
 #: Seconds that a step may have reached this process later than its beginning was told.
 _ON_ITS_WAY = 0.05
 #: The value of a name that the cell may bind or delete, and does not read.
@@ -94,6 +96,8 @@ def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
         reason = f"failed outside the cell ({type(error).__name__}: {error})"
         answer = _refused(StepKilled(step=task["name"], reason=reason, hint=traceback.format_exc()), step)
     channel.send("finished", **answer)
+    # To end takes a processor some milliseconds, which the answer needs now on its way through other processes.
+    time.sleep(LINGER)
 
 
 def _open_ahead(store: str) -> None:

@@ -93,6 +93,7 @@ class Lab:
             self.page.goto(f"{self.server.url}/lab/tree/{name}?token={TOKEN}&reset")
         else:
             self.page.evaluate(CLOSE_ALL)
+            expect(self.sidebar.locator(".cy-node")).to_have_count(0)
             self.command("docmanager:open", path=name)
         self.arrived()
         self.page.wait_for_function(IS_KNOWN)

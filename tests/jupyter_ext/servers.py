@@ -54,6 +54,7 @@ class LabServer:
             "JUPYTERLAB_SETTINGS_DIR": str(runtime / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(runtime / "workspaces"),
             "IPYTHONDIR": str(runtime / "ipython"),
+            "PATH": os.pathsep.join([str(_without_node(runtime)), *os.get_exec_path()]),
         }
         options = [
             "--no-browser",
@@ -132,6 +133,15 @@ class LabServer:
         with contextlib.suppress(httpx.TransportError), self.http() as http:
             return http.get("/api").status_code == 200
         return self._has_ended()
+
+
+def _without_node(runtime: Path) -> Path:
+    """A folder whose ``node`` is none, as users have it: JupyterLab would start it for its settings with each page."""
+    node = runtime / "bin" / "node"
+    node.parent.mkdir(parents=True, exist_ok=True)
+    node.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    node.chmod(0o755)
+    return node.parent
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 /**
  * A list box that draws only the rows in view, so that ten thousand cost what twenty do. A row that leaves the view lends
- * its elements to the one that enters it: scrolling makes no elements, and leaves none to be collected.
+ * its elements to the one that enters it: scrolling makes no elements, moves none in the page, and leaves none to be
+ * collected. After a leap the rows are drawn over some frames, so that nothing else has to wait for them.
  */
 
 import * as React from 'react';
@@ -17,6 +18,8 @@ export interface VirtualListProps<T> {
 }
 
 const BEYOND = 2;
+/** Rows that are drawn in one frame. */
+const AT_ONCE = 8;
 
 export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
   const { items, rowHeight, keyOf, onOpen, onEnd } = props;
@@ -43,6 +46,7 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
   const slots = fits + 1 + 2 * BEYOND;
   const first = Math.max(0, top - BEYOND);
   const last = Math.min(items.length, top + fits + 1 + BEYOND);
+  const rows = useRows(first, last, slots, items.length);
   const near = last >= items.length - 1;
   React.useEffect(() => {
     if (near && items.length) {
@@ -99,21 +103,22 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
       ref={box}
       role="listbox"
       aria-label={props.label}
-      aria-activedescendant={at >= first && at < last ? `${id}-${active}` : undefined}
+      aria-activedescendant={rows.includes(at) ? `${id}-${active}` : undefined}
       tabIndex={0}
       onScroll={look}
       onKeyDown={onKeyDown}
       onFocus={() => at < 0 && items.length && setActive(keyOf(items[first]))}
     >
       <div className="cy-list-all" role="presentation" style={{ height: items.length * rowHeight }}>
-        {items.slice(first, last).map((item, offset) => {
+        {rows.map((row, slot) => {
+          const item = items[row];
           const key = keyOf(item);
           return (
             <Slot
-              key={(first + offset) % slots}
+              key={slot}
               id={`${id}-${key}`}
               item={item}
-              at={first + offset}
+              at={row}
               of={items.length}
               height={rowHeight}
               isActive={key === active}
@@ -125,6 +130,30 @@ export function VirtualList<T>(props: VirtualListProps<T>): React.ReactElement {
       </div>
     </div>
   );
+}
+
+/** The row of the `count` that each slot shows, if any; in time those from `first` up to `last`, of which no two have the
+ * same slot. */
+function useRows(first: number, last: number, slots: number, count: number): readonly number[] {
+  const shown = React.useRef<{ rows: readonly number[]; slots: number }>({ rows: [], slots });
+  const [, goOn] = React.useReducer((frame: number) => frame + 1, 0);
+  const before = shown.current.slots === slots ? shown.current.rows : [];
+  const rows: number[] = [];
+  let left = AT_ONCE;
+  for (let row = first; row < last; row++) {
+    const slot = row % slots;
+    if (before[slot] === row || left-- > 0) {
+      rows[slot] = row;
+    } else if (before[slot] < count) {
+      rows[slot] = before[slot];
+    }
+  }
+  React.useLayoutEffect(() => {
+    shown.current = { rows, slots };
+    const frame = left < 0 ? requestAnimationFrame(goOn) : 0;
+    return () => cancelAnimationFrame(frame);
+  });
+  return rows;
 }
 
 interface SlotProps<T> {
