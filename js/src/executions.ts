@@ -10,6 +10,8 @@ import { ENDED } from './wire';
 /** Of one that has executed, the step may still run: with `--async` the kernel goes on telling. */
 interface Execution {
   hasExecuted: boolean;
+  /** How many times the cell is yet to come to its end: it may be run again while it waits or runs. */
+  ahead: number;
   /** Its kernel cannot be heard now; when it is back, it tells what was missed. */
   isUnheard: boolean;
 }
@@ -70,7 +72,8 @@ export class Executions {
 
   private onScheduled(_: unknown, { notebook, cell }: Executed): void {
     if (notebook === this.model.panel.content) {
-      this.known.set(cell.model.id, { hasExecuted: false, isUnheard: false });
+      const ahead = (this.known.get(cell.model.id)?.ahead ?? 0) + 1;
+      this.known.set(cell.model.id, { hasExecuted: false, ahead, isUnheard: false });
       this.begun.add(cell.model.id);
       this.lost.delete(cell.model.id);
     }
@@ -78,7 +81,7 @@ export class Executions {
 
   private onExecuted(_: unknown, { notebook, cell }: Executed): void {
     const execution = this.known.get(cell.model.id);
-    if (notebook === this.model.panel.content && execution) {
+    if (notebook === this.model.panel.content && execution && --execution.ahead === 0) {
       void this.hasExecuted(execution);
     }
   }
