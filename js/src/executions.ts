@@ -10,8 +10,6 @@ import { ENDED } from './wire';
 /** Of one that has executed, the step may still run: with `--async` the kernel goes on telling. */
 interface Execution {
   hasExecuted: boolean;
-  /** How many times the cell is yet to come to its end: it may be run again while it waits or runs. */
-  ahead: number;
   /** Its kernel cannot be heard now; when it is back, it tells what was missed. */
   isUnheard: boolean;
 }
@@ -72,8 +70,7 @@ export class Executions {
 
   private onScheduled(_: unknown, { notebook, cell }: Executed): void {
     if (notebook === this.model.panel.content) {
-      const ahead = (this.known.get(cell.model.id)?.ahead ?? 0) + 1;
-      this.known.set(cell.model.id, { hasExecuted: false, ahead, isUnheard: false });
+      this.known.set(cell.model.id, { hasExecuted: false, isUnheard: false });
       this.begun.add(cell.model.id);
       this.lost.delete(cell.model.id);
     }
@@ -81,7 +78,7 @@ export class Executions {
 
   private onExecuted(_: unknown, { notebook, cell }: Executed): void {
     const execution = this.known.get(cell.model.id);
-    if (notebook === this.model.panel.content && execution && --execution.ahead === 0) {
+    if (notebook === this.model.panel.content && execution) {
       void this.hasExecuted(execution);
     }
   }

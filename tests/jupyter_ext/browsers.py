@@ -93,6 +93,7 @@ class Lab:
             self.page.goto(f"{self.server.url}/lab/tree/{name}?token={TOKEN}&reset")
         else:
             self.page.evaluate(CLOSE_ALL)
+            self.tab("Notebook")
             expect(self.sidebar.locator(".cy-node")).to_have_count(0)
             self.command("docmanager:open", path=name)
         self.arrived()

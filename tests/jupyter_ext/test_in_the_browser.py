@@ -21,7 +21,7 @@ SLOW = 60 * SECONDS
 
 
 def test_from_a_plain_cell_to_a_step_that_runs_and_is_stopped(page):
-    lab = page()
+    lab = page(keep=True)
     lab.open("first.ipynb", "total = sum(range(10))\nprint('the sum is', total)", COUNTING.replace("%%step count", "#"))
     expect(lab.sidebar).to_contain_text("This notebook has no steps yet")
     lab.picture("empty-notebook")
@@ -65,7 +65,7 @@ def test_from_a_plain_cell_to_a_step_that_runs_and_is_stopped(page):
 
 
 def test_the_graph_the_table_and_a_failure(page):
-    lab = page()
+    lab = page(keep=True)
     lab.open(
         "graph.ipynb",
         LOAD,

@@ -250,6 +250,8 @@ def shows_what_was_never_saved(shown) -> None:
     expect(shown.badge(1)).not_to_contain_text(re.compile(rf"{before[0]}\b"), timeout=SLOW)
     expect(shown.badge(1)).to_contain_text("succeeded", timeout=SLOW)
     expect(shown.output(1)).to_have_text("after\n")
+    # The badge hears of a step's end before the cell has its number.
+    expect(shown.cell(1).locator(".jp-InputArea-prompt")).to_have_text(re.compile(r"\[\d+\]:"))
     shown.command("notebook:clear-all-cell-outputs")
     expect(shown.button("Show its output", within=shown.badge(1))).to_be_visible()
     shown.page.wait_for_timeout(500)
