@@ -89,7 +89,11 @@ class LabServer:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:  # a thread of anyio that nobody ended, now and then on a busy machine
+                process.kill()
+                process.wait()
             self._log.close()
 
     @contextlib.contextmanager
