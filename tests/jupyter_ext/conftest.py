@@ -80,7 +80,7 @@ def page(browser: BrowserContext, lab: LabServer, kept: list[Lab]) -> Iterator[C
         return opened[-1]
 
     yield open_page
-    thrown = [error for each in opened for error in each.errors if not error.startswith(NOT_OURS)]
+    thrown = [error for page in opened for error in page.errors if not any(each in error for each in NOT_OURS)]
     for each in opened:
         if each in keeping and not thrown and not each.page.locator(".jp-Dialog").count():
             kept.append(each)
