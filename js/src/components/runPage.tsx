@@ -104,11 +104,20 @@ export function RunPage(props: RunPageProps): React.ReactElement {
           <Timeline steps={model.steps} now={now} isLive={isLive} chosen={step?.id} onChoose={choose} />
         </div>
       ) : (
-        <p className="cy-empty">No step has begun in this run yet.</p>
+        <p className="cy-empty">{whyEmpty(run, goesOn)}</p>
       )}
       {step ? <StepDetails key={step.id} step={step} run={run} now={now} cost={cost} {...props} /> : null}
     </div>
   );
+}
+
+function whyEmpty(run: Run, goesOn: boolean): string {
+  if (!goesOn) {
+    return 'No step has begun in this run.';
+  }
+  return run.kind === 'notebook'
+    ? 'Its kernel is being started, and runs the cells before the first step.'
+    : 'No step has begun in this run yet.';
 }
 
 /** What it cost, where the settings have prices. */
