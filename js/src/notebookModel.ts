@@ -59,6 +59,7 @@ export class NotebookModel {
   private plan = new Map<string, Decision>();
   /** The newest step when it was planned: what runs afterwards, the plan says nothing of. */
   private planned = 0;
+  private saving: Promise<void> = Promise.resolve();
   /** When its file was written last before it was opened, in seconds since 1970. */
   private opened = 0;
 
@@ -143,9 +144,14 @@ export class NotebookModel {
   /** The path of a notebook whose file is as it is here. What has not changed is not written: its file may just have been,
    * and JupyterLab would take that for somebody else's change. */
   async saved(): Promise<string> {
-    if (this.panel.context.model.dirty) {
-      await this.panel.context.save();
-    }
+    const save = async () => {
+      if (this.panel.context.model.dirty) {
+        await this.panel.context.save();
+      }
+    };
+    // One after the other, for the same reason.
+    this.saving = this.saving.then(save, save);
+    await this.saving;
     return this.path;
   }
 
