@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ helper(1)
 
 def look(kernel: Kernel, home: Home) -> tuple[int, int, int]:
     """Memory of the processes that stay, their open files, and how many processes there are."""
+    time.sleep(0.5)  # the last step's process has ended, and the next ones are there
     facts = home.client().ensure()
     below = descendants_of(facts["pid"])
     host = [pid for pid in below if b"dask_local.host" in Path(f"/proc/{pid}/cmdline").read_bytes()]
