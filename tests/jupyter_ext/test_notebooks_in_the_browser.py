@@ -310,7 +310,7 @@ def test_of_two_cells_of_one_name_each_says_what_became_of_it(page):
 
 
 def test_a_long_name_leaves_room_for_what_has_happened(page):
-    shown = page(keep=True)
+    shown = page()
     name = "a_step_with_a_name_that_nobody_would_want_to_write_twice"
     shown.open("long-name.ipynb", LOAD, f"%%step {name}\nrows = [1]", "%%step next\nprint(rows)")
     shown.sidebar.locator(".cy-node").first.click()
