@@ -47,14 +47,15 @@ class LabServer:
     def start(self) -> None:
         """Start it, on the same port as before if it was stopped; it answers after the call."""
         runtime = self.home.folder / "jupyter"
-        environment = self.home.process_env | {
+        given = self.home.process_env
+        environment = given | {
             "JUPYTER_CONFIG_DIR": str(runtime / "config"),
             "JUPYTER_DATA_DIR": str(runtime / "data"),
             "JUPYTER_RUNTIME_DIR": str(runtime / "run"),
             "JUPYTERLAB_SETTINGS_DIR": str(runtime / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(runtime / "workspaces"),
             "IPYTHONDIR": str(runtime / "ipython"),
-            "PATH": os.pathsep.join([str(_without_node(runtime)), *os.get_exec_path()]),
+            "PATH": f"{_without_node(runtime)}{os.pathsep}{given['PATH']}",
         }
         options = [
             "--no-browser",

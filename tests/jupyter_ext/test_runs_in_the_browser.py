@@ -20,6 +20,7 @@ def test_a_run_in_the_background_is_planned_watched_mended_resumed_and_reproduce
     lab.open("whole.ipynb", LOAD, TABLE, BROKEN, "%%step last\nlast = ratio + 1")
     # Both save the notebook, and one does so while the other has not ended.
     lab.button("Plan").click()
+    expect(lab.sidebar.locator(".cy-node").nth(0)).to_contain_text("run", timeout=SLOW)
     lab.button("In background").click()
     run = lab.page.locator(".jp-MainAreaWidget:not(.lm-mod-hidden) .cy-run-tab")
     expect(run.locator("h2")).to_contain_text("failed", timeout=2 * SLOW)
