@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cellyard.worker.processes import children_of
 
-__all__ = ["descendants_of", "is_alive"]
+__all__ = ["command_of", "dask_process_below", "descendants_of", "is_alive"]
 
 
 def is_alive(pid: int) -> bool:
@@ -22,3 +22,17 @@ def descendants_of(pid: int) -> set[int]:
     """All processes below one."""
     found = children_of(pid)
     return found.union(*(descendants_of(child) for child in found)) if found else found
+
+
+def command_of(pid: int) -> str:
+    """A process's command line; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def dask_process_below(engine: int) -> int:
+    """The engine's process that holds scheduler and worker."""
+    [found] = [pid for pid in descendants_of(engine) if "dask_local.host" in command_of(pid)]
+    return found

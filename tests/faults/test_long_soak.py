@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cellyard.worker.memory import anonymous_memory
-from tests.faults.processes import descendants_of, is_alive
+from tests.faults.processes import dask_process_below, descendants_of, is_alive
 from tests.notebooks.kernels import Kernel, Ran, kernel_at
 from tests.service.engines import Home, until
 
@@ -110,8 +110,7 @@ class Soak:
     def pids(self) -> dict[str, int]:
         """The processes that stay, by what they are."""
         engine = int(self._client.ensure()["pid"])
-        host = [pid for pid in descendants_of(engine) if b"dask_local.host" in _command(pid)]
-        return {"kernel": self._kernel.pid, "engine": engine, "worker": host[0]}
+        return {"kernel": self._kernel.pid, "engine": engine, "worker": dask_process_below(engine)}
 
     def _interrupt(self) -> None:
         id = self._kernel.begin("%%step stopped\nimport time\nprint('up', flush=True)\ntime.sleep(60)")
@@ -139,13 +138,6 @@ class Soak:
         os.kill(worker, signal.SIGKILL)
         until(lambda: not is_alive(worker), "the worker is dead")
         assert self._kernel.run("%%step after_kill\n1").result == "1"
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 @pytest.mark.long

@@ -18,7 +18,7 @@ import pytest
 from cellyard.artifacts.store import open_store
 from cellyard.service.lifecycle import log_tail
 from tests.faults.killers import TOLD, Killer
-from tests.faults.processes import descendants_of, is_alive
+from tests.faults.processes import command_of, descendants_of, is_alive
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home
 
@@ -57,15 +57,8 @@ class NotebookKiller(Killer):
     def _victims(self, kind: str, engine: int) -> list[int]:
         if kind in ("engine", "kernel"):
             return [engine if kind == "engine" else self.kernel]
-        wanted = b"worker.parent" if kind == "child" else b"dask_local.host"
-        return [pid for pid in sorted(descendants_of(engine)) if wanted in _command(pid)]
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+        wanted = "worker.parent" if kind == "child" else "dask_local.host"
+        return [pid for pid in sorted(descendants_of(engine)) if wanted in command_of(pid)]
 
 
 class Notebook:

@@ -6,14 +6,13 @@ import itertools
 import os
 import random
 import signal
-from pathlib import Path
 
 import pytest
 
 from cellyard import History
 from cellyard.artifacts.store import open_store
 from tests.faults.killers import TOLD, Killer
-from tests.faults.processes import descendants_of
+from tests.faults.processes import command_of, descendants_of
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
 
@@ -30,8 +29,8 @@ class EngineKiller(Killer):
 
     def strike(self, engine: int) -> None:
         victim = self.random.choice([engine, *sorted(descendants_of(engine))])
+        name = command_of(victim)
         try:
-            name = Path(f"/proc/{victim}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             os.kill(victim, signal.SIGKILL)
         except OSError:  # it has just ended
             return

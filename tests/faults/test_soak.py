@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cellyard.worker.memory import anonymous_memory
-from tests.faults.processes import descendants_of
+from tests.faults.processes import dask_process_below, descendants_of
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
 
@@ -33,8 +33,7 @@ def look(kernel: Kernel, home: Home) -> tuple[int, int, int]:
     time.sleep(0.5)  # the last step's process has ended, and the next ones are there
     facts = home.client().ensure()
     below = descendants_of(facts["pid"])
-    host = [pid for pid in below if b"dask_local.host" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    staying = [facts["pid"], kernel.pid, *host]
+    staying = [facts["pid"], kernel.pid, dask_process_below(facts["pid"])]
     files = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in staying)
     return sum(map(anonymous_memory, staying)), files, len(below)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
-from tests.faults.processes import descendants_of, is_alive
+from tests.faults.processes import dask_process_below, descendants_of, is_alive
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home, until
 
@@ -15,11 +14,7 @@ def dask_process(home: Home) -> int:
     """The process that holds scheduler and worker."""
     facts = home.client().info()
     assert facts is not None
-    [found] = [
-        pid for pid in descendants_of(facts["pid"])
-        if b"dask_local.host" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]  # fmt: skip
-    return found
+    return dask_process_below(facts["pid"])
 
 
 def test_a_lost_worker_is_told_and_replaced(kernel: Kernel, home: Home):
