@@ -74,12 +74,14 @@ def _put_before_installed(folder: str) -> None:
 
 
 def _work(control: socket.socket, packages: Iterable[str], folder: str, store: str) -> None:
+    gc.disable()  # until all is imported, as in the engine
     _make_shell()
     prepare_fork(store)
     imported, unsafe = import_safely(packages, folder)
     _warm_shell()
     gc.collect()
     gc.freeze()  # a collection in a child would otherwise touch, and so copy, every page of the parent
+    gc.enable()
     control.send(encode(["ready", imported, unsafe]))
     _Parent(control, store).serve()
 

@@ -28,6 +28,8 @@ OPTIONS = [
     "--disable-dev-shm-usage",
     "--disable-sync",
 ]
+# No page of a test lives so long that machine code would be worth its making.
+SHORT_LIVED = "--js-flags=--no-maglev --no-opt"
 # The machine may be busy with other tests.
 expect.set_options(timeout=60 * SECONDS)
 CLOSE_ALL = """() => {
@@ -43,13 +45,13 @@ AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
 def open_chromium(playwright: Playwright, profile: Path) -> BrowserContext:
     """A browser as a person has it, who comes back: what it has loaded and compiled is kept in ``profile``."""
     return playwright.chromium.launch_persistent_context(
-        profile, executable_path=chromium(), args=OPTIONS, reduced_motion="reduce"
+        profile, executable_path=chromium(), args=[*OPTIONS, SHORT_LIVED], reduced_motion="reduce"
     )
 
 
 def chromium() -> str:
-    """Where Debian's Chromium is (or another, by its other names)."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    """Where Debian's Chromium is (or another, by its other names); best the one that draws no windows."""
+    for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"):
         if (found := shutil.which(name)) is not None:
             return found
     raise AssertionError("these tests drive a real browser: run scripts/browser, or install chromium")

@@ -7,6 +7,7 @@ step parent is started before Dask is imported, so that both get ready side by s
 from __future__ import annotations
 
 import faulthandler
+import gc
 import importlib
 import os
 import signal
@@ -38,7 +39,8 @@ def main(arguments: list[str]) -> int:
         return 0
     pool = _pool(config)
 
-    # After the step parent was started: the import takes more than a second.
+    # After the step parent was started: the import takes long.
+    gc.disable()  # until all is there, as in the engine
     configure()
     from cellyard.backends.dask_local.serving import serve
 

@@ -51,6 +51,7 @@ def serve(sock: socket.socket, pool: Pool, resources: Mapping[str, int], folder:
     # What the imports have made stays: no collection need look at it again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     host = StepHost(pool, resources, folder, ending=lambda: signal.alarm(_END_WITHIN))
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(host.serve(sock))

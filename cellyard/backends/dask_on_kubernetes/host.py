@@ -6,6 +6,7 @@ FD is its end of the link, PARENT the engine's pid; the first frame from the eng
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import shutil
 import signal
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> int:
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(mode=0o700, parents=True)
     tempfile.tempdir = str(own)
+    gc.disable()  # until all is imported, as in the engine
     configure({"distributed.comm.timeouts.tcp": "60s"})
     from cellyard.backends.dask_on_kubernetes.serving import serve
 

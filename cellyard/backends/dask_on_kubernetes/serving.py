@@ -42,6 +42,7 @@ def serve(sock: socket.socket, config: Mapping[str, Any]) -> int:
 
     gc.collect()
     gc.freeze()
+    gc.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(ClusterHost(config).serve(sock))
 
