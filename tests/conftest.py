@@ -34,13 +34,16 @@ IN_BUCKETS = (
 )
 """Tests with an S3 server, which they start where there is none."""
 
+OF_THE_HOUSE = "tests/house/"
+"""Tests that read all modules."""
+
 IN_BROWSERS = "tests/jupyter_ext/"
 """Tests with a browser, all before one JupyterLab."""
 
 
 class _Shares(LoadScopeScheduling):  # type: ignore[misc]
     """Where several processes share the tests, those of a file stay together. One process has all that need a cluster,
-    which has no room for more, and one all that need an S3 server.
+    which has no room for more, one all that need an S3 server, and one all that read the modules.
 
     Before the cluster the same process has those with a browser, meanwhile cluster and image are made: a pod that comes
     or goes changes the machine's addresses, and a browser then ends every request of it that waits for a connection
@@ -50,6 +53,8 @@ class _Shares(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith((ON_CLUSTER, IN_BROWSERS)):
             return "cluster"
+        if nodeid.startswith(OF_THE_HOUSE):
+            return "house"
         return "buckets" if nodeid.startswith(IN_BUCKETS) else nodeid.partition("::")[0]
 
 

@@ -50,8 +50,13 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> Iterator[Import]:
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
     """Everything the module imports, also inside functions; what only the type checker sees is left out."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[Import]:
     unseen = {id(node) for block in _type_checking_blocks(parsed(path)) for node in ast.walk(block)}
     for node in ast.walk(parsed(path)):
         if id(node) in unseen or not isinstance(node, ast.Import | ast.ImportFrom):
@@ -105,5 +110,5 @@ def _is_room(name: str) -> bool:
 
 def _type_checking_blocks(tree: ast.Module) -> Iterator[ast.If]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             yield node
