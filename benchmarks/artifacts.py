@@ -28,11 +28,12 @@ LARGE = 1 << 20
 
 @dataclass(frozen=True)
 class Case:
-    """A value: its name, the cell that makes it from ``seed``, the cell that uses it."""
+    """A value: its name, the cell that makes it from ``seed``, the cell that uses it, and its size in bytes."""
 
     name: str
     make: str
     use: str
+    size: int
     is_array: bool = False
 
 
@@ -53,13 +54,15 @@ def cases(scale: float) -> list[Case]:
             "1 GiB of float64",
             f"import numpy as np\nvalue = np.random.default_rng(seed).random({floats})",
             "t = value.sum()",
+            8 * floats,
             is_array=True,
         ),
-        Case("100 MB mixed DataFrame", frame, "t = value['a'].sum()"),
+        Case("100 MB mixed DataFrame", frame, "t = value['a'].sum()", 150 * rows),
         Case(
             "a million dicts",
             f"value = [{{'n': i, 's': str(i)}} for i in range(seed, seed + {rows})]",
             "t = sum(r['n'] for r in value)",
+            350 * rows,
         ),
     ]
 
@@ -95,7 +98,7 @@ def elsewise(case: Case, seed: int, way: str, folder: Path) -> tuple[float, floa
     path = folder / "value"
     kernel = Kernel()
     kernel.run(f"import numpy as np, pandas as pd, joblib, pickle\npath = {str(path)!r}")
-    touch_memory()
+    touch_memory(case.size)
     made = kernel.run(f"seed = {seed}\n{case.make}")
     took = kernel.run(OTHERS[way].format(use=case.use))
     kernel.close()
@@ -105,7 +108,7 @@ def elsewise(case: Case, seed: int, way: str, folder: Path) -> tuple[float, floa
 
 def as_steps(kernel: Kernel, case: Case, seed: int, store: Path) -> float:
     """Seconds for two steps: one makes the value, the next uses it. The value leaves no more than the others leave."""
-    touch_memory()
+    touch_memory(case.size)
     took = kernel.run(f"%%step make\nseed = {seed}\n{case.make}") + kernel.run(f"%%step use\n{case.use}")
     kernel.run("del value")
     for file in store.glob("objects/??/*"):
@@ -129,11 +132,12 @@ def measure(kernel: Kernel, folder: Path, case: Case) -> dict[str, float]:
     return {"cellyard": min(stepped) - min(made)} | {way: min(times) for way, times in found.items()}
 
 
-def touch_memory() -> None:
-    """Touch nearly all free memory right before each way is measured: a virtual machine may get pages from its host
-    only on first use, at seconds per GiB, and may give free ones back within seconds. So every way begins alike: with
-    this, and with making the value in a process of its own."""
-    size = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 9 // 10
+def touch_memory(size: int) -> None:
+    """Touch more memory than any way needs for a value of that size, right before each is measured: a virtual machine
+    may get pages from its host only on first use, at seconds per GiB, and may give free ones back within seconds. So
+    every way begins alike: with this, and with making the value in a process of its own."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    size = min(free * 9 // 10, 8 * size)
     with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as block:
         block.madvise(mmap.MADV_HUGEPAGE)  # as numpy asks for it, and ten times as fast
         for position in range(0, size, mmap.PAGESIZE):

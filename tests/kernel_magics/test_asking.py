@@ -80,12 +80,12 @@ def test_where_nobody_takes_questions_it_is_a_clear_error(silent, ask):
     assert "a step asked for input, but this frontend does not support input requests" in ran.error["evalue"]
 
 
-def test_a_step_that_nobody_waits_for_cannot_ask(answering, home):
+def test_a_step_that_nobody_waits_for_cannot_ask(answering, home, notebook):
     kernel = answering(lambda _: "an answer")
     kernel.run("%%step asks_alone --async\nwould_be = input('? ')")
     # Whoever uses its value waits for it, and may be asked: first it has asked, and has ended of it.
     client = home.client()
-    until(lambda: state_of(client, "/tmp/notebook.ipynb", "asks_alone") == "failed", "it has asked in vain", seconds=60)
+    until(lambda: state_of(client, notebook, "asks_alone") == "failed", "it has asked in vain", seconds=60)
     ran = kernel.fail("len(would_be)")
     assert "a step asked for input, but" in ran.words
     assert kernel.asked == []

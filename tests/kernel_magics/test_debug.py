@@ -140,7 +140,7 @@ def test_reproduce_binds_the_inputs_and_offers_the_source(kernel: Kernel):
     assert "It has: reproducible" in kernel.fail(f"%steps reproduce other {earlier}").error["evalue"]
 
 
-def test_preflight_finds_what_would_go_wrong_and_runs_nothing(kernel: Kernel, tmp_path: Path):
+def test_preflight_finds_what_would_go_wrong_and_runs_nothing(kernel: Kernel, notebook: str, tmp_path: Path):
     cells = [
         "rows = list(range(300_000))\nhandle = open('/dev/null')",
         "%%step fine\nimport json\ntotal = sum(rows)",
@@ -157,7 +157,7 @@ def test_preflight_finds_what_would_go_wrong_and_runs_nothing(kernel: Kernel, tm
     kernel.run(f"rows = list(range(300_000))\nhandle = open('/dev/null')\n%steps notebook {path}")
     kernel.run("%steps preflight fine")
     ran = kernel.run("%steps preflight")
-    kernel.run("%steps notebook /tmp/notebook.ipynb")
+    kernel.run(f"%steps notebook {notebook}")
     assert ran.seconds < 1.5
     rows = {line.split()[0]: line for line in ran.result.splitlines()}
     assert rows["fine"].endswith("none")

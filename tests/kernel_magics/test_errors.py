@@ -9,8 +9,6 @@ import pytest
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home
 
-NOTEBOOK = "/tmp/notebook.ipynb"
-
 # -- exceptions of the user's code
 
 
@@ -263,10 +261,10 @@ def test_more_processors_than_there_are_are_capped_with_a_note(kernel: Kernel):
     assert "note" in ran.stderr
 
 
-def test_two_steps_of_one_name_at_once_are_refused(kernel: Kernel, home: Home):
+def test_two_steps_of_one_name_at_once_are_refused(kernel: Kernel, home: Home, notebook: str):
     """From a second kernel of the same notebook and session, as a front end that was reconnected may have it."""
     session = kernel.look("get_ipython()._cellyard_session.identity.session")
-    with kernel_at({**home.env, "JPY_SESSION_NAME": NOTEBOOK}) as other:
+    with kernel_at({**home.env, "JPY_SESSION_NAME": notebook}) as other:
         other.run(
             "from dataclasses import replace\ns = get_ipython()._cellyard_session\n"
             f"s.identity = replace(s.identity, session={session!r})"

@@ -76,7 +76,7 @@ def test_a_second_one_ends_a_step_that_will_not_listen(kernel: Kernel):
 
 
 @pytest.mark.parametrize("pause", [0.01, 0.05, 0.1])
-def test_two_at_once_reach_the_step(kernel: Kernel, home: Home, pause: float):
+def test_two_at_once_reach_the_step(kernel: Kernel, home: Home, notebook: str, pause: float):
     id = kernel.begin("%%step twice\nimport time\nprint('going', flush=True)\ntime.sleep(60)")
     kernel.until_output(id, "going")
     kernel.interrupt()
@@ -85,11 +85,11 @@ def test_two_at_once_reach_the_step(kernel: Kernel, home: Home, pause: float):
     ran = kernel.finish(id, timeout=10)
     assert ran.error is not None
     assert ran.error["ename"] in {"StepCancelled", "KeyboardInterrupt"}
-    assert state_of(home.client(), "/tmp/notebook.ipynb", "twice") == "cancelled"
+    assert state_of(home.client(), notebook, "twice") == "cancelled"
 
 
 def test_one_that_comes_before_the_engine_has_the_step_keeps_it_from_running(
-    kernel: Kernel, home: Home, tmp_path: Path
+    kernel: Kernel, home: Home, notebook: str, tmp_path: Path
 ):
     home.kill_engine()
     id = kernel.begin(
@@ -103,7 +103,7 @@ def test_one_that_comes_before_the_engine_has_the_step_keeps_it_from_running(
     assert ran.seconds < 4
     time.sleep(0.5)
     assert not (tmp_path / "ran").exists()
-    assert not [each for each in home.client().notebook_steps("/tmp/notebook.ipynb") if each["name"] == "early"]
+    assert not [each for each in home.client().notebook_steps(notebook) if each["name"] == "early"]
 
 
 def test_a_stopped_step_takes_what_it_started_with_it(kernel: Kernel):

@@ -145,7 +145,7 @@ def test_deleting_it_does_not_load_it(kernel: Kernel, big: str):
 
 
 def test_a_failed_fetch_raises_when_it_is_used_and_not_before(kernel: Kernel, home: Home):
-    kernel.run("%%step\nlost = list(range(200_000))")
+    kernel.run("%%step\nlost = [*range(200_000), 'lost']")
     reference = kernel.look("globals()['lost']._self_group.reference.id")
     objects = home.folder / "store" / "objects"
     (objects / reference[:2] / reference[2:]).unlink()

@@ -283,10 +283,10 @@ def test_such_a_name_may_be_bound_anew(kernel: Kernel):
 # -- the options of the line
 
 
-def test_braces_in_the_line_are_expanded_and_both_forms_recorded(kernel: Kernel, home: Home):
+def test_braces_in_the_line_are_expanded_and_both_forms_recorded(kernel: Kernel, home: Home, notebook: str):
     kernel.run("size = '300MiB'\nlabel = 'expanded'")
     kernel.run("%%step {label} --memory {size}\npass")
-    step = next(s for s in home.client().notebook_steps("/tmp/notebook.ipynb") if s["name"] == "expanded")
+    step = next(s for s in home.client().notebook_steps(notebook) if s["name"] == "expanded")
     assert step["resources"]["memory"] == 300 << 20
     assert step["line"].strip() == "expanded --memory 300MiB"
 

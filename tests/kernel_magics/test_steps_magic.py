@@ -10,8 +10,6 @@ import pytest
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
 
-NOTEBOOK = "/tmp/notebook.ipynb"
-
 
 def test_before_any_step_it_says_how_to_begin(kernel: Kernel):
     assert kernel.run("%steps").result == (
@@ -57,7 +55,7 @@ def test_an_unknown_step_or_word_is_told_with_what_there_is(kernel: Kernel):
     assert len(failed.error["traceback"]) == 1
 
 
-def test_cancel_stops_a_step_that_runs(kernel: Kernel, home: Home):
+def test_cancel_stops_a_step_that_runs(kernel: Kernel, home: Home, notebook: str):
     kernel.run(
         "import threading, time\ntold = []\n"
         "def one():\n    try:\n"
@@ -68,7 +66,7 @@ def test_cancel_stops_a_step_that_runs(kernel: Kernel, home: Home):
     deadline = time.monotonic() + 20
     known = home.client()
     running = ("endless", "running")
-    while running not in {(s["name"], s["state"]) for s in known.notebook_steps(NOTEBOOK)}:
+    while running not in {(s["name"], s["state"]) for s in known.notebook_steps(notebook)}:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     kernel.run("%steps cancel endless\nthread.join(20)")
@@ -76,12 +74,12 @@ def test_cancel_stops_a_step_that_runs(kernel: Kernel, home: Home):
     assert "endless" in kernel.run("%steps").result
 
 
-def test_the_notebook_can_be_named_where_no_front_end_does(kernel: Kernel, home: Home):
-    assert kernel.run("%steps notebook").result == "'/tmp/notebook.ipynb'"
+def test_the_notebook_can_be_named_where_no_front_end_does(kernel: Kernel, home: Home, notebook: str):
+    assert kernel.run("%steps notebook").result == repr(notebook)
     assert kernel.run("%steps notebook /tmp/renamed here.ipynb").result == "'/tmp/renamed here.ipynb'"
     kernel.run("%%step elsewhere\n1")
     assert [s["name"] for s in home.client().notebook_steps("/tmp/renamed here.ipynb")] == ["elsewhere"]
-    kernel.run("%steps notebook /tmp/notebook.ipynb")
+    kernel.run(f"%steps notebook {notebook}")
 
 
 def test_help_names_every_word(kernel: Kernel):
