@@ -6,6 +6,7 @@ import ast
 import contextlib
 import os
 import re
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -197,18 +198,20 @@ def _note(ran: Ran, message: Mapping[str, Any]) -> None:
 @contextlib.contextmanager
 def kernel_at(env: Mapping[str, str], *, load: bool = True, folder: str | None = None) -> Iterator[Kernel]:
     """A kernel of its own in that environment, with the extension loaded; ended with the block."""
-    manager = KernelManager(kernel_name="python3")
-    own = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
-    # Where it finds that variable, a kernel does not show what subprocesses write.
-    manager.start_kernel(env={**own, **env}, cwd=folder)
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=60)
-        kernel = Kernel(manager, client)
-        if load:
-            kernel.run("%load_ext kernel_magics")
-        yield kernel
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+    # Not over TCP: a port that was free when it was chosen may be taken when the kernel binds it.
+    with tempfile.TemporaryDirectory(prefix="cy-", ignore_cleanup_errors=True) as sockets:
+        manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
+        own = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+        # Where it finds that variable, a kernel does not show what subprocesses write.
+        manager.start_kernel(env={**own, **env}, cwd=folder)
+        client = manager.client()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=60)
+            kernel = Kernel(manager, client)
+            if load:
+                kernel.run("%load_ext kernel_magics")
+            yield kernel
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
