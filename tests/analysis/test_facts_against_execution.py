@@ -13,7 +13,7 @@ from .programs import Observed, fresh_namespace, observe, programs, straight_pro
 
 pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning")
 
-EXAMPLES = 200
+EXAMPLES = 400
 ALL = frozenset(fresh_namespace())
 
 
