@@ -22,6 +22,8 @@ MINUTES = float(os.environ.get("CELLYARD_TEST_SOAK_MINUTES", "30"))
 LOOKS = 15
 LONGEST = 300.0
 MIB = 1 << 20
+BETWEEN_KILLS = 20.0
+"""Seconds. The engine gives up on a worker that dies five times in a minute."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Soak:
         self._kernel = Patient(kernel)
         self._client = home.client()
         self.rounds = 0
+        self._killed = time.monotonic()
 
     def round(self) -> None:
         """Steps that work, a failure, an interrupt, one that nobody waits for; now and then a restart."""
@@ -104,7 +107,7 @@ class Soak:
             self._hungry()
         if number % 20 == 0:
             self._restart_kernel()
-        if number % 30 == 0:
+        if number % 30 == 0 and time.monotonic() - self._killed > BETWEEN_KILLS:
             self._kill_worker()
 
     def pids(self) -> dict[str, int]:
@@ -136,6 +139,7 @@ class Soak:
     def _kill_worker(self) -> None:
         worker = self.pids()["worker"]
         os.kill(worker, signal.SIGKILL)
+        self._killed = time.monotonic()
         until(lambda: not is_alive(worker), "the worker is dead")
         assert self._kernel.run("%%step after_kill\n1").result == "1"
 
