@@ -19,6 +19,7 @@ from typing import Any
 from cellyard.analysis import Facts, names_used_by
 from cellyard.artifacts.canonical import LARGEST_DIGESTED, canonical_digest
 from cellyard.artifacts.own_magics import MAGICS
+from cellyard.artifacts.patches import PATCH
 from cellyard.artifacts.reference import is_held
 from cellyard.model.cache_key import identity_of
 from cellyard.model.step_line import StepLine
@@ -45,7 +46,7 @@ def live_parts(
         for reference in inputs.references
         for identity in [_identity(reference, names)]
         for name in reference.get("bind") or reference["names"]
-        if (name in reached and name not in definitions) or name == MAGICS
+        if (name in reached and name not in definitions) or name == MAGICS or name.startswith(PATCH)
     }
     modules = {_top(names[name]) for name in reached} | facts.imported_modules | set(_modules(names, reached))
     given = options.to_dict()

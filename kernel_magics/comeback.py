@@ -50,10 +50,10 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class _Ran:
-    """A step that this kernel has run: where from, and when its cell began."""
+    """A step that this kernel has run: where from, and which of the kernel's cells that was."""
 
     client: str
-    began: float
+    cell: int
     earlier: Earlier
 
 
@@ -64,7 +64,7 @@ class ComeBack:
         self._session = session
         self._left: dict[tuple[str, str], Earlier] = {}
         self._ran: dict[tuple[str, str], _Ran] = {}
-        self._seen: dict[str, float] = {}
+        self._number = 0
         self._lock = threading.RLock()
         self._has_looked = False
         self._took: deque[str] = deque(maxlen=_REMEMBERED)
@@ -122,23 +122,23 @@ class ComeBack:
 
     def before_cell(self) -> None:
         """A page has a cell run."""
-        self._seen[self._client()] = time.monotonic()
+        self._number += 1
 
     def ran(self, request: StepRequest, run: int | None, token: str) -> None:
         """This kernel has run a step to its end, and shown that end."""
-        began = self._seen.get(self._client(), 0.0)
         if run is not None:
             if len(request.private) > _SMALL:  # the state of the process, which is not needed again
                 request = replace(request, private="")
             earlier = Earlier(request.name, run, token, True, request)
             while len(self._ran) >= _REMEMBERED:
                 del self._ran[next(iter(self._ran))]
-            self._ran[(request.raw_line, request.source)] = _Ran(self._client(), began, earlier)
+            self._ran[(request.raw_line, request.source)] = _Ran(self._client(), self._number, earlier)
 
     def _unseen(self, key: tuple[str, str]) -> Earlier | None:
-        """What this kernel ran for a page that has asked for nothing since, and is not the one that asks now."""
+        """What this kernel ran last, for a page that is not the one that asks now. After any other cell the notebook is
+        being run anew."""
         ran = self._ran.pop(key, None)
-        if ran is None or ran.client == self._client() or self._seen.get(ran.client, 0.0) > ran.began:
+        if ran is None or ran.client == self._client() or self._number > ran.cell + 1:
             return None
         return ran.earlier
 

@@ -30,9 +30,11 @@ from cellyard.artifacts.definitions import is_definition
 from cellyard.artifacts.handlers import as_held
 from cellyard.artifacts.held import put_back
 from cellyard.artifacts.own_magics import called_by, own_magics
+from cellyard.artifacts.patches import own_patches
 from cellyard.artifacts.reference import Reference, is_earlier, is_held
 from cellyard.artifacts.store import open_store
 from cellyard.errors import CannotTravel, CellyardError, InvalidCell, UnknownName, error_from_dict
+from cellyard.worker.cells_read import CellsRead
 from cellyard.worker.logging_state import handlers_beside
 from kernel_magics.displayed import Displayed, is_shown_name
 from kernel_magics.packing import SHELL_NAMES, Inputs, Packing
@@ -60,6 +62,7 @@ class Namespace:
         self._store = open_store(store)
         self._displayed = Displayed(shell)
         self._own = {name: self._names.get(name) for name in _OWN}
+        self._cells, self._number_read = CellsRead(shell), 0
 
     def connect(self) -> None:
         """Have the store ready to be used. What keeps it from that is told when it is used."""
@@ -148,13 +151,23 @@ class Namespace:
         gone = only_deleted(source) & wanted if facts.deletes and only is None else set()
         wanted -= gone
         optional = self._optional(source, wanted) | gone
-        beside = dict(map(as_held, handlers_beside()))
+        beside = dict(map(as_held, handlers_beside())) | self._patches()
         packing = Packing(self._names, self._store, facts, optional - wanted, beside)
         wanted |= optional
         inputs = packing.pack(wanted, self._magics(source, wanted))
         unsent = self._deleted(facts).difference(*(each["names"] for each in inputs.references))
         sources = self._displayed.sources(source, used)
         return dataclasses.replace(inputs, sources=sources, unsent=tuple(sorted(unsent)))
+
+    def _patches(self) -> dict[str, Any]:
+        """What the notebook has set in modules and classes of others, with all its cells until now."""
+        manager = self._shell.history_manager
+        cells = manager.input_hist_raw if manager is not None else []
+        for cell in cells[self._number_read :]:
+            self._cells.read(cell)
+        self._number_read = len(cells)
+        self._cells.know_patches()
+        return own_patches()
 
     def _optional(self, source: str, wanted: AbstractSet[str]) -> frozenset[str]:
         """Names that go along if they can, because something may look for them that is not seen in the cell."""

@@ -211,10 +211,12 @@ class PendingSteps:
             if step.has_ended:
                 self._bind(step)
 
-    def running(self, line: str, source: str) -> PendingStep | None:
-        """The step that this very cell has begun, as long as it runs."""
+    def running(self, line: str, source: str, count: int) -> PendingStep | None:
+        """The step that this very cell has begun, as long as it runs; not where it has begun it in the execution of
+        that ``count``, which goes on."""
         same = (step for step in self if (step.request.raw_line, step.request.source) == (line, source))
-        return next((step for step in same if not step.has_ended), None)
+        earlier = (step for step in same if step.request.execution_count != count)
+        return next((step for step in earlier if not step.has_ended), None)
 
     def wait(self, names: Collection[str]) -> None:
         """Wait for the steps of these names (none: all) and bind what they made. Raises the first failure of any since

@@ -103,16 +103,35 @@ class StepCell:
 
     def _come_back(self, line: str, cell: str) -> bool:
         """Whether this very cell has begun a step that its user has not seen to its end; it is then taken over."""
-        pending = self._session.pending.running(line, cell) if self._session.has_pending else None
-        if pending is not None:
+        count = self._execution_count()
+        pending = self._session.pending.running(line, cell, count) if self._session.has_pending else None
+        if pending is not None and not self._given_otherwise(pending.request):
             replay = output_of_cell(self.shell, self._execution_count())
             stream = self._session.client.attach(pending.following.stream.token)
             pending.move(self._viewed(Following(stream, replay, replay=replay), name=pending.name))
             return True
         earlier = self._session.comeback.find(line, cell)
-        if earlier is not None:
-            self._raise(self.attach(earlier))
-        return earlier is not None
+        if earlier is None:
+            return False
+        if other := self._given_otherwise(earlier.request):
+            was = f"step {earlier.name!r} (run {earlier.run}) was given another {', '.join(other)}"
+            if earlier.has_ended:
+                _note(f"{was}, and runs anew")
+                return False
+            _note(f"{was} than there is now")
+        self._raise(self.attach(earlier))
+        return True
+
+    def _given_otherwise(self, before: StepRequest) -> list[str]:
+        """The names that a step of this cell would be given with other values now than that one was, as far as the
+        notebook has them."""
+        try:
+            _, inputs, _ = self._packed(before.name, before.source, before.options)
+        except CellyardError:  # of a notebook that does not have all of them again
+            return []
+        known = {name: each["id"] for each in before.inputs for name in each["names"]}
+        now = {name: each["id"] for each in inputs.references for name in each["names"] if name[:1] not in "@-_"}
+        return sorted(name for name in now if known.get(name, now[name]) != now[name])
 
     def _known_request(self, earlier: Earlier) -> StepRequest:
         """What the records have of its request; a step on another machine had an environment."""

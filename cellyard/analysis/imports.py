@@ -10,7 +10,7 @@ from dis import opmap
 
 from cellyard.analysis.functions import parts_of
 
-__all__ = ["modules_imported_by", "modules_imported_in"]
+__all__ = ["inner_modules", "modules_imported_by", "modules_imported_in"]
 
 _IMPORT_NAME = opmap["IMPORT_NAME"]
 _EXTENDED_ARG = opmap["EXTENDED_ARG"]
@@ -58,3 +58,9 @@ def modules_imported_in(source: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             found.add(node.module.partition(".")[0])
     return frozenset(found)
+
+
+def inner_modules(tree: ast.AST) -> frozenset[str]:
+    """The full names of modules inside packages in the code's ``import a.b`` statements."""
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.Import))
+    return frozenset(alias.name for node in statements for alias in node.names if "." in alias.name)

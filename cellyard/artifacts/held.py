@@ -19,11 +19,12 @@ from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.handlers import as_held
 from cellyard.artifacts.holding import REGISTERED, held_by, holds_objects, is_object, put, remove
 from cellyard.artifacts.own_magics import MAGICS, register_magics
+from cellyard.artifacts.patches import PATCH, own_patches, put_patch
 from cellyard.artifacts.reference import HELD
 from cellyard.artifacts.sharing import alias_groups
 from cellyard.errors import CannotTravel
 
-__all__ = ["HandlerState", "HeldState", "entry_of", "put_back"]
+__all__ = ["HandlerState", "HeldState", "PatchState", "entry_of", "put_back"]
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _MISSING = object()
@@ -60,11 +61,30 @@ class HeldState:
         return {name: (value, self._digest(value)) for name, value in held_by(definition).items()}
 
     def _digest(self, value: Any) -> bytes:
-        if type(value) in _PLAIN or isinstance(
-            value, types.FunctionType | type | property | classmethod | staticmethod
-        ):
-            return b""  # it is the same one, or it was replaced
-        return _digest(value, self._namespace)
+        return b"" if _is_replaced_whole(value) else _digest(value, self._namespace)
+
+
+class PatchState:
+    """What the notebook has set in modules and classes of others; :meth:`changes` tells later what has changed."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._before = self._look()
+
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """As they travel."""
+        now, before = self._look(), self._before
+        return {
+            name: value
+            for name, (value, digest) in now.items()
+            if name not in before or before[name][1] != digest or not _are_same(value, before[name][0])
+        }
+
+    def _look(self) -> dict[str, tuple[dict[str, Any], bytes]]:
+        return {name: (held, self._digest(held["set"].get("value"))) for name, held in own_patches().items()}
+
+    def _digest(self, value: Any) -> bytes:
+        return b"" if _is_replaced_whole(value) else _digest(value, self._namespace)
 
 
 class HandlerState:
@@ -85,6 +105,16 @@ class HandlerState:
     def _look(self, handlers: Iterable[logging.Handler]) -> dict[str, tuple[dict[str, Any], bytes]]:
         named = dict(map(as_held, handlers))
         return {name: (value, _digest(value, self._namespace)) for name, value in named.items()}
+
+
+def _is_replaced_whole(value: Any) -> bool:
+    """Whether it is the same one as before, or another was put in its place."""
+    return type(value) in _PLAIN or isinstance(value, types.FunctionType | type | property | classmethod | staticmethod)
+
+
+def _are_same(held: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    value, old = held["set"].get("value", _MISSING), before["set"].get("value", _MISSING)
+    return value is old or (type(value) in _PLAIN and type(old) is type(value) and bool(value == old))
 
 
 def _digest(value: Any, namespace: dict[str, Any]) -> bytes:
@@ -124,6 +154,9 @@ def put_back(name: str, changes: Mapping[str, Any]) -> None:
     """Make the changes in the live definition, or in the shell; nothing where it is gone."""
     if name == MAGICS:
         register_magics(changes["set"])
+        return
+    if name.startswith(PATCH):
+        put_patch(name, changes)
         return
     definition = changes.get("definition") or registry.find(name.removeprefix(HELD))
     if definition is None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["is_masked", "masks_of", "offset_in", "owner_of", "place_in", "rebuild_view", "root_of"]
+__all__ = [
+    "is_masked",
+    "masks_of",
+    "offset_in",
+    "owner_of",
+    "place_in",
+    "read_only",
+    "rebuild_array",
+    "rebuild_times",
+    "rebuild_view",
+    "root_of",
+]
 
 
 def owner_of(array: Any) -> Any:
@@ -58,3 +69,23 @@ def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[
     view = type(owner)(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
     view.flags.writeable = writeable
     return view
+
+
+def rebuild_array(kind: Any, buffer: Any, dtype: Any, shape: Any, form: tuple[str, bool]) -> Any:
+    """An array over a buffer."""
+    order, writeable = form
+    made = kind(shape, dtype=dtype, buffer=buffer, order=order)
+    if not writeable:
+        made.flags.writeable = False
+    return made
+
+
+def read_only(array: Any) -> Any:
+    """The array, which nobody may write to."""
+    array.flags.writeable = False
+    return array
+
+
+def rebuild_times(integers: Any, dtype: Any) -> Any:
+    """The array of dates or times over the memory of ``integers``."""
+    return integers.view(dtype)

@@ -41,9 +41,18 @@ from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, 
 from cellyard.artifacts.kinds import package_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.memoised import memoised_reduce, rebuild_memoised
-from cellyard.artifacts.memory import is_masked, owner_of, place_in, rebuild_view
+from cellyard.artifacts.memory import (
+    is_masked,
+    owner_of,
+    place_in,
+    read_only,
+    rebuild_array,
+    rebuild_times,
+    rebuild_view,
+)
 from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
 from cellyard.artifacts.nans import objects_reduce
+from cellyard.artifacts.patches import original_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND
 from cellyard.artifacts.standard import (
@@ -55,6 +64,7 @@ from cellyard.artifacts.standard import (
     reference_reduce,
     without_loop,
 )
+from cellyard.artifacts.submodules import package_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
 from cellyard.artifacts.tracebacks import cell_files, rebuild_traceback, traceback_frames
 
@@ -141,7 +151,8 @@ class Packer(_Pickler):  # type: ignore[misc]
         if is_definition(obj):
             return self._reduce_definition(obj, class_reduce)
         self.modules.add(package_of(obj))
-        return super().reducer_override(obj)
+        original = original_reduce(obj)
+        return super().reducer_override(obj) if original is NotImplemented else original
 
     def _reduce_function(self, obj: types.FunctionType) -> Any:
         if obj.__globals__ is self._namespace:
@@ -155,6 +166,8 @@ class Packer(_Pickler):  # type: ignore[misc]
                 if member is not None:
                     return find_member, member
             return function_reduce(obj, None, self._filled)
+        if (original := original_reduce(obj)) is not NotImplemented:
+            return original
         home = obj.__globals__.get("__name__")
         if _is_module(home, obj.__globals__) and not cp._should_pickle_by_reference(obj):
             self.modules.add(str(home).partition(".")[0])
@@ -203,7 +216,8 @@ class Packer(_Pickler):  # type: ignore[misc]
 
     def _reduce_module(self, obj: types.ModuleType) -> Any:
         self.modules.add(obj.__name__.partition(".")[0])
-        return super().reducer_override(obj)
+        reduced = package_reduce(obj)
+        return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
     def _reduce_memoised(self, obj: Any) -> Any:
         return memoised_reduce(obj, self._is_packable)
@@ -274,7 +288,7 @@ class Packer(_Pickler):  # type: ignore[misc]
         if obj.nbytes < BUFFER_BYTES and obj.flags.writeable and obj.dtype.isnative:
             return obj.__reduce__()
         if not obj.flags.forc:
-            return NotImplemented if obj.flags.writeable else (_read_only, (obj.copy(),))
+            return NotImplemented if obj.flags.writeable else (read_only, (obj.copy(),))
         if obj.dtype.kind in "mM":
             return rebuild_times, (obj.view("i8"), obj.dtype)
         if obj.dtype.kind not in "biufc":
@@ -286,6 +300,7 @@ class Packer(_Pickler):  # type: ignore[misc]
 
 _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.FunctionType: Packer._reduce_function,
+    types.BuiltinFunctionType: lambda _, obj: original_reduce(obj),
     types.CodeType: Packer._reduce_code,
     types.CellType: Packer._reduce_cell,
     types.TracebackType: Packer._reduce_traceback,
@@ -372,24 +387,5 @@ def _fill_cell(cell: types.CellType, contents: Any) -> None:
     cell.cell_contents = contents
 
 
-def rebuild_array(kind: Any, buffer: Any, dtype: Any, shape: Any, form: tuple[str, bool]) -> Any:
-    """An array over a buffer."""
-    order, writeable = form
-    made = kind(shape, dtype=dtype, buffer=buffer, order=order)
-    if not writeable:
-        made.flags.writeable = False
-    return made
-
-
-def _read_only(array: Any) -> Any:
-    array.flags.writeable = False
-    return array
-
-
-def rebuild_times(integers: Any, dtype: Any) -> Any:
-    """The array of dates or times over the memory of ``integers``."""
-    return integers.view(dtype)
-
-
-#: By this name artifacts of earlier versions have it.
-_rebuild_cached = rebuild_memoised
+#: By these names artifacts of earlier versions have them.
+_rebuild_cached, _read_only = rebuild_memoised, read_only

@@ -229,7 +229,13 @@ class Conductor:
         parts = {**self._parts[name], "inputs": identities}
         if random is not None:
             parts["random"] = self._keys.get(random, "") if random else ""
+        parts |= self._state_before(self._steps[name].cell)
         return key_of(parts), parts
+
+    def _state_before(self, cell: int) -> Json:
+        """What cells know of the process state that they begin with: the key of the step that has changed it last."""
+        maker = self._graph.state.get(cell)
+        return {} if maker is None else {"state": self._keys.get(maker, "")}
 
     async def _follow(self, name: str, cell: int, request: Json) -> None:
         """The step from its submission to its end."""
@@ -295,7 +301,7 @@ class Conductor:
 
     def _keep(self, cell: int) -> None:
         """What the cell has shown may be taken by the next run, as its key says."""
-        parts = {**self._parts[cell_name(cell)], "inputs": self._identities(cell)}
+        parts = {**self._parts[cell_name(cell)], "inputs": self._identities(cell), **self._state_before(cell)}
         key = self._keys[cell_name(cell)] = key_of(parts)
         shown = json.loads(json.dumps(self._work.executed.cells[cell]["outputs"]))
         self._kept.append({"name": cell_name(cell), "key": key, "parts": parts, "shown": shown})

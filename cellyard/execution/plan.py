@@ -27,8 +27,9 @@ Lookup = Callable[[str], "CachedResult | None"]
 class Task:
     """What is known of one step before anything runs. ``parts`` are those of its key that its text and surroundings
     tell; ``sources``: for each input who may have made it, the latest first; ``after``: all steps that come before it.
-    ``random``: the step that the random state comes from ("" for the start), None where it is not used. ``outside``:
-    why the same meaning need not have the same result. ``is_step`` False: a cell that runs in the notebook's kernel."""
+    ``random``: the step that the random state comes from ("" for the start), None where it is not used. ``state``: the
+    step that the rest of the process state comes from, "" for the start. ``outside``: why the same meaning need not
+    have the same result. ``is_step`` False: a cell that runs in the notebook's kernel."""
 
     name: str
     source: str
@@ -36,6 +37,7 @@ class Task:
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     after: Sequence[str] = ()
     random: str | None = None
+    state: str = ""
     outside: str = ""
     is_step: bool = True
 
@@ -134,9 +136,14 @@ class _Planner:
         random = self._random(task)
         if random is not None:
             parts["random"] = random
-        if unknown or (task.random is not None and random is None):
-            because = forced or unknown or f"the random state comes from {task.random}, which runs"
-            return self._run(task, because, None, parts)
+        elif task.random is not None:
+            unknown = unknown or f"the random state comes from {task.random}, which runs"
+        if task.state:
+            parts["state"] = self._key_of(task.state)
+            if not parts["state"]:
+                unknown = unknown or f"the process state comes from {task.state}, which runs"
+        if unknown:
+            return self._run(task, forced or unknown, None, parts)
         key = key_of(parts)
         if forced:
             return self._run(task, forced, key, parts)
@@ -183,12 +190,12 @@ class _Planner:
 
     def _random(self, task: Task) -> str | None:
         """What is known of the random state that the step begins with."""
-        if not task.random:
-            return task.random
-        made = self._decided.get(task.random)
-        if made is None or made.result is None:
-            return None
-        return str(made.key)
+        return self._key_of(task.random) if task.random else task.random
+
+    def _key_of(self, step: str) -> str | None:
+        """The key of a step whose result is taken, else None."""
+        made = self._decided.get(step)
+        return None if made is None or made.result is None else made.key
 
     def _run(self, task: Task, because: str, key: str | None, parts: Mapping[str, Any]) -> PlanStep:
         return PlanStep(task.name, "run", because, (), "", key, parts, None, task.is_step)

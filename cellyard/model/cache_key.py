@@ -27,14 +27,17 @@ PARTS: Mapping[str, str] = {
     "options": "option {name} is {new}, was {old}",
     "settings": "a setting before it changed",
     "random": "the random state before it is another one",
+    "state": "the process state before it is another one",
     "python": "Python is {new}, was {old}",
 }
 """Every part, with how a change of it is told."""
+_RARE = frozenset({"state"})
+"""Parts that count only where there is one."""
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
     """The key of these parts (texts, or texts by name): 64 hex digits. ``source`` is not among what counts."""
-    counted = {part: parts.get(part) or "" for part in PARTS}
+    counted = {part: parts.get(part) or "" for part in PARTS if parts.get(part) or part not in _RARE}
     text = json.dumps([FORMAT, counted], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

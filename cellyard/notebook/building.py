@@ -31,13 +31,15 @@ class Graph:
     """All cells of a notebook as nodes, in order, and its pipeline. ``names`` are those of the nodes that are steps, by
     cell. ``sources``: for each cell that is a step or only shows something, for each name that it reads, who may have
     made it, the latest first (steps, and cells as :func:`cell_name` calls them). ``random``: for each cell that uses
-    the random state of the process, the step that used it before, or "" for none."""
+    the random state of the process, the step that used it before, or "" for none. ``state``: for each cell after a step
+    that changes any other of the process state, the last of these steps."""
 
     nodes: tuple[Node, ...]
     pipeline: Pipeline
     names: Mapping[int, str] = field(default_factory=dict)
     sources: Mapping[int, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     random: Mapping[int, str] = field(default_factory=dict)
+    state: Mapping[int, str] = field(default_factory=dict)
 
 
 def cell_name(cell: int) -> str:
@@ -75,7 +77,7 @@ def graph_of(notebook: Notebook, values: Mapping[str, Any] | None = None) -> Gra
         tuple(node.cell for node in nodes if node.role in {"preamble", "parameters"}),
         tuple(node.cell for node in nodes if node.role == "plain" and node.cell not in included),
     )
-    return Graph(nodes, pipeline.checked(), names, builder.sources, builder.random)
+    return Graph(nodes, pipeline.checked(), names, builder.sources, builder.random, builder.state)
 
 
 def _hazards(node: Node) -> Iterator[Problem]:
@@ -173,12 +175,15 @@ class _Builder:
         self._last_state: str | None = None
         self.sources: dict[int, dict[str, tuple[str, ...]]] = {}
         self.random: dict[int, str] = {}
+        self.state: dict[int, str] = {}
         self._shown: dict[str, list[_Maker]] = {}
 
     def build(self) -> None:
         """Go through the cells in order."""
         for node in self._nodes:
             self._check_names(node)
+            if self._last_state is not None:
+                self.state[node.cell] = self._last_state
             if node.cell in self._included:
                 self._add_step(node)
             elif node.role in {"preamble", "parameters"}:

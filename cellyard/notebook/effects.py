@@ -84,7 +84,12 @@ _STATE_CALLS = (
     "matplotlib.rc", "matplotlib.pyplot.rc", "matplotlib.style.use", "matplotlib.pyplot.style.use", "matplotlib.use",
     "seaborn.set", "pandas.set_option", "pandas.reset_option", "pandas.options", "numpy.set_printoptions",
     "numpy.seterr", "warnings.filterwarnings", "warnings.simplefilter", "logging.basicConfig", "decimal.setcontext",
-    "torch.set_default", "torch.set_printoptions", "torch.use_deterministic",
+    "torch.set_default", "torch.set_printoptions", "torch.use_deterministic", "csv.field_size_limit",
+    "csv.register_dialect", "locale.setlocale", "matplotlib.cm.register_cmap", "matplotlib.colormaps.register",
+    "matplotlib.font_manager.fontManager", "matplotlib.pyplot.register_cmap", "multiprocessing.set_start_method",
+    "nltk.data.path", "pandas.api.extensions.register", "plotly.io.templates", "sklearn.set_config",
+    "socket.setdefaulttimeout", "sys.set_int_max_str_digits", "tqdm.auto.tqdm.pandas", "tqdm.autonotebook.tqdm.pandas",
+    "tqdm.notebook.tqdm.pandas", "tqdm.tqdm.pandas", "urllib.request.install_opener",
 )  # fmt: skip
 _OUTSIDE = (
     "requests.", "urllib.request.", "http.client.", "httpx.", "aiohttp.", "socket.", "subprocess.", "ftplib.",
@@ -265,9 +270,14 @@ class _Reader:
             for each in target.elts:
                 self._target(each)
         elif isinstance(target, ast.Attribute | ast.Subscript):
-            if self._meaning(target).startswith(_STATE_CALLS) or "rcParams" in self._meaning(target):
+            meaning = self._meaning(target)
+            if meaning.startswith(_STATE_CALLS) or "rcParams" in meaning or self._is_of_module(target):
                 self.state = True
             self._change(target)
+
+    def _is_of_module(self, node: ast.expr) -> bool:
+        """Whether it is an attribute of what was imported: one that is set there is so for all later cells."""
+        return isinstance(node, ast.Attribute) and _root(node) in self._modules
 
     def _change(self, node: ast.expr) -> None:
         root = _root(node)
@@ -326,6 +336,8 @@ class _Reader:
                 self.outside = (line, ast.unparse(call.func))
 
     def _call_of_name(self, name: str, call: ast.Call, names: Mapping[str, ast.expr]) -> None:
+        if name in {"setattr", "delattr"} and call.args and _root(call.args[0]) in self._modules:
+            self.state = True
         if name == "next" and call.args:
             self._change(call.args[0])
         for which in self._mutators.get(name, ()):
@@ -342,9 +354,8 @@ class _Reader:
         if meaning.startswith(_DRAWING) and not _NOT_DRAWING.match(meaning):
             parts = meaning.removeprefix("numpy.").split(".")
             self.random = self.random or parts[1] not in _GENERATORS
-        if meaning.startswith(_STATE_CALLS) and meaning.partition(".")[0] not in {"os", "sys"}:
-            self.state = True
-        if meaning in {"os.chdir", "os.putenv", "os.unsetenv"}:
+        is_listed = meaning.startswith(_STATE_CALLS) and meaning.partition(".")[0] not in {"os", "sys"}
+        if is_listed or meaning in {"os.chdir", "os.putenv", "os.unsetenv", "sys.set_int_max_str_digits"}:
             self.state = True
 
     def _meaning(self, node: ast.expr) -> str:

@@ -132,8 +132,10 @@ class _Meanings:
                 if name in own:
                     self._outside[name] = own[name]
             is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-            if not made and not is_text and not isinstance(statement, ast.Pass):
-                self._settings.append(digest_of(statement))
+            is_setting = not made and not is_text and not isinstance(statement, ast.Pass)
+            if is_setting or effects_of([statement], self._modules).state:
+                used = sorted(self._reached(needs) & self._defined.keys())
+                self._settings += [digest_of(statement), *(self._defined[name][0] for name in used)]
 
     def _forget(self, names: Iterable[str]) -> None:
         for name in names:

@@ -105,6 +105,7 @@ def _tasks(graph: Graph, found: Mapping[int, Meaning], surroundings: Surrounding
             sources=graph.sources.get(cell, {}),
             after=before.get(name, ()),
             random=graph.random.get(cell),
+            state=graph.state.get(cell, ""),
             outside="" if is_declared or meaning.outside is None else _outside(*meaning.outside, is_step=is_step),
             is_step=is_step,
         )

@@ -23,15 +23,18 @@ from typing import Any, NoReturn
 from cellyard import logged
 from cellyard.artifacts.changes import LoadedGroup
 from cellyard.artifacts.definitions import registry
-from cellyard.artifacts.held import HandlerState, HeldState, put_back
+from cellyard.artifacts.held import HandlerState, HeldState, PatchState, put_back
 from cellyard.artifacts.own_magics import new_magics, own_magics
+from cellyard.artifacts.patches import PATCH
 from cellyard.artifacts.reference import is_held
 from cellyard.artifacts.store import OBJECTS, Store, open_store
 from cellyard.environment.elsewhere import Sojourn
 from cellyard.errors import CellyardError, StepKilled
 from cellyard.worker import process_state
 from cellyard.worker.ahead import Ahead, unseal
+from cellyard.worker.answers import anonymous_memory_here, recordable, refused
 from cellyard.worker.asking import Asking
+from cellyard.worker.cells_read import CellsRead
 from cellyard.worker.collecting import collect_outputs, describe_error
 from cellyard.worker.comms import forward_comms
 from cellyard.worker.frames import describe_frames, describe_running
@@ -91,10 +94,11 @@ def serve_one_step(sock: socket.socket, owner: int, store: str = "") -> None:
         succeeded = step.run()
         answer = step.finish(succeeded)
     except CellyardError as error:
-        answer = _refused(error, step)
+        answer = refused(error, step.error if step is not None else None)
     except Exception as error:  # noqa: BLE001 - whatever went wrong in our own part must be told, not lost
         reason = f"failed outside the cell ({type(error).__name__}: {error})"
-        answer = _refused(StepKilled(step=task["name"], reason=reason, hint=traceback.format_exc()), step)
+        told = StepKilled(step=task["name"], reason=reason, hint=traceback.format_exc())
+        answer = refused(told, step.error if step is not None else None)
     channel.send("finished", **answer)
     # To end takes a processor some milliseconds, which the answer needs now on its way through other processes.
     time.sleep(LINGER)
@@ -144,7 +148,9 @@ class _Step:
         Asking(self._channel, self._private.get("no_input", "nobody waits for it who could be asked")).install()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # in a kernel nothing would be unpickled
-            self._load_inputs()
+            patches = self._load_inputs()
+        for name, changes in patches.items():  # afterwards: it may be who shows warnings
+            put_back(name, changes)
         self._shell.connect(self._channel)
         self._capture.answer(self._channel.socket, self._measure)
         forward_comms(self._channel)
@@ -153,13 +159,14 @@ class _Step:
         self._shell.step_source = self.request["source"]
         self._shell.line_offset = self._private.get("line_offset", 1)
         self._begin()
+        names = self._shell.user_ns
         for name in self._private.get("unsent", ()):  # the notebook has it, which shows when the cell deletes it
-            self._shell.user_ns.setdefault(name, UNSENT)
-        self._before = dict(self._shell.user_ns)
+            names.setdefault(name, UNSENT)
+        self._before = dict(names)
         tokens = {token for reference in self.request["inputs"] for token in reference.get("tokens") or ()}
-        self._held = HeldState(tokens, self._shell.user_ns)
+        self._held = HeldState(tokens, names)
         self._magics = own_magics()
-        self._handlers = HandlerState(handlers_beside(), self._shell.user_ns)
+        self._handlers, self._patches = HandlerState(handlers_beside(), names), PatchState(names)
         self._reloads.watch()
 
     def _measure(self) -> None:
@@ -216,20 +223,26 @@ class _Step:
             else:
                 os.environ[key] = before
 
-    def _load_inputs(self) -> None:
+    def _load_inputs(self) -> dict[str, Any]:
+        """Bind what came; what is set in modules is only returned."""
         from cellyard.artifacts.artifact import load, prefetch
 
+        patches: dict[str, Any] = {}
         namespace = self._shell.user_ns
         pure = set(self._private.get("pure", ()))
         prefetch(self._store, self.request["inputs"])
         for reference in self.request["inputs"]:
             values = load(self._store, reference, namespace)
             for name in filter(is_held, values):
-                put_back(name, values[name])
+                if name.startswith(PATCH):
+                    patches[name] = values[name]
+                else:
+                    put_back(name, values[name])
             bound = reference.get("bind") or [name for name in values if not is_held(name)]
             namespace.update({name: values[name] for name in bound})
             is_watched = not pure.issuperset(values)
             self._groups.append(LoadedGroup(reference, values, self._store, namespace, is_watched=is_watched))
+        return patches
 
     def run(self) -> bool:
         """Run the cell; True when it succeeded."""
@@ -302,7 +315,7 @@ class _Step:
     def finish(self, succeeded: bool) -> dict[str, Any]:
         """Store what the cell made and say how it ended. A failed cell's bindings come back too, as they stay in a
         kernel whose cell failed."""
-        memory = _anonymous_memory()
+        memory = anonymous_memory_here()
         self._restore_environment()
         held = self._held_changes()  # before the state, which tells which loggers have what of it
         changed = self._changed_state()
@@ -323,7 +336,7 @@ class _Step:
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return {
             "state": "succeeded" if succeeded else "failed",
-            "process_state": _recordable(changed) if changed else None,
+            "process_state": recordable(changed) if changed else None,
             **made,
             "error": self.error,
             "private": private,
@@ -335,7 +348,10 @@ class _Step:
         """What no name leads to and has changed: in definitions, in the shell, in loggers."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = self._handlers.changes(handlers_beside())
+            cells = CellsRead(self._shell)
+            cells.read(self.request["source"])
+            cells.know_patches()
+            found = {**self._patches.changes(), **self._handlers.changes(handlers_beside())}
             return {**self._held.changes(), **new_magics(self._magics), **found}
 
     def _wanted(self) -> list[str] | None:
@@ -356,42 +372,3 @@ def _leave_fork(error: BaseException | None) -> NoReturn:
     flush_standard_streams()
     code = error.code if isinstance(error, SystemExit) else error and 1
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
-
-
-#: Sections that may hold secrets, or mean nothing elsewhere.
-_UNRECORDED = frozenset({"arguments", "environment", "path", "folder"})
-
-
-def _recordable(changed: Mapping[str, Any]) -> dict[str, Any]:
-    """Which sections of the process state have changed, and those of them that a later run may be given."""
-    kept = {name: value for name, value in changed.items() if name not in _UNRECORDED}
-    return {"sections": sorted(changed), "kept": base64.b64encode(pickle.dumps(kept)).decode() if kept else ""}
-
-
-def _anonymous_memory() -> int:
-    try:
-        with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123
-            text = status.read()
-    except OSError:
-        return 0
-    at = text.find(b"RssAnon:")
-    return int(text[at + 8 : text.index(b"kB", at)]) * 1024 if at >= 0 else 0
-
-
-def _refused(error: CellyardError, step: _Step | None) -> dict[str, Any]:
-    """The answer of a step that failed in our own part: its inputs or its outputs. The error of a cell that had failed
-    before that stays its own."""
-    told = error.to_step_error(cause=str(error))
-    if step is not None and step.error is not None:
-        note = f"note: nothing that the cell made could be stored: {error}"
-        told = {**step.error, "traceback": [*step.error["traceback"], note]}
-    return {
-        "state": "failed",
-        "outputs": [],
-        "deleted": [],
-        "result": None,
-        "error": told,
-        "private": "",
-        "anonymous_memory": 0,
-        "cpu_seconds": 0.0,
-    }

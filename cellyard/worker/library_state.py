@@ -6,10 +6,13 @@ Each function but those for rich is called only where the library's module is im
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import wrapt
 
 from cellyard.artifacts.process_objects import find_here
 from cellyard.worker.callbacks import travelling
@@ -18,15 +21,19 @@ __all__ = [
     "mark_sklearn_ids",
     "plotly_renderer",
     "plotly_template",
+    "plotly_templates",
     "rich_pretty",
     "set_plotly_renderer",
     "set_plotly_template",
+    "set_plotly_templates",
     "set_rich_pretty",
     "set_sklearn",
+    "set_sklearn_experiments",
     "set_sympy",
     "set_torch",
     "set_torch_random",
     "sklearn",
+    "sklearn_experiments",
     "sympy",
     "torch",
     "torch_random",
@@ -67,6 +74,55 @@ def set_rich_pretty(value: bool) -> None:
     """Nothing takes it back but a shell of its own. It is for all that is shown, and so imports rich."""
     if value and not rich_pretty() and find_here("shell") is not None:
         importlib.import_module("rich.pretty").install()
+
+
+_EXPERIMENTS = "sklearn.experimental.enable_"
+_ENABLED = {"iterative_imputer": "sklearn.impute", "halving_search_cv": "sklearn.model_selection"}
+"""Experiments by their names, with the module in which they are."""
+_waiting: set[str] = set()
+
+
+def sklearn_experiments() -> tuple[str, ...]:
+    """Those that ``from sklearn.experimental import enable_...`` has let others import."""
+    here = {name for name in _ENABLED if f"{_EXPERIMENTS}{name}" in sys.modules}
+    return tuple(sorted(here | _waiting))
+
+
+def set_sklearn_experiments(value: Sequence[str]) -> None:
+    """Enable them as soon as somebody imports the module that they are in."""
+    for name in set(value) - set(sklearn_experiments()):
+        module, enabling = _ENABLED[name], f"{_EXPERIMENTS}{name}"
+        if module in sys.modules:
+            importlib.import_module(enabling)
+        else:
+            _waiting.add(name)
+            wrapt.register_post_import_hook(functools.partial(_enable, enabling), module)
+
+
+def _enable(enabling: str, _: Any) -> None:
+    importlib.import_module(enabling)
+
+
+_OF_PLOTLY = {
+    "ggplot2", "gridon", "none", "plotly", "plotly_dark", "plotly_white", "presentation", "seaborn", "simple_white",
+    "xgridoff", "ygridoff",
+}  # fmt: skip
+
+
+def plotly_templates() -> dict[str, Any]:
+    """Those that the notebook has made, as plain values."""
+    templates = sys.modules["plotly.io"].templates
+    return {name: templates[name].to_plotly_json() for name in templates if name not in _OF_PLOTLY}
+
+
+def set_plotly_templates(value: Mapping[str, Any]) -> None:
+    """Have these and no others beside plotly's own."""
+    templates, now = sys.modules["plotly.io"].templates, plotly_templates()
+    for name in now.keys() - value.keys():
+        del templates[name]
+    for name, template in value.items():
+        if now.get(name) != template:
+            templates[name] = template
 
 
 def plotly_template() -> str:

@@ -1,9 +1,10 @@
 """The listed process state that travels with a step: captured in one process, applied in the other.
 
 Working directory, environment, ``sys.path``, random states of ``random``, numpy and torch, warning filters, decimal
-context, logging, the recursion limit, the options of numpy, pandas, matplotlib, scikit-learn, plotly and torch, and the
-settings and magics of IPython's shell. A section of a library that is not imported yet is applied when it is. Sections
-are values that pickle; the environment may hold secrets, so no section is ever recorded.
+context, logging, the recursion limit and others of the standard library, the options of numpy, pandas, matplotlib,
+scikit-learn, plotly and torch, and the settings and magics of IPython's shell. A section of a library that is not
+imported yet is applied when it is. Sections are values that pickle; the environment may hold secrets, so no section is
+ever recorded.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import decimal
 import functools
 import os
 import random
+import socket
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import wrapt
 
-from cellyard.worker import library_state
+from cellyard.worker import library_state, matplotlib_state, standard_state
 from cellyard.worker.callbacks import Callback, pickles, travelling
 from cellyard.worker.logging_state import capture_logging, set_logging
 from cellyard.worker.magics_state import capture_magics, set_magics
@@ -162,6 +165,12 @@ def _set_environment(value: Mapping[str, str]) -> None:
     for key, text in value.items():
         if key not in _OWN_VARIABLES and current.get(key) != text:
             os.environ[key] = text
+
+
+def _set_time_zone(value: tuple[Any, ...]) -> None:
+    """As the environment says, where the clock of the other process does."""
+    if (time.tzname, time.timezone) != tuple(value):
+        time.tzset()
 
 
 def _change_folder(value: str) -> None:
@@ -317,33 +326,6 @@ def _set_pandas_options(value: Mapping[str, Any]) -> None:
             pandas.set_option(key, setting.function() if isinstance(setting, Callback) else setting)
 
 
-def _rc_params() -> dict[str, Any]:
-    """Parameters that differ from matplotlib's own defaults; the backend is the worker's."""
-    import matplotlib
-
-    default = matplotlib.rcParamsDefault
-    found: dict[str, Any] = {}
-    for key, value in dict.items(matplotlib.rcParams):
-        usual = dict.get(default, key)
-        if usual is not value and key not in _OWN_PARAMETERS and usual != value:
-            found[key] = value
-    return found
-
-
-_OWN_PARAMETERS = {"backend", "backend_fallback", "interactive", "toolbar"}
-
-
-def _set_rc_params(value: Mapping[str, Any]) -> None:
-    import matplotlib
-
-    now: dict[Any, Any] = matplotlib.rcParams
-    default: dict[Any, Any] = matplotlib.rcParamsDefault
-    for key in _rc_params().keys() - value.keys():
-        dict.__setitem__(now, key, dict.get(default, key))
-    for key, setting in value.items():
-        dict.__setitem__(now, key, setting)
-
-
 def _underscore() -> dict[str, Any]:
     """Where something has set it (doctest, gettext), IPython leaves the name to that."""
     return {"value": vars(builtins)["_"]} if "_" in vars(builtins) else {}
@@ -359,6 +341,7 @@ def _set_underscore(value: Mapping[str, Any]) -> None:
 _SECTIONS: dict[str, _Section] = {
     "folder": _Section(None, _current_folder, _change_folder),
     "environment": _Section(None, _environment, _set_environment),
+    "time_zone": _Section(None, lambda: (time.tzname, time.timezone), _set_time_zone),
     "path": _Section(None, lambda: list(sys.path), _set_path),
     "arguments": _Section(None, lambda: list(sys.argv), _set_arguments),
     "random": _Section(None, random.getstate, random.setstate),
@@ -368,7 +351,9 @@ _SECTIONS: dict[str, _Section] = {
     "numpy_random": _Section("numpy.random", _numpy_random, _set_numpy_random),
     "numpy_print": _Section("numpy", _numpy_print, _set_numpy_print),
     "pandas": _Section("pandas", _pandas_options, _set_pandas_options),
-    "matplotlib": _Section("matplotlib", _rc_params, _set_rc_params),
+    "matplotlib": _Section("matplotlib", matplotlib_state.rc_params, matplotlib_state.set_rc_params),
+    "colormaps": _Section("matplotlib.cm", matplotlib_state.colormaps, matplotlib_state.set_colormaps),
+    "fonts": _Section("matplotlib.font_manager", matplotlib_state.fonts, matplotlib_state.set_fonts),
     "shell": _Section(None, capture_shell, set_shell),
     "magics": _Section(None, capture_magics, set_magics),
     "figures": _Section(None, capture_figures, set_figures),
@@ -376,8 +361,17 @@ _SECTIONS: dict[str, _Section] = {
     "rich": _Section(None, library_state.rich_pretty, library_state.set_rich_pretty),
     "underscore": _Section(None, _underscore, _set_underscore),
     "recursion": _Section(None, sys.getrecursionlimit, sys.setrecursionlimit),
+    "digits": _Section(None, sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+    "csv": _Section("csv", standard_state.csv, standard_state.set_csv),
+    "locale": _Section("locale", standard_state.locale, standard_state.set_locale),
+    "sockets": _Section("socket", socket.getdefaulttimeout, socket.setdefaulttimeout),
+    "start_method": _Section("multiprocessing", standard_state.start_method, standard_state.set_start_method),
     "numpy_errors": _Section("numpy", _numpy_errors, _set_numpy_errors),
     "sklearn": _Section("sklearn", library_state.sklearn, library_state.set_sklearn),
+    "sklearn_experiments": _Section(
+        "sklearn", library_state.sklearn_experiments, library_state.set_sklearn_experiments
+    ),
+    "plotly_templates": _Section("plotly.io", library_state.plotly_templates, library_state.set_plotly_templates),
     "plotly_template": _Section("plotly.io", library_state.plotly_template, library_state.set_plotly_template),
     "plotly_renderer": _Section(
         "plotly.io._renderers", library_state.plotly_renderer, library_state.set_plotly_renderer

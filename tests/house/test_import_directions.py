@@ -30,6 +30,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "pandas",
             "pyarrow",
             "s3fs",
+            "wrapt",
             "zstandard",
         },
     ),

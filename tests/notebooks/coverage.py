@@ -20,7 +20,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "reads": (
         "functions", "methods", "lambdas", "comprehensions", "decorators", "default arguments", "closures",
         "class bodies", "f-strings", "global", "nonlocal", "walrus", "match", "except … as", "augmented assignment",
-        "del", "star imports", "import a.b as c", "from __future__", "annotations", "top-level await", "!cmd", "%magic",
+        "del", "star imports", "import a.b as c", "import a.b.c", "from __future__", "annotations", "top-level await", "!cmd", "%magic",
         "%%time", "get_ipython()", "display", "_", "__", "Out[n]", "In", "a final ;",
         "names in texts", "classes in pickles", "what looks through the notebook",
     ),
@@ -42,7 +42,8 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "seeded here and used there", "styles and options set in one cell and used later",
         "files beside the notebook", "the working directory", "local modules", "local modules edited between runs",
         "sys.path", "environment variables", "warning filters", "logging", "the decimal context",
-        "variables of contexts", "printers of types", "arguments of the program",
+        "variables of contexts", "printers of types", "arguments of the program", "attributes set in libraries",
+        "what calls set in libraries",
     ),
     "libraries": (
         "numpy", "pandas", "pandas on Arrow", "polars", "pyarrow", "scipy sparse", "scikit-learn", "statsmodels",
