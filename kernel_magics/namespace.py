@@ -9,8 +9,9 @@ import dataclasses
 import re
 import sys
 import types
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Any
 
 from cellyard.analysis import (
@@ -49,6 +50,7 @@ _LISTING = frozenset({"lsmagic", "magic", "quickref", "get_ipython"})
 _OWN = ("get_ipython", "exit", "quit", "open")
 _NOTHING = object()
 _VAR = re.compile(r"""\bvar\(\s*(["'][^"']*["'])""")
+_RUN = re.compile(r"^\s*%run\s+(?=[^\n]*-\w*i\b)(?:-\S+\s+)*(\S+)", re.MULTILINE)
 _LONG = 10_000
 """Characters from which on a text is data, and not a part of a program."""
 _LAZY = __future__.annotations.compiler_flag
@@ -197,6 +199,7 @@ class Namespace:
         if facts.uses_dynamic:
             used |= token_names(source)
             texts = [self._names.get(name) for name in used]
+            texts += _scripts(source)
             used |= {word for text in texts if type(text) is str and len(text) < _LONG for word in token_names(text)}
         for inner in facts.functions.values():
             used |= inner.reads
@@ -304,11 +307,13 @@ class Namespace:
         return LazyGroup(reference, self._load, self.names, unavailable, replaced=self._displayed.replaced)
 
     def _load(self, reference: Reference) -> dict[str, Any]:
-        return load(self._store, reference.to_dict(), self._names)
+        return self.load(reference.to_dict())
 
     def load(self, reference: Mapping[str, Any]) -> dict[str, Any]:
         """The values of an artifact, whatever their size."""
-        return load(self._store, reference, self._names)
+        # As if a cell ran: a library that is imported now asks whether it is in a notebook.
+        with self._shell.builtin_trap:
+            return load(self._store, reference, self._names)
 
     def before_cell(self, info: Any) -> None:
         """Fetch what the coming cell uses: every name that occurs in it, and those that functions there use.
@@ -332,6 +337,13 @@ class Namespace:
 def _made_by_text(source: str) -> frozenset[str]:
     """Names that ``sympy.var("x y")`` binds in the notebook."""
     return token_names(" ".join(_VAR.findall(source))) if "var(" in source else frozenset()
+
+
+def _scripts(source: str) -> Iterator[str]:
+    """The texts of files that the cell runs among the notebook's names."""
+    for name in _RUN.findall(source):
+        with contextlib.suppress(OSError, UnicodeDecodeError):  # %run says what is wrong with it
+            yield Path(name).read_text(encoding="utf-8")
 
 
 def _is_definition(value: Any) -> bool:

@@ -184,8 +184,12 @@ class PendingSteps:
                     if step.waits_for(name) or name in step.shown_as:
                         self.settle(step, name)
         except KeyboardInterrupt:
-            # IPython would show it as an error of ours, and run the cell all the same.
-            self._transformers.append(_Stop(self._transformers))
+            self.stop_cell()
+
+    def stop_cell(self) -> None:
+        """The coming cell ends before its first line, as by an interrupt: one that strikes now IPython would show as an
+        error of ours, and run the cell all the same."""
+        self._transformers.append(_Stop(self._transformers))
 
     def after_cell(self) -> None:
         """No cell runs now; one that did not parse has passed by what was to end it."""

@@ -135,7 +135,10 @@ class Session:
         if self._pending:
             self._pending.before_cell(info.raw_cell or "")
         if self._namespace is not None:
-            self._namespace.before_cell(info)
+            try:
+                self._namespace.before_cell(info)
+            except KeyboardInterrupt:
+                self.pending.stop_cell()
 
     def _after_cell(self, result: Any) -> None:
         self.pending.after_cell()

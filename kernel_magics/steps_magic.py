@@ -12,6 +12,7 @@ from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model.resources import Resources, format_duration
 from cellyard.model.states import is_terminal
 from cellyard.tables import Table, aligned
+from kernel_magics.displayed import is_shown_name
 from kernel_magics.leaving import LeavingCommand
 from kernel_magics.live_output import LiveOutput
 from kernel_magics.pipeline_magic import PipelineCommand
@@ -162,9 +163,11 @@ class StepsCommand:
         """Bind what the step was given, and offer its source as the next cell, to be run here."""
         step = self._of_run(*words) if len(words) == 2 else self._find(words)
         namespace = self._session.namespace
+        for each in step["inputs"]:
+            namespace.load(each)  # before anything is bound: a value that is gone must not cost the one that is here
         bound: list[str] = []
         for each in step["inputs"]:
-            names = each.get("bind") or each["names"]
+            names = [name for name in each.get("bind") or each["names"] if not is_shown_name(name)]
             namespace.bind([each], (), (), keep=set(each["names"]) - set(names))
             bound += [name for name in names if not is_held(name)]
         self.shell.set_next_input(step["source"])

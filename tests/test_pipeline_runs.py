@@ -181,6 +181,24 @@ def test_a_change_that_nobody_could_see_has_its_effect(home: Home, tmp_path: Pat
     assert shown(path)[-1] == "2\n"
 
 
+def test_what_steps_set_in_libraries_orders_and_counts_for_those_after_them(home: Home, tmp_path: Path):
+    cells = (
+        "import json, time\ndef double(x):\n    return 2 * x\njson.double = double",
+        "%%step sets\ntime.sleep(0.5)\njson.more = json.double(1)",
+        "%%step uses\ny = json.more",
+        "print(y, json.more)",
+    )
+    path = write(tmp_path / "patched.ipynb", LOAD, *cells)
+    cellyard(home, "run", path)
+    assert shown(path)[-1] == "2 2\n"
+    write(path, LOAD, cells[0].replace("2 * x", "3 * x"), *cells[1:])
+    assert "a setting before it changed" in cellyard(home, "plan", path)
+    write(path, LOAD, cells[0], cells[1].replace("(1)", "(2)"), *cells[2:])
+    assert "the process state comes from sets, which runs" in cellyard(home, "plan", path)
+    cellyard(home, "run", path)
+    assert shown(path)[-1] == "4 4\n"
+
+
 def test_random_numbers_are_those_of_a_run_from_top_to_bottom(home: Home, tmp_path: Path):
     cells = (
         "import random\nrandom.seed(3)",

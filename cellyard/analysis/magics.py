@@ -29,6 +29,7 @@ _RUNS_CODE = frozenset({"time", "timeit", "prun", "capture"})
 _EXPANSION = re.compile(r"(?<!\$)\$\{?([^\W\d]\w*)|\{([^{}]*)\}")
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPTIONS = re.compile(r"\s*(?:-{1,2}[A-Za-z][\w-]*(?:[ =]?\d+)?\s+)*")
+_OF_PRUN = re.compile(r"\s*(?:-[lsTD] ?\S+\s+|-{1,2}[A-Za-z][\w-]*\s+)*")
 _CAPTURE_NAME = re.compile(r"\s*([^\W\d]\w*)")
 
 
@@ -61,7 +62,8 @@ def magic_effect(method: str, arguments: list[ast.expr]) -> MagicEffect:
         return MagicEffect()
     if method in {"system", "getoutput"}:
         names = shell_names(texts[0])
-        return MagicEffect(names=names, dynamic=bool(names))
+        binds = ("_exit_code",) if method == "system" else ()
+        return MagicEffect(binds=binds, names=names, dynamic=bool(names))
     name, line, cell = (*texts, "", "")[:3]
     names = shell_names(line)
     if name in _QUIET:
@@ -78,7 +80,8 @@ def _running(name: str, line: str, cell: str, names: frozenset[str]) -> MagicEff
         target = _CAPTURE_NAME.match(line)
         binds = (target[1],) if target else ()
         return MagicEffect((InnerCode(cell, 1, binds=True),), binds, dynamic=False)
-    rest = line[len((_OPTIONS.match(line + " ") or [""])[0].rstrip()) :].strip()
+    options = _OF_PRUN if name == "prun" else _OPTIONS
+    rest = line[len((options.match(line + " ") or [""])[0].rstrip()) :].strip()
     binding = name != "timeit"
     code = tuple(InnerCode(text, at, binding) for text, at in ((rest, 0), (cell, 1)) if text.strip())
     return MagicEffect(code, names=names, dynamic=bool(names) or bool(re.search(r"(^|\s)-o\b", line)))

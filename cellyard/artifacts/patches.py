@@ -20,7 +20,16 @@ from cellyard.artifacts.foreign import foreign_attributes
 from cellyard.artifacts.kinds import package_of
 from cellyard.artifacts.reference import HELD
 
-__all__ = ["PATCH", "find_original", "know", "may_have_places", "original_reduce", "own_patches", "put_patch"]
+__all__ = [
+    "PATCH",
+    "find_original",
+    "know",
+    "know_of_object",
+    "may_have_places",
+    "original_reduce",
+    "own_patches",
+    "put_patch",
+]
 
 PATCH = f"{HELD}patch "
 """Begins the names under which they travel."""
@@ -35,8 +44,12 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _MISSING = object()
 
 
+#: Objects whose settings are a part of the process state.
+_SET_OTHERWISE = {("plotly.io", "templates"), ("plotly.io", "renderers"), ("logging", "root")}
+
+
 class Place(NamedTuple):
-    """An attribute of a module, or of its class of that qualified name."""
+    """An attribute of a module, of its class of that qualified name, or of its object of that name."""
 
     module: str
     owner: str
@@ -57,6 +70,13 @@ def know(owner: Any, attribute: str) -> None:
         return
     for name in [attribute] if attribute else _set_by_notebook(owner):
         _note(Place(*at, name))
+
+
+def know_of_object(module: types.ModuleType, name: str, attribute: str) -> None:
+    """The same for an attribute of an object that a module has by that name: the defaults of a library, say."""
+    at = _place_of(module)
+    if at is not None and (at[0], name) not in _SET_OTHERWISE and attribute and at[0] not in {"sys", "os"}:
+        _note(Place(at[0], name, attribute))
 
 
 def _note(place: Place) -> None:
@@ -105,11 +125,12 @@ def _value(place: Place) -> Any:
     owner = _find(place.module, place.owner)
     if owner is None:
         return _MISSING
-    if place.attribute in vars(owner):
-        value = vars(owner)[place.attribute]
+    held = getattr(owner, "__dict__", {})
+    if place.attribute in held:
+        value = held[place.attribute]
     elif isinstance(owner, type) or not hasattr(type(owner), place.attribute):
         return _MISSING
-    else:  # of a module whose class computes it
+    else:  # of an object, or a module, whose class computes it
         value = getattr(owner, place.attribute, _MISSING)
     return _MISSING if place.module == "sys" and type(value) not in _PLAIN else value
 
@@ -143,7 +164,7 @@ def _put(place: Place, value: Any) -> None:
     if before is value:
         return
     _originals.setdefault(place, before)
-    with contextlib.suppress(AttributeError, TypeError):  # what this version of the library does not allow
+    with contextlib.suppress(AttributeError, TypeError, ValueError):  # what this version of the library does not allow
         if value is _MISSING:
             delattr(owner, place.attribute)
         else:

@@ -34,7 +34,9 @@ from cellyard.artifacts.definitions import (
     registry,
     resolve,
 )
+from cellyard.artifacts.drawn import drawn_reduce
 from cellyard.artifacts.exceptions import exception_reduce
+from cellyard.artifacts.formulas import formula_reduce
 from cellyard.artifacts.frames import frame_reduce
 from cellyard.artifacts.handlers import handler_reduce
 from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, masked_reduce, way_of
@@ -137,7 +139,9 @@ class Packer(_Pickler):  # type: ignore[misc]
             reduced = _reduce_of_numpy(obj, kind)
         elif is_definition(kind) or package_of(kind) == "pandas":
             reduced = frame_reduce(obj, kind, self._is_packable)
-        for reduce in (reduce_of_torch, column_reduce):
+        elif package_of(kind) == "statsmodels":
+            reduced = formula_reduce(obj, kind, self._namespace, self._is_packable)
+        for reduce in (reduce_of_torch, column_reduce, drawn_reduce):
             reduced = reduce(obj, kind) if reduced is NotImplemented else reduced
         return reference_to(obj, kind) if reduced is NotImplemented else reduced
 

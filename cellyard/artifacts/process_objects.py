@@ -1,21 +1,23 @@
-"""Objects that every process has of its own: the shell, the standard streams, who asks the user, the environment, and
-the generators that modules draw from. A name that is bound to one means that of the process where it is used.
+"""Objects that every process has of its own: the shell, the standard streams, who asks the user, the environment, the
+context of decimal, and the generators that modules draw from. A name that is bound to one means that of the process
+where it is used.
 """
 
 from __future__ import annotations
 
 import builtins
+import decimal
 import importlib
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = ["find_here", "is_of_process", "may_be_of_process", "place_here"]
 
 #: By the name of a class in an object's ancestry.
-_CLASSES = {"InteractiveShell", "OutStream", "StreamWriter", "Kernel", "Asking"}
+_CLASSES = {"InteractiveShell", "OutStream", "StreamWriter", "Kernel", "Asking", "BaseFormatter", "DisplayFormatter"}
 _ROOTS = {"IPython", "ipykernel", "cellyard"}
 _known: dict[type, bool] = {}
 
@@ -30,6 +32,12 @@ def _shell() -> Any:
     return module.InteractiveShell._instance if module is not None else None
 
 
+def _formatters() -> Mapping[str, Any]:
+    shell = _shell()
+    return shell.display_formatter.formatters if shell is not None else {}
+
+
+_FORMATTER = "formatter of "
 _PLACES: dict[str, Callable[[], Any]] = {
     "input": lambda: builtins.input,
     "getpass": _asking,
@@ -37,13 +45,15 @@ _PLACES: dict[str, Callable[[], Any]] = {
     "get_ipython": lambda: getattr(_shell(), "get_ipython", None),
     "stdout": lambda: sys.stdout,
     "stderr": lambda: sys.stderr,
+    "formatters": lambda: getattr(_shell(), "display_formatter", None),
     "random": lambda: random._inst,
     "environment": lambda: os.environ,
+    "decimal": decimal.getcontext,
     "numpy.random": lambda: vars(sys.modules[_NUMPY])["_rand"] if _NUMPY in sys.modules else None,
 }
 _NUMPY = "numpy.random.mtrand"
 #: Types of which one object is the process's own.
-_OF_ONE = {("random", "Random"), (_NUMPY, "RandomState"), ("os", "_Environ")}
+_OF_ONE = {("random", "Random"), (_NUMPY, "RandomState"), ("os", "_Environ"), ("decimal", "Context")}
 
 
 def is_of_process(kind: type) -> bool:
@@ -63,7 +73,10 @@ def may_be_of_process(kind: type) -> bool:
 
 def place_here(obj: Any) -> str | None:
     """Where :func:`find_here` finds in another process what this is here; None for anything else."""
-    return next((name for name, find in _PLACES.items() if obj == find()), None)
+    found = next((name for name, find in _PLACES.items() if obj == find()), None)
+    if found is not None:
+        return found
+    return next((f"{_FORMATTER}{mime}" for mime, each in _formatters().items() if each is obj), None)
 
 
 def find_here(place: str) -> Any:
@@ -72,6 +85,8 @@ def find_here(place: str) -> Any:
         import getpass
 
         return getpass.getpass
+    if place.startswith(_FORMATTER):
+        return _formatters()[place.removeprefix(_FORMATTER)]
     if place == "numpy.random":
         importlib.import_module(_NUMPY)
     return _PLACES[place]()

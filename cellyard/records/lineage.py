@@ -1,7 +1,7 @@
 """Lineage: where an artifact comes from and what became of it, along the links of steps.
 
-What made what a step read is the newest step before it that made the same content. The walk is breadth first, and stops
-at :data:`MOST_STEPS` steps in each direction.
+What made what a step read is the newest step before it that made the same content, itself where there is one that did.
+The walk is breadth first, and stops at :data:`MOST_STEPS` steps in each direction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from cellyard.errors import NotFound, UsageError
 from cellyard.records.schema import artifact_links, runs, steps
@@ -22,8 +22,13 @@ __all__ = ["MOST_STEPS", "Lineage", "lineage", "resolve"]
 MOST_STEPS = 500
 
 _LINKS = artifact_links
-_MAKER = select(func.max(_LINKS.c.step_id)).where(
-    _LINKS.c.artifact == bindparam("artifact"), _LINKS.c.role == "out", _LINKS.c.step_id < bindparam("before")
+# A step whose result was taken from an earlier run has read nothing: it comes after all that have made the value.
+_MAKER = (
+    select(_LINKS.c.step_id)
+    .join(steps, steps.c.id == _LINKS.c.step_id)
+    .where(_LINKS.c.artifact == bindparam("artifact"), _LINKS.c.role == "out", _LINKS.c.step_id < bindparam("before"))
+    .order_by(steps.c.reused.isnot(None), _LINKS.c.step_id.desc())
+    .limit(1)
 )
 _USERS = (
     select(_LINKS.c.step_id)

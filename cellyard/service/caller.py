@@ -111,6 +111,7 @@ class EngineCaller:
             return CellyardError(f"the engine answered {response.status}: {answer[:500]!r}")
         if isinstance(error, EngineLeaving):
             # Nothing was begun; the next connection waits for its end and finds the engine after it.
+            self.close()
             self._finder.forget()
             return _NotBegun(str(error))
         return error

@@ -11,7 +11,7 @@ from typing import Any
 
 from cellyard.analysis.imports import inner_modules
 from cellyard.analysis.patches import Patch, patches_of
-from cellyard.artifacts.patches import know, may_have_places
+from cellyard.artifacts.patches import know, know_of_object, may_have_places
 from cellyard.artifacts.submodules import note_import
 
 __all__ = ["CellsRead"]
@@ -51,20 +51,22 @@ class CellsRead:
     def know_patches(self) -> None:
         """From now on attributes that they may have set travel, as far as they lead to a module or class of others."""
         for patch in self._found:
-            owner = _owner(patch, self._shell.user_ns)
+            around, owner = _owner(patch, self._shell.user_ns)
             if may_have_places(owner):
                 know(owner, patch.attribute)
+            elif owner is not None and issubclass(type(around), types.ModuleType):
+                know_of_object(around, patch.path[-1], patch.attribute)
 
 
-def _owner(patch: Patch, namespace: dict[str, Any]) -> Any:
-    """Nothing is computed on the way to it, and nothing is imported."""
+def _owner(patch: Patch, namespace: dict[str, Any]) -> tuple[Any, Any]:
+    """What is patched, after what it was found in. Nothing is computed on the way, and nothing is imported."""
     first, *names = patch.path
+    around: Any = None
     found: Any = sys.modules.get(first) if patch.is_module else namespace.get(first)
     for name in names:
         if not may_have_places(found):
-            return None
-        inner = vars(found).get(name)
-        if inner is None and issubclass(type(found), types.ModuleType):
-            inner = sys.modules.get(f"{found.__name__}.{name}")
-        found = inner
-    return found
+            return None, None
+        around, found = found, vars(found).get(name)
+        if found is None and issubclass(type(around), types.ModuleType):
+            found = sys.modules.get(f"{around.__name__}.{name}")
+    return around, found

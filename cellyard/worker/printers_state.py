@@ -16,8 +16,9 @@ from cellyard.worker.callbacks import Callback, travelling
 __all__ = ["capture_printers", "set_printers"]
 
 _Key = tuple[str, str, str]
-#: Made from the precision, which is among the settings of the shell.
+#: Made from the precision, which is among the settings of the shell, where it is IPython's own.
 _OF_PRECISION = ("text/plain", "builtins", "float")
+_OF_FORMATTERS = "IPython.core.formatters"
 #: Of figures, which are drawn as the section of figures says.
 _OF_FIGURES = "matplotlib"
 
@@ -37,11 +38,12 @@ def _printers() -> dict[_Key, Any]:
         for (module, name), printer in getattr(formatter, "deferred_printers", {}).items():
             if pretty._deferred_type_pprinters.get((module, name)) is not printer:
                 found[mime, module, name] = printer
-    return {key: printer for key, printer in found.items() if not _is_set_otherwise(key)}
+    return {key: printer for key, printer in found.items() if not _is_set_otherwise(key, printer)}
 
 
-def _is_set_otherwise(key: _Key) -> bool:
-    return key == _OF_PRECISION or key[1].startswith(_OF_FIGURES)
+def _is_set_otherwise(key: _Key, printer: Any) -> bool:
+    is_own = getattr(printer, "__module__", "") == _OF_FORMATTERS
+    return (key == _OF_PRECISION and is_own) or key[1].startswith(_OF_FIGURES)
 
 
 def _formatters() -> Mapping[str, Any]:

@@ -136,9 +136,18 @@ def _when_imported(module: str, call: Callable[[Any], object]) -> None:
         wrapt.register_post_import_hook(call, module)
 
 
+def _when_imported_whole(module: str, call: Callable[[Any], object]) -> None:
+    """Also where that is under way."""
+    if module not in _hooked:
+        _hooked.add(module)
+        wrapt.register_post_import_hook(call, module)
+
+
 def _have_inline(_: Any) -> None:
     pyplot: Any = importlib.import_module("matplotlib.pyplot")
-    if _INLINE not in sys.modules and hasattr(pyplot, "switch_backend"):  # else pyplot itself is being imported
+    if not hasattr(pyplot, "switch_backend"):  # it is itself being imported
+        _when_imported_whole("matplotlib.pyplot", _have_inline)
+    elif _INLINE not in sys.modules:
         pyplot.switch_backend(f"module://{_INLINE}")
 
 

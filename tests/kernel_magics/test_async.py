@@ -241,3 +241,25 @@ def test_a_widget_message_that_cannot_be_shown_stops_no_other_step(kernel: Kerne
     second.until(lambda: "went on" in second.text)
     until(lambda: kernel.look("failed"), "the first step has tried to show its widget")
     assert kernel.run("session.send = kept\nfailed, went").result == "(['comm_open'], 7)"
+
+
+def test_a_loop_over_one_line_is_no_second_look_at_the_first_step(kernel: Kernel, gate: Path):
+    code = f"{WAITS.format(path=str(gate))}\nmade_in_loop = turn"
+    ran = kernel.fail(f"for turn in range(2):\n    get_ipython().run_cell_magic('step', 'looped --async', {code!r})\n")
+    assert ran.error["ename"] == "StepAlreadyRunning"
+    # Executed again with another value, it is another step, too.
+    kernel.run("turn = 5")
+    gate.touch()
+    assert kernel.run("made_in_loop").result == "0"
+
+
+def test_a_cell_executed_again_with_other_values_is_not_the_step_that_runs(kernel: Kernel, gate: Path):
+    cell = f"%%step given --async\n{WAITS.format(path=str(gate))}\nmade_of_given = given"
+    kernel.run("given = 1")
+    kernel.run(cell)
+    kernel.run("given = 2")
+    assert kernel.fail(cell).error["ename"] == "StepAlreadyRunning"
+    gate.touch()
+    assert kernel.run("made_of_given").result == "1"
+    assert kernel.run(f"{cell}").error is None
+    assert kernel.run("made_of_given").result == "2"

@@ -225,16 +225,25 @@ def test_an_edited_cell_runs_anew(home: Home, notebook: dict[str, str], tmp_path
         assert cell.times == 2
 
 
+@contextmanager
+def loaded_anew(kernel: Kernel) -> Iterator[Kernel]:
+    """The same kernel as another page has it."""
+    page = kernel.manager.client()
+    page.session = Session(key=kernel.manager.session.key)
+    page.start_channels()
+    reloaded = Kernel.__new__(Kernel)
+    reloaded.__dict__.update(kernel.__dict__ | {"client": page})
+    try:
+        yield reloaded
+    finally:
+        page.stop_channels()
+
+
 def test_a_cell_executed_again_from_a_page_loaded_anew_runs_once(home: Home, notebook: dict[str, str], tmp_path: Path):
     cell = Cell(tmp_path)
-    with kernel_at({**home.env, **notebook}) as kernel:
+    with kernel_at({**home.env, **notebook}) as kernel, loaded_anew(kernel) as reloaded:
         first = kernel.begin(cell.text)
         kernel.until_output(first, "one")
-        page = kernel.manager.client()
-        page.session = Session(key=kernel.manager.session.key)
-        page.start_channels()
-        reloaded = Kernel.__new__(Kernel)
-        reloaded.__dict__.update(kernel.__dict__ | {"client": page})
         again = reloaded.begin(cell.text)
         time.sleep(0.2)
         cell.gate.touch()
@@ -246,7 +255,31 @@ def test_a_cell_executed_again_from_a_page_loaded_anew_runs_once(home: Home, not
         # Whoever asks for it once more wants it anew.
         reloaded.run(cell.text)
         assert cell.times == 2
-        page.stop_channels()
+
+
+def test_a_page_loaded_anew_that_runs_the_notebook_runs_its_steps(home: Home, notebook: dict[str, str]):
+    first, last = "%%step first\nw = n * 10", "%%step last\nu = w + n"
+    with kernel_at({**home.env, **notebook}) as kernel, loaded_anew(kernel) as reloaded:
+        for cell in ("n = 3", first, last):
+            kernel.run(cell)
+        for cell in ("n = 5", first, last):
+            reloaded.run(cell)
+        assert reloaded.run("w, u").result == "(50, 55)"
+
+
+def test_a_step_of_an_earlier_kernel_with_other_values_runs_anew(home: Home, notebook: dict[str, str], tmp_path: Path):
+    cell = Cell(tmp_path)
+    cell.text += "\nmade.append(value)"
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.run("value = 1")
+        kernel.until_output(kernel.begin(cell.text), "one")
+    cell.gate.touch()
+    until(lambda: state_of(home, notebook) == "succeeded", "the step has ended")
+    with kernel_at({**home.env, **notebook}) as kernel:
+        kernel.run("value = 7")
+        assert "was given another value, and runs anew" in kernel.run(cell.text).stderr
+        assert kernel.run("made").result == "[1, 2, 3, 7]"
+        assert cell.times == 2
 
 
 def test_an_async_cell_executed_again_goes_on_where_it_is_shown_last(

@@ -140,6 +140,18 @@ def test_reproduce_binds_the_inputs_and_offers_the_source(kernel: Kernel):
     assert "It has: reproducible" in kernel.fail(f"%steps reproduce other {earlier}").error["evalue"]
 
 
+def test_reproduce_without_the_values_leaves_those_that_are_here(kernel: Kernel, home: Home):
+    kernel.run("numbers = list(range(200_000))")
+    kernel.fail("%%step used\ntotal = sum(numbers)\n1/0")
+    [step] = home.client().steps(int(kernel.run(f"import cellyard\n{NEWEST}").result))
+    [id] = [each["id"] for each in step["inputs"] if "numbers" in each["names"]]
+    [stored] = Path(home.settings.store).rglob(f"*{id[2:]}*")
+    stored.rename(stored.with_suffix(".away"))
+    assert kernel.fail("%steps reproduce used").error["ename"] == "ArtifactMissing"
+    assert kernel.run("len(numbers)").result == "200000"
+    stored.with_suffix(".away").rename(stored)
+
+
 def test_preflight_finds_what_would_go_wrong_and_runs_nothing(kernel: Kernel, notebook: str, tmp_path: Path):
     cells = [
         "rows = list(range(300_000))\nhandle = open('/dev/null')",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.notebooks.kernels import Kernel
+from tests.notebooks.kernels import Kernel, kernel_at
+from tests.service.engines import Home
 
 
 def test_random_states_seeded_here_are_used_there_and_go_on_here(kernel: Kernel):
@@ -107,7 +108,7 @@ def test_a_module_beside_the_notebook_can_be_imported_in_a_step(kernel: Kernel, 
 
 
 def test_nothing_else_passes_from_step_to_step(kernel: Kernel):
-    kernel.run("%%step\nimport builtins, json\njson.left_behind = builtins.left_behind = 1")
+    kernel.run("%%step\nimport builtins, json\nvars(json)['left_behind'] = vars(builtins)['left_behind'] = 1")
     assert (
         kernel.run(
             "%%step\nimport builtins, json\nhasattr(json, 'left_behind') or hasattr(builtins, 'left_behind')"
@@ -139,3 +140,24 @@ def test_how_rich_shows_values_holds_in_steps_and_afterwards(kernel: Kernel):
     kernel.run("import IPython.core.formatters as of\nown = of.PlainTextFormatter(parent=get_ipython())")
     kernel.run("get_ipython().display_formatter.formatters['text/plain'] = own")
     assert kernel.run("1").result == "1"
+
+
+def test_what_a_cell_sets_in_a_library_comes_with_what_it_needs(kernel: Kernel):
+    kernel.run(
+        "import statistics\nfactor = 3\n"
+        "def scaled(values):\n    return factor * sum(values)\nstatistics.scaled = scaled"
+    )
+    assert kernel.run("%%step\nstatistics.scaled([1, 2])").result == "9"
+    kernel.run("%%step\nstatistics.offset = 1\nfactor = 4")
+    assert kernel.run("statistics.offset, statistics.scaled is scaled, statistics.scaled([1])").result == "(1, True, 4)"
+    kernel.run("%%step\ndel statistics.offset")
+    assert kernel.run("hasattr(statistics, 'offset')").result == "False"
+    kernel.run("del statistics.scaled")
+    assert kernel.run("%%step\nhasattr(statistics, 'scaled')").result == "False"
+
+
+def test_pandas_imported_for_a_value_of_a_step_knows_that_it_is_in_a_notebook(home: Home):
+    with kernel_at({**home.env, "JPY_SESSION_NAME": "/tmp/imports.ipynb"}) as kernel:
+        kernel.run("%%step makes\nimport pandas\nframe = pandas.DataFrame({'a': [1]})")
+        kernel.run("frame")
+        assert kernel.run("pandas.options.display.max_columns").result == "20"

@@ -20,7 +20,8 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "reads": (
         "functions", "methods", "lambdas", "comprehensions", "decorators", "default arguments", "closures",
         "class bodies", "f-strings", "global", "nonlocal", "walrus", "match", "except … as", "augmented assignment",
-        "del", "star imports", "import a.b as c", "import a.b.c", "from __future__", "annotations", "top-level await", "!cmd", "%magic",
+        "del", "star imports", "import a.b as c", "import a.b.c",
+        "from __future__", "annotations", "top-level await", "!cmd", "%magic",
         "%%time", "get_ipython()", "display", "_", "__", "Out[n]", "In", "a final ;",
         "names in texts", "classes in pickles", "what looks through the notebook",
     ),
