@@ -1,4 +1,4 @@
-"""Handlers of logging: objects that loggers have, which every process finds by their names.
+"""Handlers of logging and their formatters: objects that loggers have, which every process finds by their names.
 
 Each handler has a token, so that what a logger, a name and the process state lead to is one handler in another process,
 too, and is the same one again where it comes back. Streams are those of the process, or travel along; a file is opened
@@ -22,7 +22,22 @@ from cellyard.artifacts.definitions import namespace_here
 from cellyard.artifacts.process_objects import find_here
 from cellyard.artifacts.reference import HELD
 
-__all__ = ["absent_of", "as_held", "expect", "find", "handler_reduce", "know", "loggers", "open_again", "token_of"]
+__all__ = [
+    "absent_of",
+    "as_held",
+    "expect",
+    "find",
+    "find_formatter",
+    "formatter_reduce",
+    "formatter_token",
+    "handler_reduce",
+    "know",
+    "know_formatter",
+    "loggers",
+    "open_again",
+    "settled",
+    "token_of",
+]
 
 _NAME = f"{HELD}handler "
 _OF_PROCESS = {"lock", "stream"}
@@ -30,6 +45,10 @@ _APPENDING = "a"
 
 _live: weakref.WeakValueDictionary[str, logging.Handler] = weakref.WeakValueDictionary()
 _tokens: weakref.WeakKeyDictionary[logging.Handler, str] = weakref.WeakKeyDictionary()
+_formatters: weakref.WeakValueDictionary[str, logging.Formatter] = weakref.WeakValueDictionary()
+_formatter_tokens: weakref.WeakKeyDictionary[logging.Formatter, str] = weakref.WeakKeyDictionary()
+_arrived: list[logging.Handler] = []
+"""Those that have come before it is known which loggers are to have them; nobody else need hold them."""
 _expected: dict[str, dict[str, int]] = {}
 """By the name of a logger: tokens of handlers that it has elsewhere and that have not come, each with its place."""
 
@@ -68,6 +87,43 @@ def as_held(handler: logging.Handler) -> tuple[str, dict[str, Any]]:
     return _NAME + know(handler), {"set": {"handler": handler}, "removed": []}
 
 
+def formatter_token(formatter: logging.Formatter) -> str:
+    """By what other processes know a formatter."""
+    token = _formatter_tokens.get(formatter)
+    return know_formatter(formatter, uuid.uuid4().hex) if token is None else token
+
+
+def know_formatter(formatter: logging.Formatter, token: str) -> str:
+    """From now on that is its token."""
+    _formatter_tokens[formatter] = token
+    _formatters[token] = formatter
+    return token
+
+
+def find_formatter(token: str) -> logging.Formatter | None:
+    """The formatter of that token, if it is here."""
+    return _formatters.get(token)
+
+
+def formatter_reduce(formatter: logging.Formatter) -> Any:
+    """By its token and all that it has: several handlers, and names, may share it."""
+    return _formatter_found, (formatter_token(formatter),), dict(vars(formatter))
+
+
+def _formatter_found(token: str) -> logging.Formatter:
+    live = _formatters.get(token) if _is_notebook() else None
+    if live is None:
+        live = logging.Formatter()
+        if _is_notebook():
+            know_formatter(live, token)
+    return live
+
+
+def settled() -> None:
+    """It is known which loggers have which handlers."""
+    _arrived.clear()
+
+
 def expect(logger: str, places: Mapping[str, int]) -> None:
     """These are a logger's as soon as they come, each at its place."""
     _expected.pop(logger, None)
@@ -92,8 +148,7 @@ def handler_reduce(handler: logging.Handler) -> Any:
 
 def _found(kind: type[logging.Handler], token: str) -> logging.Handler:
     """The one that is here, where the notebook's own names are loaded; a reader of earlier values gets its own."""
-    shell = find_here("shell")
-    is_notebook = shell is not None and shell.user_ns is namespace_here()
+    is_notebook = _is_notebook()
     live = _live.get(token) if is_notebook else None
     if live is not None and type(live) is kind:
         return live
@@ -101,8 +156,14 @@ def _found(kind: type[logging.Handler], token: str) -> logging.Handler:
     logging.Handler.__init__(made)
     if is_notebook:
         know(made, token)
+        _arrived.append(made)
         _attach(made, token)
     return made
+
+
+def _is_notebook() -> bool:
+    shell = find_here("shell")
+    return shell is not None and shell.user_ns is namespace_here()
 
 
 def _attach(handler: logging.Handler, token: str) -> None:

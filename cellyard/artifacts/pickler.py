@@ -38,7 +38,7 @@ from cellyard.artifacts.drawn import drawn_reduce
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.formulas import formula_reduce
 from cellyard.artifacts.frames import frame_reduce
-from cellyard.artifacts.handlers import handler_reduce
+from cellyard.artifacts.handlers import formatter_reduce, handler_reduce
 from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, masked_reduce, way_of
 from cellyard.artifacts.kinds import package_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
@@ -306,6 +306,7 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.FunctionType: Packer._reduce_function,
     types.BuiltinFunctionType: lambda _, obj: original_reduce(obj),
     types.CodeType: Packer._reduce_code,
+    logging.Formatter: lambda _, obj: formatter_reduce(obj),
     types.CellType: Packer._reduce_cell,
     types.TracebackType: Packer._reduce_traceback,
     types.MethodType: Packer._reduce_method,

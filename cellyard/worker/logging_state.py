@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from cellyard.artifacts import handlers
 from cellyard.artifacts.handlers import loggers
@@ -19,6 +19,7 @@ __all__ = ["capture_logging", "handlers_beside", "set_logging"]
 
 _STYLES = {"PercentStyle": "%", "StrFormatStyle": "{", "StringTemplateStyle": "$"}
 _OF_KERNELS = {"ipykernel", "traitlets", "distributed", "tornado", "cellyard", "kernel_magics"}
+_Formatting = tuple[str, str | None, str, str]
 _Recipe = tuple[Any, ...]
 _Entry = tuple[str, _Recipe | None]
 
@@ -106,10 +107,27 @@ def _name_of(stream: Any) -> str | None:
     return "stdout" if stream in {sys.stdout, sys.__stdout__} else None
 
 
-def _of_formatter(formatter: Any) -> tuple[str, str | None, str] | None:
+def _of_formatter(formatter: Any) -> _Formatting | None:
+    """What it writes, and its token."""
     if formatter is None:
         return None
-    return formatter._style._fmt, formatter.datefmt, _STYLES.get(type(formatter._style).__name__, "%")
+    style = _STYLES.get(type(formatter._style).__name__, "%")
+    return formatter._style._fmt, formatter.datefmt, style, handlers.formatter_token(formatter)
+
+
+def _formatter(wanted: _Formatting | None) -> logging.Formatter | None:
+    """The formatter of that token, writing that."""
+    if wanted is None:
+        return None
+    *writes, token = wanted
+    made: Any = logging.Formatter(*writes)  # type: ignore[arg-type]
+    found = handlers.find_formatter(token)
+    if found is None:
+        handlers.know_formatter(made, token)
+        return cast("logging.Formatter", made)
+    if _of_formatter(found) != wanted:
+        vars(found).update(vars(made))
+    return found
 
 
 def set_logging(value: Mapping[str, Any]) -> None:
@@ -129,6 +147,7 @@ def set_logging(value: Mapping[str, Any]) -> None:
             logging.addLevelName(level, name)
     if (logging._warnings_showwarning is not None) != value["warnings"]:  # type: ignore[attr-defined]
         logging.captureWarnings(value["warnings"])
+    handlers.settled()
 
 
 def _set(name: str, logger: logging.Logger, facts: tuple[Any, ...]) -> None:
@@ -156,7 +175,7 @@ def _made(token: str, recipe: _Recipe | None) -> logging.Handler | None:
         found.set_name(name)
         found.setLevel(level)
         if _of_formatter(found.formatter) != formatter:
-            found.setFormatter(logging.Formatter(*formatter) if formatter else None)
+            found.setFormatter(_formatter(formatter))
     return found
 
 
