@@ -46,7 +46,8 @@ def set_rc_params(value: Mapping[str, Any]) -> None:
 def colormaps() -> dict[str, Any]:
     """Those that the notebook has registered, by name."""
     registered: Any = _registry()
-    added = tuple(name for name in registered._cmaps if name not in registered._builtin_cmaps)
+    built_in = set(registered._builtin_cmaps)
+    added = tuple(name for name in registered._cmaps if name not in built_in)
     if not added:
         return {}
     if added not in _of_notebook:
