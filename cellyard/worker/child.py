@@ -129,6 +129,7 @@ class _Step:
         self._sojourn: Sojourn | None = None
         self._shell: StepShell = make_shell()
         self._groups: list[LoadedGroup] = []
+        self._items_peak = 0
         self.error: dict[str, Any] | None = None
         self._reloads = Reloads()
         registry.origin = f"@{task['token'][:12]}"
@@ -255,7 +256,8 @@ class _Step:
     def _with_frames(self, described: dict[str, Any], error: BaseException) -> dict[str, Any]:
         """With what %debug opens upon; whatever is wrong with that must not take the place of the error itself."""
         try:
-            return {**described, "frames": describe_frames(error, self._shell.user_ns, self._store)}
+            told = self._shell.step_told or {"frames": describe_frames(error, self._shell.user_ns, self._store)}
+            return {**described, **told}
         except Exception as trouble:  # noqa: BLE001 - of the user's objects, or of the store
             note = f"note: %debug has no frames of this step: {type(trouble).__name__}: {trouble}"
             return {**described, "traceback": [*described["traceback"], note]}
@@ -274,21 +276,12 @@ class _Step:
 
     def _run_items(self) -> BaseException | None:
         """Run the cell once per item."""
-        from cellyard.worker.item_values import ItemValues
-        from cellyard.worker.items import MapSpec, run_items
+        from cellyard.worker.items import run_items
 
-        options = self.request["options"]
-        spec = MapSpec.of(options, float(options["resources"]["cpu"] or 1))
-        values = ItemValues(
-            self._store,
-            self._shell.user_ns,
-            wanted=options.get("outputs") or (),
-            earlier=self.request.get("kept") or (),
-            tell=self._channel.send if self.request.get("key") else None,
-        )
         try:
             with interruptible():
-                return run_items(self._shell, self.request["source"], spec, values, self._channel.show)
+                error, self._items_peak = run_items(self._shell, self.request, self._store, self._channel)
+            return error
         except KeyboardInterrupt as stopped:
             self._shell.step_traceback = ["KeyboardInterrupt: while items were running"]
             return stopped
@@ -302,7 +295,7 @@ class _Step:
     def finish(self, succeeded: bool) -> dict[str, Any]:
         """Store what the cell made and say how it ended. A failed cell's bindings come back too, as they stay in a
         kernel whose cell failed."""
-        memory = _anonymous_memory()
+        memory = _anonymous_memory() + self._items_peak
         self._restore_environment()
         held = self._held_changes()  # before the state, which tells which loggers have what of it
         changed = self._changed_state()

@@ -45,12 +45,15 @@ def largest_objects(namespace: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _scopes(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "", dict(namespace)
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    for _ in range(_FRAMES):
-        if frame is None or (frame.f_globals is namespace and frame.f_code.co_name == "<module>"):
-            return
-        if frame.f_locals is not namespace:
-            yield f"{frame.f_code.co_name}()", dict(frame.f_locals)
+    found: list[types.FrameType] = []
+    while frame is not None and not (frame.f_globals is namespace and frame.f_code.co_name == "<module>"):
+        found.append(frame)
         frame = frame.f_back
+    if frame is None:  # the cell runs elsewhere, or has ended: these frames are our own
+        return
+    for each in found[:_FRAMES]:
+        if each.f_locals is not namespace:
+            yield f"{each.f_code.co_name}()", dict(each.f_locals)
 
 
 def size_of(value: Any, depth: int = _DEPTH) -> int:
