@@ -17,6 +17,11 @@ Message = dict[str, Any]
 _READ = 1 << 20
 _LAST = 300
 """Characters of the newest text, for the table."""
+_MARK = b"\xff"
+"""Before each change of what follows; in no text as UTF-8. Then: an item's number, a message, text of a stream."""
+_ITEM, _MESSAGE = b"i", b"m"
+_STREAMS = {"stdout": b"o", "stderr": b"e"}
+_NAMES = {kind: name for name, kind in _STREAMS.items()}
 
 
 class ItemTape:
@@ -26,8 +31,9 @@ class ItemTape:
     def __init__(self, limit: int | None) -> None:
         self._file = os.memfd_create("cellyard-items", os.MFD_CLOEXEC)
         self._limit = limit
-        self._flow = OutputFlow(limit)
         self._lock = threading.Lock()
+        self._flow = OutputFlow(limit)
+        self._kind = b""
         self.last = ""
 
     # -- in the process that runs items
@@ -37,7 +43,7 @@ class ItemTape:
         self._lock = threading.Lock()  # a thread of the item before may hold the other
         self._flow = OutputFlow(self._limit)
         self.last = ""
-        self._write({"item": index})
+        self._write(_ITEM, str(index))
 
     def take(self, message: Mapping[str, Any]) -> None:
         """An output message of the item."""
@@ -53,11 +59,20 @@ class ItemTape:
 
     def _keep(self, sent: list[Message]) -> None:
         for each in sent:
-            if each["kind"] == "output":  # and no glance
-                self._write(each["message"])
+            if each["kind"] != "output":  # a glance, which nobody keeps
+                continue
+            message = each["message"]
+            if message["type"] == "stream":
+                self._write(_STREAMS[message["name"]], message["text"])
+            else:
+                self._write(_MESSAGE, json.dumps(message))
 
-    def _write(self, record: Message) -> None:
-        os.write(self._file, json.dumps(record).encode() + b"\n")
+    def _write(self, kind: bytes, text: str) -> None:
+        """At once, so that it is there whatever happens next."""
+        data = text.encode(errors="surrogatepass")
+        is_more = kind == self._kind and kind in _NAMES
+        os.write(self._file, data if is_more else _MARK + kind + data)
+        self._kind = kind
 
     # -- in its parent
 
@@ -69,12 +84,14 @@ class ItemTape:
         os.lseek(self._file, 0, os.SEEK_SET)
         found: dict[int, list[Message]] = {}
         messages: list[Message] = []
-        for line in data.split(b"\n")[:-1]:  # what is behind the last one was not written to its end
-            record = json.loads(line)
-            if "item" in record:
-                messages = found[record["item"]] = []
+        for part in data.split(_MARK)[1:]:
+            kind, text = part[:1], part[1:].decode(errors="surrogatepass")
+            if kind == _ITEM:
+                messages = found[int(text)] = []
+            elif kind == _MESSAGE:
+                messages.append(json.loads(text))
             else:
-                messages.append(record)
+                messages.append({"type": "stream", "name": _NAMES[kind], "text": text})
         return {index: _uncleared(messages) for index, messages in found.items()}
 
     def close(self) -> None:

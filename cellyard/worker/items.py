@@ -183,7 +183,7 @@ class _Items:
         """No lane is left; what was shown of items that have not come to their end is."""
         for lane in list(self._lanes.values()):
             said = self._end(lane)[1]
-            for index in said:
+            for index in filter(said.get, said):
                 self._tell(f"item {index}, which was stopped", said[index])
 
     # -- the loop
