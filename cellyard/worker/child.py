@@ -18,7 +18,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cellyard import logged
 from cellyard.artifacts.changes import LoadedGroup
@@ -38,7 +38,7 @@ from cellyard.worker.frames import describe_frames, describe_running
 from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.logging_state import handlers_beside
-from cellyard.worker.measuring import largest_objects
+from cellyard.worker.measuring import MOST, largest_objects
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.rehearsal import rehearse
@@ -46,6 +46,9 @@ from cellyard.worker.reloads import RELOADED, Reloads
 from cellyard.worker.shell import StepShell, make_shell
 from cellyard.worker.sizing import use_processors
 from cellyard.worker.standing import tell_when_asked
+
+if TYPE_CHECKING:
+    from cellyard.worker.items import Items
 
 __all__ = ["serve_one_step"]
 
@@ -129,7 +132,7 @@ class _Step:
         self._sojourn: Sojourn | None = None
         self._shell: StepShell = make_shell()
         self._groups: list[LoadedGroup] = []
-        self._items_peak = 0
+        self._items: Items | None = None
         self.error: dict[str, Any] | None = None
         self._reloads = Reloads()
         registry.origin = f"@{task['token'][:12]}"
@@ -169,7 +172,10 @@ class _Step:
             [asked] = receive_blocking(self._channel.socket)
         except (EOFError, OSError):  # the worker is gone, and with it will be this process
             return
-        self._channel.send("objects", objects=largest_objects(self._shell.user_ns))
+        objects = largest_objects(self._shell.user_ns)
+        if self._items is not None:
+            objects = sorted([*objects, *self._items.largest()], key=lambda each: -int(each["bytes"]))[:MOST]
+        self._channel.send("objects", objects=objects)
         if asked != "last words":
             return
         try:
@@ -276,12 +282,12 @@ class _Step:
 
     def _run_items(self) -> BaseException | None:
         """Run the cell once per item."""
-        from cellyard.worker.items import run_items
+        from cellyard.worker.items import Items
 
+        self._items = Items(self._shell, self.request, self._store, self._channel)
         try:
             with interruptible():
-                error, self._items_peak = run_items(self._shell, self.request, self._store, self._channel)
-            return error
+                return self._items.run()
         except KeyboardInterrupt as stopped:
             self._shell.step_traceback = ["KeyboardInterrupt: while items were running"]
             return stopped
@@ -295,7 +301,7 @@ class _Step:
     def finish(self, succeeded: bool) -> dict[str, Any]:
         """Store what the cell made and say how it ended. A failed cell's bindings come back too, as they stay in a
         kernel whose cell failed."""
-        memory = _anonymous_memory() + self._items_peak
+        memory = _anonymous_memory() + (self._items.peak if self._items is not None else 0)
         self._restore_environment()
         held = self._held_changes()  # before the state, which tells which loggers have what of it
         changed = self._changed_state()

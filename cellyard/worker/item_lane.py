@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import inspect
-import mmap
 import os
 import signal
-import struct
 import time
 import traceback
 import types
@@ -22,18 +20,18 @@ from cellyard.errors import CellyardError
 from cellyard.worker.asking import Asking
 from cellyard.worker.collecting import describe_error
 from cellyard.worker.frames import describe_frames
+from cellyard.worker.item_state import LaneState
 from cellyard.worker.item_table import ItemRow
 from cellyard.worker.item_tape import ItemTape
 from cellyard.worker.item_values import ItemValues
+from cellyard.worker.measuring import largest_objects
 from cellyard.worker.memory import anonymous_memory, unshared_memory
 from cellyard.worker.outputs import Channel
 from cellyard.worker.processes import die_with_parent
 from cellyard.worker.shell import StepShell
 
-__all__ = ["STATE", "ItemCode", "ItemFailure", "Lane", "rendered"]
+__all__ = ["ItemCode", "ItemFailure", "Lane", "rendered"]
 
-STATE = struct.Struct("qd")
-"""What a lane does now: the item's index, and since when."""
 _LONG = 0.25
 """Seconds from which on an item is worth a walk through the pages that it has."""
 
@@ -68,11 +66,12 @@ class Lane:
         self._items = items
         self._values = values
         self._tries = tries
-        self._state: mmap.mmap
+        self._state: LaneState
         self._tape: ItemTape
         self._base = 0
+        self._before: dict[str, Any] = {}
 
-    def serve(self, link: Connection, state: mmap.mmap, tape: ItemTape, channel: Channel, owner: int) -> NoReturn:
+    def serve(self, link: Connection, state: LaneState, tape: ItemTape, channel: Channel, owner: int) -> NoReturn:
         """Run batches until nobody asks any more; the process ends here."""
         try:
             die_with_parent(owner, signal.SIGKILL)
@@ -81,6 +80,7 @@ class Lane:
             self._state, self._tape = state, tape
             self._base = anonymous_memory(os.getpid())
             channel.divert(tape.take)
+            state.answer_with(self._largest)
             Asking(channel, "an item of --map has nobody to ask").install()
             self._shell.open_loop()
             while True:
@@ -97,7 +97,7 @@ class Lane:
         values: dict[str, list[Any]] = {name: [] for name in self._cell.names}
         records: list[tuple[ItemRow, ItemFailure | None]] = []
         for index in batch:
-            STATE.pack_into(self._state, 0, index, time.monotonic())
+            self._state.now = index
             row, failure, made = self._run_one(index, is_told=index < lowest)
             records.append((row, failure))
             if failure is None:
@@ -112,7 +112,7 @@ class Lane:
 
     def _run_one(self, index: int, *, is_told: bool) -> tuple[ItemRow, ItemFailure | None, dict[str, Any]]:
         names = self._shell.user_ns
-        before = dict(names)
+        before = self._before = dict(names)
         names[self._cell.variable] = self._items[index]
         self._tape.begin(index)
         began = time.monotonic()
@@ -158,6 +158,14 @@ class Lane:
         except Exception as trouble:  # noqa: BLE001 - of the user's objects, or of the store: its words must do
             told["traceback"].append(f"note: no more is known of it: {type(trouble).__name__}: {trouble}")
         return ItemFailure(index, kind, message, told)
+
+    def _largest(self, frame: types.FrameType | None) -> list[dict[str, Any]]:
+        """The largest objects of the item that runs, beside those that the step's process has, too."""
+        names = self._shell.user_ns
+        found = largest_objects(names, frame)
+        own = [each for each in found if each["where"] or names.get(each["name"]) is not self._before.get(each["name"])]
+        item = f"item {self._state.now[0]}"
+        return [each | {"where": f"{each['where']} of {item}" if each["where"] else item} for each in own]
 
     def _peak(self, seconds: float) -> int:
         """The most memory that the item has had beside what this process shares with the step's."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import mmap
 import os
 import signal
 import sys
@@ -23,21 +22,21 @@ from cellyard.analysis import analyze
 from cellyard.artifacts.artifact import load
 from cellyard.artifacts.store import Store
 from cellyard.errors import CellyardError, StepError
-from cellyard.worker.item_lane import STATE, ItemCode, ItemFailure, Lane, rendered
+from cellyard.worker.item_lane import ItemCode, ItemFailure, Lane, rendered
+from cellyard.worker.item_state import LaneState, largest_of
 from cellyard.worker.item_table import ItemRow, ItemTable
 from cellyard.worker.item_tape import ItemTape
 from cellyard.worker.item_values import ItemValues
 from cellyard.worker.outputs import Channel
 from cellyard.worker.shell import StepShell
 
-__all__ = ["MapSpec", "run_items"]
+__all__ = ["Items", "MapSpec"]
 
 Message = dict[str, Any]
 
 _BATCH_SECONDS = 0.25
 _MOST_IN_BATCH = 500
 _TICK = 0.5
-_NOTHING = -1
 _NO_ITEM = 1 << 62
 """Above all items."""
 
@@ -69,15 +68,9 @@ class _Lane:
 
     pid: int
     link: Connection
-    state: mmap.mmap
+    state: LaneState
     tape: ItemTape
     batch: Sequence[int] = ()
-
-    @property
-    def now(self) -> tuple[int, float]:
-        """The item that runs, and since when."""
-        index, since = STATE.unpack_from(self.state)
-        return int(index), float(since)
 
 
 @dataclass(slots=True)
@@ -92,24 +85,9 @@ class _Progress:
     done: int = 0
 
 
-def run_items(
-    shell: StepShell, request: Mapping[str, Any], store: Store, channel: Channel
-) -> tuple[BaseException | None, int]:
-    """Run the cell of ``request`` for each item, except those of which an earlier try has kept what they made.
-    Afterwards each name that it writes is the list of its values, in the items' order (None where an item has failed,
-    or has not bound it). Returns the error of the step, if too many items failed, and the most memory that an item has
-    had for itself.
+class Items:
+    """The items of one step. ``channel`` is given what they show, and a table of them."""
 
-    ``channel`` is given what the items show, and a table of them. KeyboardInterrupt ends all lanes and goes on.
-    """
-    runner = _Items(shell, request, store, channel)
-    try:
-        return runner.run(), runner.peak
-    finally:
-        runner.end_lanes()
-
-
-class _Items:
     def __init__(self, shell: StepShell, request: Mapping[str, Any], store: Store, channel: Channel) -> None:
         options = request["options"]
         self._shell = shell
@@ -130,8 +108,22 @@ class _Items:
         self._lanes: dict[Connection, _Lane] = {}
         self._table: ItemTable
         self.peak = 0
+        """The most memory that an item has had for itself."""
 
     def run(self) -> BaseException | None:
+        """Run the cell for each item, except those of which an earlier try has kept what they made; returns the error
+        of the step, if too many failed. Afterwards each name that it writes is the list of its values, in the items'
+        order (None where an item has failed, or has not bound it). KeyboardInterrupt ends all lanes and goes on."""
+        try:
+            return self._run()
+        finally:
+            self._end_lanes()
+
+    def largest(self) -> list[dict[str, Any]]:
+        """The largest objects of the items that run now; from any thread."""
+        return largest_of([(lane.pid, lane.state) for lane in list(self._lanes.values()) if lane.batch])
+
+    def _run(self) -> BaseException | None:
         names = self._shell.user_ns
         try:
             self._cell = self._compiled()
@@ -179,7 +171,7 @@ class _Items:
             raise TypeError(f"{option} needs a list, or whatever else a loop can go through: {error}") from None
         return list(items)
 
-    def end_lanes(self) -> None:
+    def _end_lanes(self) -> None:
         """No lane is left; what was shown of items that have not come to their end is."""
         for lane in list(self._lanes.values()):
             said = self._end(lane)[1]
@@ -202,7 +194,7 @@ class _Items:
                 drawn = time.monotonic()
             if len(progress.failed) > self._spec.most_failures:
                 progress.waiting.clear()
-                self.end_lanes()
+                self._end_lanes()
 
     def _give(self, lane: _Lane, progress: _Progress) -> None:
         """The lane's next batch; its end, where nothing waits."""
@@ -273,12 +265,12 @@ class _Items:
 
     def _mourn(self, lane: _Lane, progress: _Progress) -> None:
         """A lane has died: the item that ran has failed, what its batch had made before is made again."""
-        index, since = lane.now
+        index, since = lane.state.now
         batch, lane.batch = lane.batch, ()
         status, said = self._end(lane)
         rest = [each for each in batch if each != index]
         progress.waiting.extendleft(reversed(rest))
-        if index == _NOTHING:
+        if index is None:
             raise CellyardError("a process that runs items ended before it had begun one")
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
         text = f"its process ended with {how}"
@@ -301,8 +293,7 @@ class _Items:
 
     def _fork(self) -> _Lane:
         ours, theirs = Pipe()
-        state, tape = mmap.mmap(-1, STATE.size), ItemTape(self._log_limit)
-        STATE.pack_into(state, 0, _NOTHING, 0.0)
+        state, tape = LaneState(), ItemTape(self._log_limit)
         runner = Lane(self._shell, self._cell, self._items, self._values, tries=1 + self._spec.retries)
         owner = os.getpid()
         pid = os.fork()
@@ -335,9 +326,9 @@ class _Items:
         return found
 
     def _draw(self, progress: _Progress, *, first: bool = False) -> None:
-        running = [(lane.now, lane.pid) for lane in self._lanes.values() if lane.batch]
+        running = [(lane.state.now, lane.pid) for lane in self._lanes.values() if lane.batch]
         now = time.monotonic()
-        rows = [ItemRow(index, "running", now - since, 0, "") for (index, since), _ in running if index != _NOTHING]
+        rows = [ItemRow(index, "running", now - since, 0, "") for (index, since), _ in running if index is not None]
         data = self._table.drawn(rows, waiting=len(progress.waiting), failed=len(progress.failed), done=progress.done)
         kind = "display_data" if first else "update_display_data"
         self._channel.show(
