@@ -54,6 +54,11 @@ class ItemFailure:
     message: str
     told: dict[str, Any] | None = None
 
+    @property
+    def words(self) -> str:
+        """Its type and its message, where it has one."""
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
 
 class Lane:
     """Runs items in a process that has been forked for them. ``tries``: how often each may be run."""
@@ -126,7 +131,7 @@ class Lane:
             del names[name]
         names.update(before)
         seconds = time.monotonic() - began
-        log = self._tape.last if failure is None else f"{failure.kind}: {failure.message}"
+        log = self._tape.last if failure is None else failure.words
         return ItemRow(index, "failed" if failure else "done", seconds, self._peak(seconds), log), failure, made
 
     def _run(self) -> BaseException | None:
@@ -149,7 +154,11 @@ class Lane:
         if not is_told:
             return ItemFailure(index, kind, message)
         names, store = self._shell.user_ns, self._values.store
-        told: dict[str, Any] = {"type": kind, "message": message, "traceback": [f"{kind}: {message}"]}
+        told: dict[str, Any] = {
+            "type": kind,
+            "message": message,
+            "traceback": [ItemFailure(index, kind, message).words],
+        }
         try:
             own = {name: value for name, value in names.items() if before.get(name, before) is not value}
             trace = rendered(self._shell, error)

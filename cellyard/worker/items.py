@@ -313,7 +313,7 @@ class Items:
         first = progress.failed[min(progress.failed)]
         note = f"in item {first.index} of {progress.total}; {len(progress.failed)} failed, {progress.done} were done"
         note += " and need not run again" if progress.done and self._values.are_kept else ""
-        told = first.told or {"traceback": [f"{first.kind}: {first.message}"]}
+        told = first.told or {"traceback": [first.words]}
         self._shell.step_traceback = [*told["traceback"], note]
         self._shell.step_told = {"item": first.index, "frames": told.get("frames")}
         found: Any = None
@@ -321,7 +321,7 @@ class Items:
             with contextlib.suppress(Exception):  # the user's class may fail in any way to be rebuilt
                 found = load(self._values.store, told["exception"], self._shell.user_ns)["exception"]
         if not isinstance(found, BaseException):
-            return StepError(f"{first.kind}: {first.message} ({note})")
+            return StepError(f"{first.words} ({note})")
         found.add_note(note)
         return found
 

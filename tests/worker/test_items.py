@@ -165,8 +165,10 @@ async def test_what_ends_a_cell_ends_an_item(steps: Stepper, source: str, type: 
     assert "Cell In[7], line 3" in shown
     assert "in item 0 of 2" in shown
     assert "item_lane.py" not in shown
-    some = await steps.run(f"if n == 3:\n    {source.splitlines()[1]}\ny = n", line="s --map n=[3,4] --max-failures 1")
+    source = source.replace("\n", "\nif n == 3: ") + "\ny = n"
+    some = await steps.run(source, line="s --map n=[3,4] --max-failures 1")
     assert steps.values(some) == {"y": [None, 4]}
+    assert some.text("stdout") == f"--- item 0 failed: {type}{': 3' if 'exit' in source else ''}\n"
 
 
 async def test_the_items_peak_is_its_own_and_part_of_the_steps(steps: Stepper) -> None:
