@@ -301,7 +301,7 @@ class _Step:
     def finish(self, succeeded: bool) -> dict[str, Any]:
         """Store what the cell made and say how it ended. A failed cell's bindings come back too, as they stay in a
         kernel whose cell failed."""
-        memory = _anonymous_memory() + (self._items.peak if self._items is not None else 0)
+        memory = _anonymous_memory()
         self._restore_environment()
         held = self._held_changes()  # before the state, which tells which loggers have what of it
         changed = self._changed_state()
@@ -327,6 +327,7 @@ class _Step:
             "error": self.error,
             "private": private,
             "anonymous_memory": memory,
+            "items_memory": self._items.peak if self._items is not None else 0,
             "cpu_seconds": sum(u.ru_utime + u.ru_stime for u in usage),
         }
 

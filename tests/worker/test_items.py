@@ -174,7 +174,7 @@ async def test_what_ends_a_cell_ends_an_item(steps: Stepper, source: str, type: 
 async def test_the_items_peak_is_its_own_and_part_of_the_steps(steps: Stepper) -> None:
     source = "much = bytearray(100 << 20)\nfor at in range(0, len(much), 4096): much[at] = 1\ndel much"
     ran = await steps.run(source, line="s --map n=[1]")
-    assert 100 << 20 <= ran.finished["peak_memory"] < 120 << 20
+    assert 99 << 20 <= ran.finished["peak_memory"] < 120 << 20, "the system counts pages in lots"
     small = await steps.run("y = n", line="s --map n=[1]")
     assert re.search(r"done +\d+ ms +\d+ KiB", small.shown()[-1]["data"]["text/plain"]), "and none of what it shares"
 
