@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cellyard.artifacts.exceptions import words_of
@@ -172,7 +173,22 @@ class StepsCommand:
             bound += [name for name in names if not is_held(name)]
         self.shell.set_next_input(step["source"])
         given = f"{', '.join(bound)} as it was given" if bound else "it was given no values"
+        given += self._bind_item(step)
         print(f"step {step['name']!r} of run {step['run_id']}: {given}; its source is in the next cell")
+
+    def _bind_item(self, step: Mapping[str, Any]) -> str:
+        """Bind one item of a step that ran once per item: the first that failed, or the first. What to say of it."""
+        if (mapped := step["options"]["map"]) is None:
+            return ""
+        name, items = mapped
+        failed = (step["error"] or {}).get("item")
+        names = self.shell.user_ns
+        try:
+            names[name] = next(islice(eval(items, names), failed or 0, None))
+        except Exception as error:  # noqa: BLE001 - whatever the user's expression raises here
+            return f", and {name} could not be bound to an item of {items} ({type(error).__name__}: {error})"
+        which = "the first" if failed is None else f"item {failed}, the first that failed,"
+        return f", and {name} is {which} of {items}"
 
     def _preflight(self, words: list[str]) -> Preflight:
         return preflight(self._session, words)

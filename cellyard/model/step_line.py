@@ -6,6 +6,7 @@ Pure: it never prints, never exits, and evaluates nothing.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import re
@@ -24,6 +25,8 @@ __all__ = ["StepLine", "complete", "expand", "help_text", "name_of_code", "parse
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_WRITTEN = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""", re.DOTALL)
+"""A word of a line, with its quotes."""
 _PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
@@ -168,9 +171,26 @@ def parse_step_line(line: str) -> StepLine:
 
 def _split(line: str) -> list[str]:
     try:
-        return shlex.split(line, comments=False)
+        words = shlex.split(line, comments=False)
     except ValueError:
         _refuse(line, "a quotation mark is opened and not closed.")
+    written = _WRITTEN.findall(line)
+    if len(written) == len(words):
+        for at, (word, before) in enumerate(zip(words, ["", *words], strict=False)):
+            if before == "--map" or word.startswith("--map="):
+                words[at] = _with_own_quotes(word, written[at])
+    return words
+
+
+def _with_own_quotes(word: str, written: str) -> str:
+    """The value of ``--map`` as it was written, where its quotes belong to its expression, as in ``p=["a","b"]``. They
+    do not where they are around all of it, or where it can only be read without them."""
+    items = written.removeprefix("--map=").partition("=")[2]
+    try:
+        is_text = isinstance(ast.parse(items, mode="eval").body, ast.Constant | ast.JoinedStr)
+    except (SyntaxError, ValueError):
+        return word
+    return word if is_text else written
 
 
 def _sort_words(words: list[str], line: str) -> tuple[list[str], dict[str, Any]]:

@@ -47,7 +47,7 @@ def _read_map(text: str) -> tuple[str, str]:
     try:
         compile(items, "<map>", "eval")
     except (SyntaxError, ValueError) as error:
-        raise ValueError(f"{items!r} is no expression") from error
+        raise ValueError(f"{items!r} is no expression (where it has blanks: --map '{name}=[1, 2]')") from error
     return name, items
 
 

@@ -18,7 +18,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cellyard import logged
 from cellyard.artifacts.changes import LoadedGroup
@@ -41,7 +41,7 @@ from cellyard.worker.frames import describe_frames, describe_running
 from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
 from cellyard.worker.logging_state import handlers_beside
-from cellyard.worker.measuring import largest_objects
+from cellyard.worker.measuring import MOST, largest_objects
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.rehearsal import rehearse
@@ -49,6 +49,9 @@ from cellyard.worker.reloads import RELOADED, Reloads
 from cellyard.worker.shell import StepShell, make_shell
 from cellyard.worker.sizing import use_processors
 from cellyard.worker.standing import tell_when_asked
+
+if TYPE_CHECKING:
+    from cellyard.worker.items import Items
 
 __all__ = ["serve_one_step"]
 
@@ -133,6 +136,7 @@ class _Step:
         self._sojourn: Sojourn | None = None
         self._shell: StepShell = make_shell()
         self._groups: list[LoadedGroup] = []
+        self._items: Items | None = None
         self.error: dict[str, Any] | None = None
         self._reloads = Reloads()
         registry.origin = f"@{task['token'][:12]}"
@@ -175,7 +179,10 @@ class _Step:
             [asked] = receive_blocking(self._channel.socket)
         except (EOFError, OSError):  # the worker is gone, and with it will be this process
             return
-        self._channel.send("objects", objects=largest_objects(self._shell.user_ns))
+        objects = largest_objects(self._shell.user_ns)
+        if self._items is not None:
+            objects = sorted([*objects, *self._items.largest()], key=lambda each: -int(each["bytes"]))[:MOST]
+        self._channel.send("objects", objects=objects)
         if asked != "last words":
             return
         try:
@@ -268,7 +275,8 @@ class _Step:
     def _with_frames(self, described: dict[str, Any], error: BaseException) -> dict[str, Any]:
         """With what %debug opens upon; whatever is wrong with that must not take the place of the error itself."""
         try:
-            return {**described, "frames": describe_frames(error, self._shell.user_ns, self._store)}
+            told = self._shell.step_told or {"frames": describe_frames(error, self._shell.user_ns, self._store)}
+            return {**described, **told}
         except Exception as trouble:  # noqa: BLE001 - of the user's objects, or of the store
             note = f"note: %debug has no frames of this step: {type(trouble).__name__}: {trouble}"
             return {**described, "traceback": [*described["traceback"], note]}
@@ -287,21 +295,12 @@ class _Step:
 
     def _run_items(self) -> BaseException | None:
         """Run the cell once per item."""
-        from cellyard.worker.item_values import ItemValues
-        from cellyard.worker.items import MapSpec, run_items
+        from cellyard.worker.items import Items
 
-        options = self.request["options"]
-        spec = MapSpec.of(options, float(options["resources"]["cpu"] or 1))
-        values = ItemValues(
-            self._store,
-            self._shell.user_ns,
-            wanted=options.get("outputs") or (),
-            earlier=self.request.get("kept") or (),
-            tell=self._channel.send if self.request.get("key") else None,
-        )
+        self._items = Items(self._shell, self.request, self._store, self._channel)
         try:
             with interruptible():
-                return run_items(self._shell, self.request["source"], spec, values, self._channel.show)
+                return self._items.run()
         except KeyboardInterrupt as stopped:
             self._shell.step_traceback = ["KeyboardInterrupt: while items were running"]
             return stopped
@@ -341,6 +340,7 @@ class _Step:
             "error": self.error,
             "private": private,
             "anonymous_memory": memory,
+            "items_memory": self._items.peak if self._items is not None else 0,
             "cpu_seconds": sum(u.ru_utime + u.ru_stime for u in usage),
         }
 

@@ -51,14 +51,20 @@ class Absent:
         return self._text
 
 
-def describe_frames(error: BaseException, namespace: dict[str, Any], store: Store) -> dict[str, Any] | None:
+def describe_frames(
+    error: BaseException, namespace: dict[str, Any], store: Store, *, own: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
     """The frames from the cell to where the exception was raised: ``frames`` (file, line, name, and whether its names
-    are those of the cell) and ``reference``, the artifact of their local variables and sources. None without any."""
+    are those of the cell) and ``reference``, the artifact of their local variables and sources. None without any.
+    ``own``: names of the cell that the notebook will not have; they travel with the cell's own frame."""
     found = list(_from_cell(traceback.walk_tb(error.__traceback__), namespace))[-_MOST_FRAMES:]
     if not found:
         return None
-    reference = _store_variables(found, _Choice(namespace).of, namespace, store, _MOST_TEXT)
-    return {"frames": [_place(frame, line, namespace) for frame, line in found], "reference": reference}
+    reference = _store_variables(found, _Choice(namespace).of, namespace, store, _MOST_TEXT, own or {})
+    places = [_place(frame, line, namespace) for frame, line in found]
+    if own is not None:
+        places = [place | {"is_cell": False} for place in places]
+    return {"frames": places, "reference": reference}
 
 
 def describe_running(
@@ -83,8 +89,9 @@ def _store_variables(
     namespace: dict[str, Any],
     store: Store,
     most_text: int,
+    own: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> dict[str, Any]:
-    travelling = [chosen({} if frame.f_locals is namespace else frame.f_locals) for frame, _ in found]
+    travelling = [chosen(own if frame.f_locals is namespace else frame.f_locals) for frame, _ in found]
     values = {"frames": travelling, "sources": _sources(found, most_text)}
     with writing(store, namespace) as (batch, definitions):
         return store_packed(pack_group(values, namespace), values, batch, definitions).to_dict()

@@ -31,7 +31,7 @@ class ItemValues:
         earlier: Sequence[Mapping[str, Any]] = (),
         tell: Callable[..., None] | None = None,
     ) -> None:
-        self._store = store
+        self.store = store
         self._namespace = namespace
         self._wanted = wanted
         self._earlier = earlier
@@ -63,7 +63,7 @@ class ItemValues:
         left_out: dict[str, str] = {}
         while True:
             try:
-                with writing(self._store, self._namespace) as (batch, definitions):
+                with writing(self.store, self._namespace) as (batch, definitions):
                     packed = pack_group(values, self._namespace)
                     return {"id": store_packed(packed, values, batch, definitions).id, "left_out": left_out}
             except CannotTravel as error:
@@ -84,7 +84,7 @@ class ItemValues:
         from one of them is left out."""
         found: dict[str, list[Any]] = {name: [None] * total for name in names if name not in self.left_out}
         for indexes, id in self._batches:
-            values = load(self._store, {"id": id}, self._namespace)
+            values = load(self.store, {"id": id}, self._namespace)
             for name in found.keys() & values.keys():
                 for index, value in zip(indexes, values[name], strict=True):
                     found[name][index] = value
@@ -92,7 +92,7 @@ class ItemValues:
 
     def _is_there(self, id: str) -> bool:
         try:
-            load(self._store, {"id": id}, self._namespace)
+            load(self.store, {"id": id}, self._namespace)
         except CellyardError:  # it was thrown away meanwhile: its items run again
             return False
         return True

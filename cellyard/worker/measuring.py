@@ -15,7 +15,7 @@ from typing import Any
 
 from cellyard.artifacts.kinds import package_of
 
-__all__ = ["largest_objects", "size_of"]
+__all__ = ["MOST", "largest_objects", "size_of"]
 
 MOST = 8
 SMALLEST = 1 << 20
@@ -28,11 +28,11 @@ _OWN = {"In", "Out", "exit", "quit", "get_ipython"}
 _UNMEASURED = (types.ModuleType, types.FunctionType, type, types.BuiltinFunctionType)
 
 
-def largest_objects(namespace: Mapping[str, Any]) -> list[dict[str, Any]]:
+def largest_objects(namespace: Mapping[str, Any], frame: types.FrameType | None = None) -> list[dict[str, Any]]:
     """The largest of the namespace and of what the cell's functions are working on: name, type, bytes, and where (the
-    function, empty for the namespace), the largest first."""
+    function, empty for the namespace), the largest first. ``frame``: where the cell is, if not the main thread's."""
     found: dict[int, dict[str, Any]] = {}
-    for where, names in _scopes(namespace):
+    for where, names in _scopes(namespace, frame):
         for name, value in names.items():
             if name.startswith("_") or name in _OWN or isinstance(value, _UNMEASURED) or id(value) in found:
                 continue
@@ -42,15 +42,18 @@ def largest_objects(namespace: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda each: -int(each["bytes"]))[:MOST]
 
 
-def _scopes(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _scopes(namespace: Mapping[str, Any], frame: types.FrameType | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "", dict(namespace)
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    for _ in range(_FRAMES):
-        if frame is None or (frame.f_globals is namespace and frame.f_code.co_name == "<module>"):
-            return
-        if frame.f_locals is not namespace:
-            yield f"{frame.f_code.co_name}()", dict(frame.f_locals)
+    frame = frame or sys._current_frames().get(threading.main_thread().ident or 0)
+    found: list[types.FrameType] = []
+    while frame is not None and not (frame.f_globals is namespace and frame.f_code.co_name == "<module>"):
+        found.append(frame)
         frame = frame.f_back
+    if frame is None:  # the cell runs elsewhere, or has ended: these frames are our own
+        return
+    for each in found[:_FRAMES]:
+        if each.f_locals is not namespace:
+            yield f"{each.f_code.co_name}()", dict(each.f_locals)
 
 
 def size_of(value: Any, depth: int = _DEPTH) -> int:

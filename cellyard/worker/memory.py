@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 import time
 
-__all__ = ["TreeMemory", "anonymous_memory", "memory_kills", "process_tree", "tree_cpu", "tree_memory"]
+__all__ = [
+    "TreeMemory",
+    "anonymous_memory",
+    "memory_kills",
+    "process_tree",
+    "tree_cpu",
+    "tree_memory",
+    "unshared_memory",
+]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SELDOM = 20
@@ -106,6 +114,12 @@ def _shares(pid: int, most: int) -> tuple[int, int]:
         return most, most
     # What is private and dirty may also be a file that it has mapped.
     return min(most, _field(text, b"Private_Dirty:")), _field(text, b"Pss_Anon:") + _field(text, b"Pss_Shmem:")
+
+
+def unshared_memory(pid: int) -> int:
+    """Anonymous memory that a process shares with no other, in bytes; 0 where nobody knows."""
+    private, _ = _shares(pid, anonymous_memory(pid))
+    return private
 
 
 def tree_cpu(pids: list[int]) -> float:

@@ -46,6 +46,8 @@ class Channel:
         self._flusher: threading.Thread | None = None
         self._owner = os.getpid()
         self._collect: Callable[[], None] | None = None
+        self._diverted = 0
+        self._take: Callable[[Mapping[str, Any]], None] = lambda _: None
 
     @property
     def socket(self) -> socket.socket:
@@ -56,9 +58,15 @@ class Channel:
         """Have ``collect`` called before each message: it appends the text that came another way before it."""
         self._collect = collect
 
+    def divert(self, take: Callable[[Mapping[str, Any]], None]) -> None:
+        """In a process forked from the step's own: have ``take`` called with each output message, text as written."""
+        self._diverted, self._take = os.getpid(), take
+
     def send(self, kind: str, **content: Any) -> None:
         """Send one message, after all text written before it."""
-        if os.getpid() != self._owner:  # a process forked by the user's code has no say here
+        if (pid := os.getpid()) != self._owner:  # a process forked by the user's code has no say here
+            if pid == self._diverted and kind == "output":
+                self._take(content["message"])
             return
         if self._collect is not None:
             self._collect()
@@ -73,8 +81,11 @@ class Channel:
 
     def write(self, name: str, text: str) -> None:
         """Text for ``stdout`` or ``stderr``."""
-        if os.getpid() != self._owner:
-            os.write(1 if name == "stdout" else 2, text.encode(errors="surrogateescape"))
+        if (pid := os.getpid()) != self._owner:
+            if pid == self._diverted:
+                self._take({"type": "stream", "name": name, "text": text})
+            else:
+                os.write(1 if name == "stdout" else 2, text.encode(errors="surrogateescape"))
             return
         # A line's end, which print writes by itself, belongs to what was written just before.
         if self._collect is not None and text != "\n":

@@ -233,7 +233,8 @@ class _Running:
 
     def _complete(self, content: dict[str, Any]) -> Message:
         assert self._watch is not None
-        self._watch.note(content.pop("anonymous_memory", 0) - self._watch.base)
+        own = max(0, content.pop("anonymous_memory", 0) - self._watch.base)
+        self._watch.note(own + content.pop("items_memory", 0))
         error = content.get("error")
         if error is not None and error["type"] == "KeyboardInterrupt":
             content["state"] = "cancelled"

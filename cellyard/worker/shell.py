@@ -154,6 +154,8 @@ class StepShell(_Shell):  # type: ignore[misc]
     step_source = ""
     line_offset = 0
     step_traceback: list[str] = []  # noqa: RUF012 - replaced as a whole
+    #: What the error is told with beside that, where another process has raised it.
+    step_told: Mapping[str, Any] = types.MappingProxyType({})
     #: Not the publisher's: that is another while ``%%capture`` runs.
     _channel: Channel | None = None
     #: How many cells run now: this one, one that it runs, …

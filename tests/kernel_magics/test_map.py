@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from tests.kernel_magics.test_debug import debug
 from tests.notebooks.kernels import Kernel
 
 
 def test_each_name_is_a_list_afterwards_and_the_item_is_none_of_them(kernel: Kernel):
     kernel.run("parts = ['a', 'bb']\ndef size(x):\n    return len(x)")
     ran = kernel.run("%%step sizes --map part=parts\nn = size(part)\nprint(part)")
-    assert ran.stdout == "a\nbb\n"
+    assert ran.stdout == "--- item 0\na\n--- item 1\nbb\n"
     assert "2 of 2 done" in ran.displays[0]["data"]["text/plain"] or "2 of 2 done" in str(ran.outputs)
     assert kernel.run("n, 'part' in globals()").result == "([1, 2], False)"
 
@@ -25,6 +27,56 @@ def test_a_failed_item_raises_here(kernel: Kernel):
     assert ran.error is not None
     assert ran.error["ename"] == "ZeroDivisionError"
     assert "in item 1 of 2" in ran.words
+
+
+FAILS = "print('item', p)\ndef inner(n):\n    twice = n * 2\n    return 1 / twice\nr = inner(p)"
+
+
+def test_a_failed_item_is_told_as_a_failed_cell(kernel: Kernel):
+    kernel.run("given = [1, 2, 0, 3]\np = 'mine'")
+    ran = kernel.fail(f"%%step told --map p=given[:3]\n{FAILS}")
+    below = "--- item 0\nitem 1\n--- item 1\nitem 2\n--- item 2 failed: ZeroDivisionError: division by zero\nitem 0\n"
+    assert ran.stdout == below
+    assert re.search(r"Cell In\[\d+\], line 6\n", ran.words)
+    assert "/tmp" not in ran.words
+    assert kernel.run("%steps logs told").stdout == below
+    said = debug(kernel, "p twice + 40", "up", "p p, given", "p r")
+    assert "\n40\n" in said
+    assert "(0, [1, 2, 0, 3])" in said
+    assert "r = inner(p)" in said
+    said = kernel.run("%steps reproduce told").stdout
+    assert "given as it was given, and p is item 2, the first that failed, of given[:3]" in said
+    assert kernel.run("p").result == "0"
+    kernel.run("%%step went_well --map p=[7,8]\nq = p")
+    assert "it was given no values, and p is the first of [7,8]" in kernel.run("%steps reproduce went_well").stdout
+    assert kernel.run("p").result == "7"
+
+
+def test_figures_of_items_are_shown(kernel: Kernel):
+    ran = kernel.run(
+        "%%step drawn --map p=[1,2]\nimport matplotlib.pyplot as plt\nplt.plot([p]); plt.show()\nplt.plot([p])"
+    )
+    assert sum("image/png" in each["data"] for each in ran.displays) == 4
+
+
+def test_quotes_of_the_items_are_their_own(kernel: Kernel):
+    kernel.run('%%step quoted --map p=["a","b"]\nup = p.upper()')
+    assert kernel.run("up").result == "['A', 'B']"
+
+
+def test_an_item_without_memory_names_its_own_objects(kernel: Kernel):
+    kernel.run(
+        "parts = [bytearray(3 << 20)]\ndef grow(held):\n    own = bytearray(2 << 20)\n    while True:\n"
+        "        held.append(bytearray(1 << 20))\n        time.sleep(0.01)"
+    )
+    failed = kernel.fail(
+        "%%step too_large_item --memory 100MiB --map p=range(2)\nimport time\nmuch = [len(parts)]\ngrow(much)"
+    )
+    assert failed.error["ename"] == "StepOutOfMemory"
+    assert re.search(
+        r"Its largest objects were much in item 0 \(\d\d.* MiB\), parts \(3 MiB\), own in grow\(\) of item 0 \(2 MiB\)",
+        failed.words,
+    )
 
 
 def test_the_cell_again_runs_the_failed_items_alone(kernel: Kernel, tmp_path: Path):

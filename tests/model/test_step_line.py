@@ -48,6 +48,11 @@ def test_an_empty_line_is_a_step_without_a_name_and_with_every_default():
         ("t --timeout 1h30m", StepLine(name="t", timeout=5400.0)),
         ("t --retries 2 --retry-delay 30s", StepLine(name="t", retries=2, retry_delay=30.0)),
         ("t --env A=b --env 'C=d e=f'", StepLine(name="t", env=(("A", "b"), ("C", "d e=f")))),
+        ('--map p=["a","b"] t', StepLine(name="t", map=("p", '["a","b"]'))),
+        ("--map=p=d['k'] t", StepLine(name="t", map=("p", "d['k']"))),
+        ("""t --map 'p=["a b", "c"]'""", StepLine(name="t", map=("p", '["a b", "c"]'))),
+        ('t --map p="[1, 2]"', StepLine(name="t", map=("p", "[1, 2]"))),
+        (r"t --map p=[\"a\"]", StepLine(name="t", map=("p", '["a"]'))),
         ("t --on kubernetes --fit", StepLine(name="t", backend="kubernetes", fit=True)),
     ],
 )
@@ -58,6 +63,7 @@ def test_a_line_is_understood(line, expected):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("t --map p=[1, 2]", "where it has blanks: --map 'p=[1, 2]'"),
         ("t --memroy 8GiB", "no option --memroy. Did you mean --memory?"),
         ("t --CPU 2", "Did you mean --cpu?"),
         ("t --retry_delay 2", "Did you mean --retry-delay?"),

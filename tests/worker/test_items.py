@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,49 @@ async def test_many_items_are_shown_in_one_small_table(steps: Stepper) -> None:
     assert steps.values(ran)["y"] == [n * n for n in range(3000)]
     shown = ran.shown()
     assert shown[0]["type"] == "display_data"
-    assert {each["type"] for each in shown[1:]} == {"update_display_data"}
+    assert {each["type"] for each in shown[1:]} == {"stream", "update_display_data"}
+    assert ran.text("stdout") == "".join(f"--- item {n}\nitem {n}\n" for n in range(3000))
     last = shown[-1]["data"]["text/plain"]
     assert "3000 of 3000 done" in last
     assert len(last.splitlines()) <= 22
     assert len(ran.messages) < 60
 
 
-async def test_a_few_items_show_what_they_print(steps: Stepper) -> None:
-    ran = await steps.run("print('item', n)\ny = n", line="s --map n=[7,8]")
-    assert ran.text("stdout") == "item 7\nitem 8\n"
-    assert "item 8" in ran.shown()[-1]["data"]["text/plain"]
+async def test_all_that_items_show_comes_item_by_item(steps: Stepper) -> None:
+    source = (
+        "import os, sys\nfrom IPython.display import HTML, clear_output, display\nprint('begins', n)\n"
+        "if n == 1:\n    print('b' * 5000, end='')\nif n == 2:\n    os._exit(3)\n"
+        "print('lost'); clear_output(); print('at', n, file=sys.stderr); display(HTML(f'<b>{n}</b>'))\ny = 1 // n"
+    )
+    ran = await steps.run(source, line="s --map n=[7,1,2,0] --max-failures 2")
+    assert ran.finished["error"] is None
+    below = "--- item {0}\nat {1}\n"
+    died = "--- item 2 failed: its process ended with exit code 3\nbegins 2\n"
+    failed = "--- item 3 failed: ZeroDivisionError: integer division or modulo by zero\nat 0\n"
+    assert ran.text() == below.format(0, 7) + below.format(1, 1) + died + failed
+    tables = ran.shown()[0], ran.shown()[-1]
+    assert [m["data"].get("text/html") for m in ran.shown() if m["type"] == "display_data" and m not in tables] == [
+        "<b>7</b>",
+        "<b>1</b>",
+        "<b>0</b>",
+    ]
+    assert "at 7" in tables[1]["data"]["text/plain"]
+
+
+async def test_a_stopped_item_shows_what_it_has_printed(steps: Stepper) -> None:
+    source = "import time\nprint('begins', n)\nif n == 5:\n    time.sleep(0.4)\n    1 / 0\ntime.sleep(60)"
+    ran = await steps.run(source, line="s --map n=[5,6] --max-parallel 2")
+    assert "--- item 0 failed: ZeroDivisionError: division by zero\nbegins 5\n" in ran.text("stdout")
+    assert "--- item 1, which was stopped\nbegins 6\n" in ran.text("stdout")
+
+
+async def test_the_middle_is_cut_where_an_item_prints_too_much(steps: Stepper) -> None:
+    source = "print('first')\nfor _ in range(300): print('x' * 99)\nprint('last')"
+    ran = await steps.run(source, line="s --map n=[1]", asked={"log_limit": 8000})
+    assert len(ran.text("stdout")) < 8100
+    assert "first" in ran.text("stdout")
+    assert "its middle is left out" in ran.text("stderr")
+    assert ran.text("stdout").endswith("last\n")
 
 
 async def test_a_failed_item_fails_the_step_with_its_own_error(steps: Stepper) -> None:
@@ -100,6 +133,54 @@ async def test_an_interrupt_ends_all_of_it(steps: Stepper) -> None:
 async def test_what_is_no_list_is_the_steps_error(steps: Stepper) -> None:
     ran = await steps.run("y = n", line="s --map n=missing")
     assert ran.finished["error"]["type"] == "NameError"
+    assert "Cell In[7], line 1" in traceback_of(ran)
+    error = (await steps.run("y = n", line="s --map n=5")).finished["error"]
+    assert error["message"] == "--map n=5 needs a list, or whatever else a loop can go through: " + (
+        "'int' object is not iterable"
+    )
+    assert "items.py" not in str(error["traceback"])
+
+
+async def test_the_cell_is_compiled_as_any_cell(steps: Stepper) -> None:
+    source = "import asyncio\nawait asyncio.sleep(0.01)\ny = n\ndef f(x: int): ...\nkind = f.__annotations__['x']"
+    ran = await steps.run(source, line="s --map n=[3,4]")
+    assert steps.values(ran) == {"y": [3, 4], "kind": [int, int]}
+    failed = await steps.run("import asyncio\nawait asyncio.sleep(0)\n1 / n", line="s --map n=[0]")
+    assert failed.finished["error"]["type"] == "ZeroDivisionError"
+    assert "Cell In[7], line 4" in traceback_of(failed)
+    assert "base_events" not in traceback_of(failed)
+    wrong = await steps.run("y = n\nreturn", line="s --map n=[0]")
+    assert wrong.finished["error"]["type"] == "SyntaxError"
+    assert "Cell In[7], line 3" in traceback_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("source", "type"),
+    [("import sys\nsys.exit(n)", "SystemExit"), ("import sys\nraise KeyboardInterrupt", "KeyboardInterrupt")],
+)
+async def test_what_ends_a_cell_ends_an_item(steps: Stepper, source: str, type: str) -> None:
+    ran = await steps.run(source, line="s --map n=[3,4]")
+    shown = traceback_of(ran)
+    assert ran.finished["error"]["type"] == type
+    assert "Cell In[7], line 3" in shown
+    assert "in item 0 of 2" in shown
+    assert "item_lane.py" not in shown
+    source = source.replace("\n", "\nif n == 3: ") + "\ny = n"
+    some = await steps.run(source, line="s --map n=[3,4] --max-failures 1")
+    assert steps.values(some) == {"y": [None, 4]}
+    assert some.text("stdout") == f"--- item 0 failed: {type}{': 3' if 'exit' in source else ''}\n"
+
+
+async def test_the_items_peak_is_its_own_and_part_of_the_steps(steps: Stepper) -> None:
+    source = "much = bytearray(100 << 20)\nfor at in range(0, len(much), 4096): much[at] = 1\ndel much"
+    ran = await steps.run(source, line="s --map n=[1]")
+    assert 99 << 20 <= ran.finished["peak_memory"] < 120 << 20, "the system counts pages in lots"
+    small = await steps.run("y = n", line="s --map n=[1]")
+    assert re.search(r"done +\d+ ms +\d+ KiB", small.shown()[-1]["data"]["text/plain"]), "and none of what it shares"
+
+
+def traceback_of(ran: Ran) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(ran.finished["error"]["traceback"]))
 
 
 async def test_what_cannot_travel_is_left_out_and_said(steps: Stepper) -> None:
