@@ -23,6 +23,7 @@ class CellyardMagics(Magics):
     @no_var_expand
     @cell_magic
     def step(self, line: str, cell: str) -> None:
+        __tracebackhide__ = True
         self._session.prepared()
         from kernel_magics.step_magic import StepCell
 

@@ -279,10 +279,10 @@ class PendingSteps:
                 return exception_of(error, step=step.name, worker=worker, load=namespace.load, names=namespace.names)
 
             step.failure = failure if not step.keeps(error) else None
-            if error.get("frames") and step.failure is not None:
-                remember(failure())
+            found = failure()
+            remember(found)
         if catch and step.failure is None and step.is_ours(catch):
-            namespace.names[catch] = None if error is None else failure()
+            namespace.names[catch] = None if error is None else found
         if step.failure is None:
             step.restore(step.left())
 

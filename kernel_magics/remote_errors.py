@@ -11,7 +11,7 @@ from IPython.core.getipython import get_ipython
 from cellyard.artifacts.exceptions import has_group, words_of
 from cellyard.errors import CellyardError, StepError, error_from_dict
 from kernel_magics.advice import advice
-from kernel_magics.remote_frames import remote_traceback
+from kernel_magics.remote_frames import give_tracebacks, without_ours
 
 __all__ = [
     "exception_of",
@@ -45,7 +45,7 @@ def exception_of(
     """
     found = _shown(error, step, worker, load)
     if names is not None and error.get("frames"):
-        found = found.with_traceback(remote_traceback(error["frames"], names, load))
+        give_tracebacks(found, error["frames"], names, load)
     return found
 
 
@@ -69,7 +69,10 @@ def was_stopped(error: Mapping[str, Any]) -> bool:
 
 def remember(error: BaseException) -> None:
     """As if it had just been raised here, for ``%debug``."""
+    shell: Any = get_ipython()
+    without_ours(error, shell.user_ns if shell is not None else {})
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+    vars(sys)["last_exc"] = error  # from Python 3.12 on, debuggers look there
     _forget_rendered()
 
 
@@ -144,11 +147,12 @@ def _show_as(error: BaseException, lines: list[str]) -> None:
     # IPython asks an exception for this method and shows what it returns. An exception with slots alone is shown as
     # any other.
     if hasattr(error, "__dict__"):
-        error.__dict__["_render_traceback_"] = lambda: _rendered(lines)
+        error.__dict__["_render_traceback_"] = lambda: _rendered(error, lines)
 
 
-def _rendered(lines: list[str]) -> list[str]:
-    _forget_rendered()
+def _rendered(error: BaseException, lines: list[str]) -> list[str]:
+    if getattr(sys, "last_value", None) is error:
+        remember(error)
     return lines
 
 

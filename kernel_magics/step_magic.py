@@ -29,7 +29,7 @@ from kernel_magics.following import Following
 from kernel_magics.live_output import LiveOutput, is_ending
 from kernel_magics.live_view import LiveView
 from kernel_magics.packing import Inputs
-from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly, was_stopped
+from kernel_magics.remote_errors import exception_of, remember, shown_by, shown_plainly, was_stopped
 from kernel_magics.session import Session
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class StepCell:
 
         Raises the exception of the step, or what is wrong with the request.
         """
+        __tracebackhide__ = True
         with _plain_errors(), self._in_sight():
             self._know_source(line, cell)
             if self._session.identity.run is None and self._come_back(line, cell):
@@ -129,6 +130,7 @@ class StepCell:
             self._session.comeback.ran(request, self._session.log.run, self._token)
 
     def _raise(self, failure: BaseException | None) -> None:
+        __tracebackhide__ = True
         if failure is not None:
             raise shown_by(self.shell, failure)
 
@@ -149,6 +151,7 @@ class StepCell:
         if catch is not None:
             self._session.namespace.names[catch] = found
         if found is not None:
+            remember(found)
             words = f"{type(found).__name__}: {words_of(found)}"
             _note(f"step {request.name!r} has failed, with {words}; it is kept as {catch!r}")
         return None
