@@ -354,9 +354,9 @@ class StoreError(CellyardError):
 
 
 class ArtifactMissing(StoreError):
-    """Fields: id, store."""
+    """Fields: id, store; whose, hint where it is the value of a name."""
 
-    template = "artifact {id} is not in the store {store}."
+    template = "{whose}artifact {id} is not in the store {store}. {hint}"
 
 
 class ArtifactCorrupt(StoreError):

@@ -24,7 +24,10 @@ class CellyardMagics(Magics):
     @cell_magic
     def step(self, line: str, cell: str) -> None:
         __tracebackhide__ = True
-        self._session.prepared()
+        try:
+            self._session.prepared()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the step has not begun") from None
         from kernel_magics.step_magic import StepCell
 
         StepCell(self._session).run(line, cell)

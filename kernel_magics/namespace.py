@@ -288,10 +288,12 @@ class Namespace:
         reason = output.get("unavailable")
         unavailable = error_from_dict(reason) if reason else None
         reference = Reference.from_dict(output)
-        return LazyGroup(reference, self._load, self.names, unavailable, replaced=self._displayed.replaced)
+        maker = {"made_by": output.get("made_by", "")}
 
-    def _load(self, reference: Reference) -> dict[str, Any]:
-        return load(self._store, reference.to_dict(), self._names)
+        def load_now(reference: Reference) -> dict[str, Any]:
+            return self.load(reference.to_dict() | maker)
+
+        return LazyGroup(reference, load_now, self.names, unavailable, replaced=self._displayed.replaced)
 
     def load(self, reference: Mapping[str, Any]) -> dict[str, Any]:
         """The values of an artifact, whatever their size."""

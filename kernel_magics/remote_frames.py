@@ -19,6 +19,7 @@ Load = Callable[[Mapping[str, Any]], dict[str, Any]]
 _OURS = ("cellyard", "kernel_magics")
 _NOWHERE = "<no frames>"
 _NOTHING = "# There are no frames of the step to look into; `up` leads to the cell.\n"
+_PROXIES = "wrapt"
 _MAGICS = ("run_cell_magic", "run_line_magic")
 
 
@@ -48,14 +49,19 @@ def _traceback(
     return found
 
 
-def without_ours(error: BaseException, names: dict[str, Any]) -> None:
-    """Its traceback leads from the cell to the step's frames: between are only magics and ours. Where the step
-    has none, it ends with one that says so."""
+def without_ours(error: BaseException, *, ending_in: dict[str, Any] | None = None) -> None:
+    """Its traceback leads from the cell to the step's frames: between are only magics and ours. Where the step has
+    none, and there are names of the notebook, it ends in one that says so."""
     entries = list(_each(error.__traceback__))
     between = [number for number, entry in enumerate(entries) if _is_between(entry.tb_frame)]
     if between or not entries:
-        first, last = (between[0], between[-1]) if between else (0, 0)
-        error.__traceback__ = _joined(entries[:first], _joined(entries[last + 1 :], None) or _nothing_left(names))
+        first, last = (between[0], between[-1]) if between else (0, -1)
+        while first and _module(entries[first - 1].tb_frame).partition(".")[0] == _PROXIES:
+            first -= 1
+        following = _joined(entries[last + 1 :], None)
+        if following is None and ending_in is not None:
+            following = _nothing_left(ending_in)
+        error.__traceback__ = _joined(entries[:first], following)
 
 
 def _each(trace: types.TracebackType | None) -> Iterator[types.TracebackType]:
@@ -65,9 +71,13 @@ def _each(trace: types.TracebackType | None) -> Iterator[types.TracebackType]:
 
 
 def _is_between(frame: types.FrameType) -> bool:
-    module = str(frame.f_globals.get("__name__"))
+    module = _module(frame)
     is_magic = module == "IPython.core.interactiveshell" and frame.f_code.co_name in _MAGICS
     return is_magic or module.partition(".")[0] in _OURS
+
+
+def _module(frame: types.FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 def _joined(

@@ -101,6 +101,10 @@ class StepCell:
         except EngineUnavailable:
             self._session.comeback.lost_sight()
             raise
+        except KeyboardInterrupt as stopped:
+            if self._token or stopped.args:
+                raise
+            raise KeyboardInterrupt("the step has not begun") from None
 
     def _come_back(self, line: str, cell: str) -> bool:
         """Whether this very cell has begun a step that its user has not seen to its end; it is then taken over."""
@@ -152,13 +156,14 @@ class StepCell:
             self._session.namespace.names[catch] = found
         if found is not None:
             remember(found)
-            words = f"{type(found).__name__}: {words_of(found)}"
+            words = f"{type(found).__name__}: {words_of(found).removesuffix('.')}"
             _note(f"step {request.name!r} has failed, with {words}; it is kept as {catch!r}")
         return None
 
     def _begin(self, request: StepRequest, facts: Facts) -> None:
         """Start a step that nobody waits for yet."""
         stream = self._session.client.submit_step(request.to_dict())
+        self._token = stream.token
         makes = expected_names(request.source, facts, request.options, self._session.namespace.names)
         self._follow_later(stream, request, makes)
 
@@ -329,7 +334,7 @@ class StepCell:
             except KeyboardInterrupt:
                 pressed += 1
         if following.finished is None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(*([] if stream.may_be_known else ["the step has not begun"]))
         self._session.log.run = stream.run
         return following.finished, following.worker
 
@@ -355,8 +360,8 @@ def _note(text: str) -> None:
 
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
-    """cellyard's own errors are shown as one sentence."""
+    """cellyard's own errors are shown as one sentence, and so is the stop button where it has stopped only us."""
     try:
         yield
-    except CellyardError as error:
+    except (CellyardError, KeyboardInterrupt) as error:
         raise shown_plainly(error) from None

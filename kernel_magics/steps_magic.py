@@ -80,7 +80,7 @@ class StepsCommand:
             if words[0] not in verbs:
                 raise UsageError(f"%steps {words[0]}: not known. Say %steps, or one of {', '.join(sorted(verbs))}.")
             return verbs[words[0]](words[1:])
-        except CellyardError as error:
+        except (CellyardError, KeyboardInterrupt) as error:
             raise shown_plainly(error) from None
 
     def _known(self) -> list[Mapping[str, Any]]:

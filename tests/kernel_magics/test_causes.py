@@ -51,9 +51,12 @@ def test_a_quota_that_is_used_up_is_told_from_a_full_disk():
 
 def test_a_value_that_could_not_travel_says_which_part_of_it_when_it_is_used(kernel: Kernel):
     kernel.run(f"%%step holds\n{LOCK}")
-    failed = kernel.fail("holder.inner")
+    failed = kernel.fail("def use(it):\n    return it.inner\nuse(holder)")
     assert "inner" in failed.error["evalue"]
     assert "lock" in failed.error["evalue"]
+    assert "return it.inner" in failed.words
+    for ours in ("stand_ins", "wrapt", "kernel_magics"):
+        assert ours not in failed.words
 
 
 def test_a_worker_that_did_not_live_to_tell_leaves_the_curve_and_the_objects():
