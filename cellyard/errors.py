@@ -368,7 +368,11 @@ class ArtifactCorrupt(StoreError):
 class StoreFull(StoreError):
     """Fields: path, needed."""
 
-    template = "no space left in the store {path} ({needed} were to be written); nothing was committed."
+    template = (
+        "no space left in the store {path} ({needed} were to be written); nothing was committed. "
+        "Free some space there (`cellyard gc` throws away what no run of late speaks of), or set CELLYARD_STORE to "
+        "another place."
+    )
 
 
 class StoreUnreachable(StoreError):

@@ -47,6 +47,7 @@ _LISTING = frozenset({"lsmagic", "magic", "quickref", "get_ipython"})
 _OWN = ("get_ipython", "exit", "quit", "open")
 _NOTHING = object()
 _VAR = re.compile(r"""\bvar\(\s*(["'][^"']*["'])""")
+_ON_LINE = re.compile(r"(\bon line )(\d+)")
 _LONG = 10_000
 """Characters from which on a text is data, and not a part of a program."""
 _LAZY = __future__.annotations.compiler_flag
@@ -90,7 +91,10 @@ class Namespace:
         try:
             facts = self.analyze(source)
         except InvalidCell as error:
-            raise InvalidCell(**{**error.fields, "step": step, "line": error.line + above}) from None
+            # Python names a second line in words: "expected an indented block after 'if' statement on line 1".
+            reason = _ON_LINE.sub(lambda found: f"{found[1]}{int(found[2]) + above}", error.reason)
+            told = {**error.fields, "step": step, "line": error.line + above, "reason": reason}
+            raise InvalidCell(**told) from None
         missing = facts.required - self._names.keys()
         if missing and (written := self._without_percent(source)) != source:
             return self.facts(step, written, above=above)

@@ -79,4 +79,4 @@ def _reason(part: Any, error: Exception, option: str) -> tuple[str, str]:
         return "locks and threads belong to one process.", "Create it in the step that uses it."
     if family.startswith(("socket.", "ssl.", "sqlite3.")) or "onnection" in family:
         return "a connection belongs to the process that opened it.", "Connect in the step that uses it."
-    return f"{error}.", f"Leave it out with {option}, or create it in the step that uses it."
+    return f"{str(error).removesuffix('.')}.", f"Leave it out with {option}, or create it in the step that uses it."

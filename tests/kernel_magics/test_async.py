@@ -217,6 +217,8 @@ def test_a_module_that_is_imported_again_has_not_changed(kernel: Kernel):
 def test_catch_binds_the_exception_and_the_cell_goes_on(kernel: Kernel):
     ran = kernel.run("%%step risky --catch problem\nwhole = 1\nbroken = 1/0")
     assert "kept as 'problem'" in ran.stderr
+    late = kernel.run("%%step late --catch late_problem --timeout 200ms\nimport time\ntime.sleep(60)")
+    assert "gives it more time; it is kept as" in late.stderr
     assert kernel.run("type(problem).__name__, whole").result == "('ZeroDivisionError', 1)"
     kernel.run("%%step risky --catch problem\nwhole = 2")
     assert kernel.look("problem is None") is True

@@ -209,6 +209,26 @@ def test_preflight_looks_at_the_cells_that_were_run_where_the_file_is_not_known(
     assert "no module 'surely_not_there'" in rows["lacks_as_run"]
 
 
+def test_preflight_warns_of_questions_where_nobody_is_asked(kernel: Kernel):
+    question = "name = input('? ') if False else 1"
+    kernel.run(f"%%step asks_here\n{question}")
+    kernel.run(f"%%step asks_nobody --async\n{question}")
+    kernel.run("%steps wait asks_nobody")
+    rows = {line.split()[0]: line for line in kernel.run("%steps preflight").result.splitlines()}
+    assert rows["asks_here"].endswith("none")
+    assert "nobody to ask" in rows["asks_nobody"]
+
+
+def test_commands_without_a_name_or_with_no_number_say_so(kernel: Kernel):
+    for line, told in {
+        "logs": "which step? This notebook has run: ",
+        "cancel": "which step? ",
+        "reproduce": "which step? ",
+        "reproduce reproducible x": "'x' is no number of a run",
+    }.items():
+        assert told in kernel.fail(f"%steps {line}").error["evalue"]
+
+
 def test_preflight_looks_into_cells_with_magics_and_at_each_backend(home: Home):
     with kernel_at({**home.env, "JPY_SESSION_NAME": "/tmp/preflight.ipynb"}) as kernel:
         kernel.fail("%%step with_magic\n%precision 3\nimport surely_not_there")
