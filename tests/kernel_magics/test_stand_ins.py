@@ -199,3 +199,12 @@ def test_a_value_that_is_gone_says_which_cell_makes_it_again(kernel: Kernel, hom
         assert words in failed.error["evalue"]
     assert "kernel_magics" not in failed.words
     assert "the value of 'will_go' is gone" in kernel.fail("%%step\nsum(will_go)").error["evalue"]
+
+
+def test_a_value_whose_repr_takes_long_holds_up_no_step(kernel: Kernel):
+    kernel.run("import time\nclass Slow:\n    def __repr__(self):\n        time.sleep(20)\n        return 'never'")
+    ran = kernel.run("%%step\nslow = [Slow()]")
+    kernel.run("slow.append(1)")
+    again = kernel.run("%%step\nlen(slow)")
+    assert (again.result, ran.seconds < 10, again.seconds < 10) == ("2", True, True)
+    kernel.run("del slow, Slow")
