@@ -354,9 +354,9 @@ class StoreError(CellyardError):
 
 
 class ArtifactMissing(StoreError):
-    """Fields: id, store."""
+    """Fields: id, store; whose, hint where it is the value of a name."""
 
-    template = "artifact {id} is not in the store {store}."
+    template = "{whose}artifact {id} is not in the store {store}. {hint}"
 
 
 class ArtifactCorrupt(StoreError):
@@ -368,7 +368,11 @@ class ArtifactCorrupt(StoreError):
 class StoreFull(StoreError):
     """Fields: path, needed."""
 
-    template = "no space left in the store {path} ({needed} were to be written); nothing was committed."
+    template = (
+        "no space left in the store {path} ({needed} were to be written); nothing was committed. "
+        "Free some space there (`cellyard gc` throws away what no run of late speaks of), or set CELLYARD_STORE to "
+        "another place."
+    )
 
 
 class StoreUnreachable(StoreError):

@@ -17,12 +17,14 @@ _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 def advice(error: Mapping[str, Any], *, worker: str = "") -> str:
     """A sentence, or nothing where the exception speaks for itself. ``worker`` is the name of the one it was on."""
+    is_elsewhere = worker.partition(":")[0] != socket.gethostname()
     if error["type"] in ("ModuleNotFoundError", "ImportError") and (found := _MODULE.search(error["message"])):
-        return _module(found[1], is_elsewhere=worker.partition(":")[0] != socket.gethostname())
+        return _module(found[1], is_elsewhere=is_elsewhere)
     found = _ERRNO.search(error["message"])
     number = int(found[1]) if found else 0
     if number == errno.ENOSPC:
-        return "the disk that the step wrote to is full: free some of it, or ask for more with --disk"
+        more = "ask for more with --disk" if is_elsewhere else "write elsewhere"
+        return f"the disk that the step wrote to is full: free some of it, or {more}"
     if number == errno.EDQUOT:
         return "the quota of the place that the step wrote to is used up: free some of it, or write elsewhere"
     if error["type"] in ("MemoryError", "_ArrayMemoryError"):

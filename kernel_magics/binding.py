@@ -26,7 +26,7 @@ def bind_all(namespace: Namespace, finished: Mapping[str, Any], request: StepReq
         _bind_reused(namespace, finished, request)
         return
     state = _accepted(namespace, finished)
-    earlier = namespace.bind(finished["outputs"], finished["deleted"], request.inputs)
+    earlier = namespace.bind(_with_maker(finished, request), finished["deleted"], request.inputs)
     if state:
         if request.environment is not None:
             state = returned(state, process_state.capture(("environment", "path")))
@@ -60,9 +60,15 @@ def bind_rest(
     process state is that of the cells since."""
     _accepted(namespace, finished)
     deleted = [name for name in finished["deleted"] if is_ours(name)]
-    namespace.bind(finished["outputs"], deleted, request.inputs, keep=keep)
+    namespace.bind(_with_maker(finished, request), deleted, request.inputs, keep=keep)
     if finished["result"]:
         namespace.keep_shown(request.execution_count, finished["result"], finished["outputs"])
+
+
+def _with_maker(finished: Mapping[str, Any], request: StepRequest) -> list[dict[str, Any]]:
+    """The outputs, which say where they were made, for the day when one is missing."""
+    maker = f", which step {request.name!r} made in run {finished.get('run')},"
+    return [{**output, "made_by": maker} for output in finished["outputs"]]
 
 
 def _accepted(namespace: Namespace, finished: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Following:
         elif kind == "state":
             self.worker = content.get("worker") or self.worker
         elif kind == "finished":
-            self.finished = content
+            self.finished = {**content, "run": event["run"]}
         if self.view is not None:
             self._look(self.view, event)
 

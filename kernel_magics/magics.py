@@ -23,7 +23,11 @@ class CellyardMagics(Magics):
     @no_var_expand
     @cell_magic
     def step(self, line: str, cell: str) -> None:
-        self._session.prepared()
+        __tracebackhide__ = True
+        try:
+            self._session.prepared()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the step has not begun") from None
         from kernel_magics.step_magic import StepCell
 
         StepCell(self._session).run(line, cell)

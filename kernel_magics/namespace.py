@@ -51,6 +51,7 @@ _OWN = ("get_ipython", "exit", "quit", "open")
 _NOTHING = object()
 _VAR = re.compile(r"""\bvar\(\s*(["'][^"']*["'])""")
 _RUN = re.compile(r"^\s*%run\s+(?=[^\n]*-\w*i\b)(?:-\S+\s+)*(\S+)", re.MULTILINE)
+_ON_LINE = re.compile(r"(\bon line )(\d+)")
 _LONG = 10_000
 """Characters from which on a text is data, and not a part of a program."""
 _LAZY = __future__.annotations.compiler_flag
@@ -95,7 +96,10 @@ class Namespace:
         try:
             facts = self.analyze(source)
         except InvalidCell as error:
-            raise InvalidCell(**{**error.fields, "step": step, "line": error.line + above}) from None
+            # Python names a second line in words: "expected an indented block after 'if' statement on line 1".
+            reason = _ON_LINE.sub(lambda found: f"{found[1]}{int(found[2]) + above}", error.reason)
+            told = {**error.fields, "step": step, "line": error.line + above, "reason": reason}
+            raise InvalidCell(**told) from None
         missing = facts.required - self._names.keys()
         if missing and (written := self._without_percent(source)) != source:
             return self.facts(step, written, above=above)
@@ -304,10 +308,12 @@ class Namespace:
         reason = output.get("unavailable")
         unavailable = error_from_dict(reason) if reason else None
         reference = Reference.from_dict(output)
-        return LazyGroup(reference, self._load, self.names, unavailable, replaced=self._displayed.replaced)
+        maker = {"made_by": output.get("made_by", "")}
 
-    def _load(self, reference: Reference) -> dict[str, Any]:
-        return self.load(reference.to_dict())
+        def load_now(reference: Reference) -> dict[str, Any]:
+            return self.load(reference.to_dict() | maker)
+
+        return LazyGroup(reference, load_now, self.names, unavailable, replaced=self._displayed.replaced)
 
     def load(self, reference: Mapping[str, Any]) -> dict[str, Any]:
         """The values of an artifact, whatever their size."""

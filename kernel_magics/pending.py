@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from cellyard.artifacts.exceptions import words_of
 from cellyard.artifacts.reference import Preview, Reference
 from cellyard.errors import CellyardError
 from cellyard.model.step import StepRequest
@@ -14,7 +15,7 @@ from kernel_magics.binding import bind_rest
 from kernel_magics.expected import names_read
 from kernel_magics.following import Following
 from kernel_magics.reader import Reader
-from kernel_magics.remote_errors import exception_of, remember, shown_lines, was_stopped
+from kernel_magics.remote_errors import exception_of, remember, shown_lines, shown_plainly, was_stopped
 from kernel_magics.stand_ins import LazyGroup, StandIn, group_of, is_stand_in
 
 if TYPE_CHECKING:
@@ -103,8 +104,9 @@ class PendingStep:
         output = self.following.output
         try:
             if self.keeps(error):
-                words = f"{error['type']}: {error['message']}; it is kept as {self.request.options.catch!r}"
-                text = f"note: step {self.name!r} has failed, with {words}\n"
+                words = f"{error['type']}: {error['message'].removesuffix('.')}"
+                kept = f"it is kept as {self.request.options.catch!r}"
+                text = f"note: step {self.name!r} has failed, with {words}; {kept}\n"
                 output.show({"type": "stream", "name": "stderr", "text": text})
             else:
                 lines = shown_lines(error, step=self.name, worker=self.following.worker)
@@ -183,13 +185,13 @@ class PendingSteps:
                 for name in sorted(used):
                     if step.waits_for(name) or name in step.shown_as:
                         self.settle(step, name)
-        except KeyboardInterrupt:
-            self.stop_cell()
+        except KeyboardInterrupt as stopped:
+            self.stop_cell(stopped)
 
-    def stop_cell(self) -> None:
-        """The coming cell ends before its first line, as by an interrupt: one that strikes now IPython would show as an
-        error of ours, and run the cell all the same."""
-        self._transformers.append(_Stop(self._transformers))
+    def stop_cell(self, stopped: KeyboardInterrupt) -> None:
+        """The coming cell ends before its first line, as by that interrupt: one that strikes now IPython would show as
+        an error of ours, and run the cell all the same."""
+        self._transformers.append(_Stop(self._transformers, stopped))
 
     def after_cell(self) -> None:
         """No cell runs now; one that did not parse has passed by what was to end it."""
@@ -230,9 +232,11 @@ class PendingSteps:
                 self.settle(step, "")
         failed = [step for step in self._failed if not names or step.name in names]
         self._failed = [step for step in self._failed if step not in failed]
-        for step in failed:
-            assert step.failure is not None
-            raise step.failure()
+        found = [(step.name, step.failure()) for step in failed if step.failure is not None]
+        for name, error in found[1:]:
+            print(f"note: step {name!r} has failed, too: {type(error).__name__}: {words_of(error)}", file=sys.stderr)
+        for _, error in found[:1]:
+            raise error
 
     def settle(self, step: PendingStep, name: str) -> None:
         """Return when the step has ended and what it made is bound; says for what it waits.
@@ -245,8 +249,12 @@ class PendingSteps:
                 raise AttributeError(f"step {step.name!r}, which makes {name!r}, is still running")
             what = f", which makes {name!r}" if name else ""
             print(f"waiting for step {step.name!r} (run {step.following.run}){what}", file=sys.stderr)
-            while not step.wait(_WAIT):
-                continue
+            try:
+                while not step.wait(_WAIT):
+                    continue
+            except KeyboardInterrupt:
+                which = f"step {step.name!r} (run {step.following.run})"
+                raise KeyboardInterrupt(f"no longer waits for {which}; it goes on") from None
         self._bind(step)
 
     def may_wait(self) -> bool:
@@ -274,7 +282,10 @@ class PendingSteps:
         made = [name for output in finished["outputs"] for name in output["names"]]
         keep = {name for name in made if not step.is_ours(name)}
         changed = [name for name in made if name not in keep and step.changed(name)]
+        before = {name: namespace.names.get(name) for name in changed}
         bind_rest(namespace, finished, step.request, keep=keep, is_ours=step.is_ours)
+        # A module that is imported again is the same one.
+        changed = [name for name in changed if namespace.names.get(name) is not before[name]]
         if changed:
             print(f"note: step {step.name!r} has changed {', '.join(changed)}", file=sys.stderr)
         error, catch = finished["error"], step.request.options.catch
@@ -285,10 +296,10 @@ class PendingSteps:
                 return exception_of(error, step=step.name, worker=worker, load=namespace.load, names=namespace.names)
 
             step.failure = failure if not step.keeps(error) else None
-            if error.get("frames") and step.failure is not None:
-                remember(failure())
+            found = failure()
+            remember(found)
         if catch and step.failure is None and step.is_ours(catch):
-            namespace.names[catch] = None if error is None else failure()
+            namespace.names[catch] = None if error is None else found
         if step.failure is None:
             step.restore(step.left())
 
@@ -296,12 +307,13 @@ class PendingSteps:
 class _Stop:
     """Ends the cell before its first line, as an interrupt."""
 
-    def __init__(self, transformers: list[Any]) -> None:
+    def __init__(self, transformers: list[Any], stopped: KeyboardInterrupt) -> None:
         self._transformers = transformers
+        self._stopped = stopped
 
     def visit(self, tree: Any) -> Any:
         self._transformers.remove(self)
-        raise KeyboardInterrupt
+        raise shown_plainly(self._stopped) from None
 
 
 class _PendingGroup(LazyGroup):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cellyard.analysis import NOBODY_TO_ASK
 from cellyard.artifacts.artifact import pack_group
 from cellyard.errors import CannotTravel, InvalidCell, InvalidSettings, NotFound
 from cellyard.model.resources import Resources, format_memory
@@ -89,11 +90,14 @@ def preflight(session: Session, wanted: Sequence[str]) -> Preflight:
 
 def _look(session: Session, step: Mapping[str, Any], told: Sequence[Mapping[str, Any]], deadline: float) -> Looked:
     looked = Looked(step["name"], str(Resources.from_dict(step["resources"])))
+    is_here = session.is_here(step["options"].get("backend"))
+    can_ask = is_here and not step["options"].get("is_async")
     for each in told:
+        if can_ask and NOBODY_TO_ASK in each["message"]:
+            continue
         kind = looked.problems if each["level"] == "error" else looked.warnings
         kind.append(f"line {each['line']}: {each['message']}")
     looked.problems += _shortages(session.client, step)
-    is_here = session.is_here(step["options"].get("backend"))
     missing = _missing_modules(session, step["source"])
     if is_here:
         looked.problems += [f"there is no module {each!r} in this environment" for each in missing]

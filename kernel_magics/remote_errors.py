@@ -9,9 +9,9 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 
 from cellyard.artifacts.exceptions import has_group, words_of
-from cellyard.errors import CellyardError, StepError, error_from_dict
+from cellyard.errors import StepError, error_from_dict
 from kernel_magics.advice import advice
-from kernel_magics.remote_frames import remote_traceback
+from kernel_magics.remote_frames import give_tracebacks, without_ours
 
 __all__ = [
     "exception_of",
@@ -20,6 +20,8 @@ __all__ = [
     "shown_by",
     "shown_lines",
     "shown_plainly",
+    "shown_where_used",
+    "told_by_name",
     "was_stopped",
 ]
 
@@ -45,7 +47,7 @@ def exception_of(
     """
     found = _shown(error, step, worker, load)
     if names is not None and error.get("frames"):
-        found = found.with_traceback(remote_traceback(error["frames"], names, load))
+        give_tracebacks(found, error["frames"], names, load)
     return found
 
 
@@ -69,7 +71,10 @@ def was_stopped(error: Mapping[str, Any]) -> bool:
 
 def remember(error: BaseException) -> None:
     """As if it had just been raised here, for ``%debug``."""
+    shell: Any = get_ipython()
+    without_ours(error, ending_in=shell.user_ns if shell is not None else {})
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+    vars(sys)["last_exc"] = error  # from Python 3.12 on, debuggers look there
     _forget_rendered()
 
 
@@ -85,8 +90,9 @@ def _note(error: Mapping[str, Any], step: str, worker: str) -> str:
     return "\n".join(filter(None, [f"in step {step!r} on worker {worker}", advice(error, worker=worker)]))
 
 
-def _lines(error: CellyardError, below: Sequence[str]) -> list[str]:
-    return [*below, f"\x1b[31m{type(error).__name__}\x1b[39m: {error}"]
+def _lines(error: BaseException, below: Sequence[str]) -> list[str]:
+    words = words_of(error)
+    return [*below, f"\x1b[31m{type(error).__name__}\x1b[39m" + (f": {words}" if words else "")]
 
 
 def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str, Any]]) -> BaseException:
@@ -97,8 +103,7 @@ def _own(error: Mapping[str, Any], load: Callable[[Mapping[str, Any]], dict[str,
             value = None
         if isinstance(value, BaseException):
             return value
-    made: type[RemoteError] = type(error["type"], (RemoteError,), {"__module__": "builtins"})
-    return made(type=error["type"], text=error["message"])
+    return _named(error["type"], error["message"])
 
 
 def lines_of(error: BaseException) -> list[str]:
@@ -130,7 +135,7 @@ def shown_by(shell: Any, error: BaseException) -> BaseException:
     return error
 
 
-def shown_plainly(error: CellyardError, *, below: Sequence[str] = ()) -> CellyardError:
+def shown_plainly(error: BaseException, *, below: Sequence[str] = ()) -> BaseException:
     """The error shown as its message alone: the frames that led to it are ours, not the user's.
 
     ``below`` is the traceback of the user's own code, where it was stopped. An error of a step keeps what it shows.
@@ -140,15 +145,45 @@ def shown_plainly(error: CellyardError, *, below: Sequence[str] = ()) -> Cellyar
     return error
 
 
+def shown_where_used(error: BaseException) -> BaseException:
+    """The error shown with the user's own frames, down to where a value was used that cannot be had."""
+    error.with_traceback(None)
+    if "_render_traceback_" not in error.__dict__:
+        error.__dict__["_render_traceback_"] = lambda: _rendered_where_used(error)
+    return error
+
+
+def _rendered_where_used(error: BaseException) -> list[str]:
+    shell: Any = get_ipython()
+    without_ours(error)
+    sys.last_traceback = error.__traceback__
+    lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
+    return lines
+
+
+def told_by_name(error: BaseException) -> RemoteError:
+    """An error that is shown as this one is, and is of no type that anybody may wait for."""
+    told = _named(type(error).__name__, words_of(error))
+    if (shown := getattr(error, "_render_traceback_", None)) is not None:
+        told.__dict__["_render_traceback_"] = shown
+    return told
+
+
+def _named(kind: str, text: str) -> RemoteError:
+    made: type[RemoteError] = type(kind, (RemoteError,), {"__module__": "builtins"})
+    return made(type=kind, text=text)
+
+
 def _show_as(error: BaseException, lines: list[str]) -> None:
     # IPython asks an exception for this method and shows what it returns. An exception with slots alone is shown as
     # any other.
     if hasattr(error, "__dict__"):
-        error.__dict__["_render_traceback_"] = lambda: _rendered(lines)
+        error.__dict__["_render_traceback_"] = lambda: _rendered(error, lines)
 
 
-def _rendered(lines: list[str]) -> list[str]:
-    _forget_rendered()
+def _rendered(error: BaseException, lines: list[str]) -> list[str]:
+    if getattr(sys, "last_value", None) is error:
+        remember(error)
     return lines
 
 

@@ -137,8 +137,8 @@ class Session:
         if self._namespace is not None:
             try:
                 self._namespace.before_cell(info)
-            except KeyboardInterrupt:
-                self.pending.stop_cell()
+            except KeyboardInterrupt as stopped:
+                self.pending.stop_cell(stopped)
 
     def _after_cell(self, result: Any) -> None:
         self.pending.after_cell()

@@ -16,6 +16,7 @@ import wrapt
 from cellyard.artifacts.previews import size_in_words
 from cellyard.artifacts.reference import Preview, Reference
 from cellyard.errors import CellyardError, error_from_dict
+from kernel_magics.remote_errors import shown_where_used, told_by_name
 
 __all__ = ["LazyGroup", "StandIn", "group_of", "is_stand_in"]
 
@@ -107,14 +108,19 @@ class StandIn(wrapt.LazyObjectProxy[Any]):
         return made
 
     def __init__(self, group: LazyGroup, name: str) -> None:
-        super().__init__(lambda: group.fetch_one(name))
+        super().__init__(lambda: _used(group, name))
         self._self_group = group
         self._self_name = name
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         # IPython asks for it before it shows anything; where there will never be a value, that must not raise.
-        return type(self) if self._self_group.is_out_of_reach else self.__wrapped__.__class__
+        if self._self_group.is_out_of_reach:
+            return type(self)
+        try:
+            return self.__wrapped__.__class__
+        except NotImplementedError as error:  # which its formatters take for an answer
+            raise told_by_name(error) from error
 
     def __getattr__(self, name: str) -> Any:
         # IPython asks any object for these when it displays it; they must not fetch.
@@ -148,6 +154,14 @@ class StandIn(wrapt.LazyObjectProxy[Any]):
         import copy
 
         return copy.deepcopy(self.__wrapped__, memo)
+
+
+def _used(group: LazyGroup, name: str) -> Any:
+    """The value; what keeps it from that is shown where it was used."""
+    try:
+        return group.fetch_one(name)
+    except (CellyardError, KeyboardInterrupt) as error:
+        raise shown_where_used(error) from None
 
 
 def _itself(value: Any) -> Any:

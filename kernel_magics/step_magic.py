@@ -29,7 +29,7 @@ from kernel_magics.following import Following
 from kernel_magics.live_output import LiveOutput, is_ending
 from kernel_magics.live_view import LiveView
 from kernel_magics.packing import Inputs
-from kernel_magics.remote_errors import exception_of, shown_by, shown_plainly, was_stopped
+from kernel_magics.remote_errors import exception_of, remember, shown_by, shown_plainly, was_stopped
 from kernel_magics.session import Session
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class StepCell:
 
         Raises the exception of the step, or what is wrong with the request.
         """
+        __tracebackhide__ = True
         with _plain_errors(), self._in_sight():
             self._know_source(line, cell)
             if self._session.identity.run is None and self._come_back(line, cell):
@@ -100,6 +101,10 @@ class StepCell:
         except EngineUnavailable:
             self._session.comeback.lost_sight()
             raise
+        except KeyboardInterrupt as stopped:
+            if self._token or stopped.args:
+                raise
+            raise KeyboardInterrupt("the step has not begun") from None
 
     def _come_back(self, line: str, cell: str) -> bool:
         """Whether this very cell has begun a step that its user has not seen to its end; it is then taken over."""
@@ -148,6 +153,7 @@ class StepCell:
             self._session.comeback.ran(request, self._session.log.run, self._token)
 
     def _raise(self, failure: BaseException | None) -> None:
+        __tracebackhide__ = True
         if failure is not None:
             raise shown_by(self.shell, failure)
 
@@ -168,13 +174,15 @@ class StepCell:
         if catch is not None:
             self._session.namespace.names[catch] = found
         if found is not None:
-            words = f"{type(found).__name__}: {words_of(found)}"
+            remember(found)
+            words = f"{type(found).__name__}: {words_of(found).removesuffix('.')}"
             _note(f"step {request.name!r} has failed, with {words}; it is kept as {catch!r}")
         return None
 
     def _begin(self, request: StepRequest, facts: Facts) -> None:
         """Start a step that nobody waits for yet."""
         stream = self._session.client.submit_step(request.to_dict())
+        self._token = stream.token
         makes = expected_names(request.source, facts, request.options, self._session.namespace.names)
         self._follow_later(stream, request, makes)
 
@@ -345,7 +353,7 @@ class StepCell:
             except KeyboardInterrupt:
                 pressed += 1
         if following.finished is None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(*([] if stream.may_be_known else ["the step has not begun"]))
         self._session.log.run = stream.run
         return following.finished, following.worker
 
@@ -371,8 +379,8 @@ def _note(text: str) -> None:
 
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
-    """cellyard's own errors are shown as one sentence."""
+    """cellyard's own errors are shown as one sentence, and so is the stop button where it has stopped only us."""
     try:
         yield
-    except CellyardError as error:
+    except (CellyardError, KeyboardInterrupt) as error:
         raise shown_plainly(error) from None

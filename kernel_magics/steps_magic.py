@@ -11,7 +11,7 @@ from cellyard.artifacts.previews import size_in_words
 from cellyard.artifacts.reference import is_held
 from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model.resources import Resources, format_duration
-from cellyard.model.states import is_terminal
+from cellyard.model.states import in_words, is_terminal
 from cellyard.tables import Table, aligned
 from kernel_magics.displayed import is_shown_name
 from kernel_magics.leaving import LeavingCommand
@@ -82,7 +82,7 @@ class StepsCommand:
             if words[0] not in verbs:
                 raise UsageError(f"%steps {words[0]}: not known. Say %steps, or one of {', '.join(sorted(verbs))}.")
             return verbs[words[0]](words[1:])
-        except CellyardError as error:
+        except (CellyardError, KeyboardInterrupt) as error:
             raise shown_plainly(error) from None
 
     def _known(self) -> list[Mapping[str, Any]]:
@@ -90,14 +90,17 @@ class StepsCommand:
 
     def _find(self, words: Sequence[str]) -> Mapping[str, Any]:
         known = {step["name"]: step for step in self._known()}
-        name = words[0] if words else ""
-        if name not in known:
-            hint = f"This notebook has run: {', '.join(known) or 'none'}."
-            raise NotFound(what=f"step {name!r}", hint=hint)
-        return known[name]
+        has_run = f"This notebook has run: {', '.join(known) or 'none'}."
+        if not words:
+            raise UsageError(f"which step? {has_run}")
+        if words[0] not in known:
+            raise NotFound(what=f"step {words[0]!r}", hint=has_run)
+        return known[words[0]]
 
     def _of_run(self, name: str, run: str) -> Mapping[str, Any]:
-        known = {step["name"]: step for step in self._session.client.steps(int(run))} if run.isdigit() else {}
+        if not run.isdecimal():
+            raise UsageError(f"{run!r} is no number of a run: `cellyard runs` shows the runs that there are.")
+        known = {step["name"]: step for step in self._session.client.steps(int(run))}
         if name not in known:
             raise NotFound(what=f"step {name!r} in run {run}", hint=f"It has: {', '.join(known) or 'none'}.")
         return known[name]
@@ -119,7 +122,9 @@ class StepsCommand:
     def _cancel(self, words: list[str]) -> None:
         step = self._find(words)
         if step["token"] is None or is_terminal(step["state"]):
-            raise UsageError(f"step {step['name']!r} does not run: it has {step['state']} (run {step['run_id']}).")
+            raise UsageError(
+                f"step {step['name']!r} does not run: it {in_words(step['state'])} (run {step['run_id']})."
+            )
         # The token of its first attempt names the step for good.
         self._session.client.cancel(step["token"].partition(".")[0])
 

@@ -38,6 +38,16 @@ def cellyard(home: Home, *arguments: str | Path) -> subprocess.CompletedProcess[
     )
 
 
+def notes_interrupts(file: Path) -> str:
+    """A cell after which the kernel makes that file when it is interrupted."""
+    return (
+        "import pathlib, signal\nkernel = get_ipython().kernel\n"
+        "kernel.pre_handler_hook = kernel.post_handler_hook = lambda: None\n"
+        f"signal.signal(signal.SIGINT, lambda *_: pathlib.Path({str(file)!r}).touch())\n"
+        f"pathlib.Path({str(file.with_suffix('.ready'))!r}).touch()"
+    )
+
+
 def write_notebook(path: Path, *cells: str) -> Path:
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_markdown_cell("# a title"), *map(nbformat.v4.new_code_cell, cells)]
@@ -99,8 +109,10 @@ def test_where_steps_run_can_be_said_for_the_whole_run(home: Home, tmp_path):
 
 def test_it_can_stop_the_engine_afterwards(tmp_path):
     with engine_home() as own:
-        path = write_notebook(tmp_path / "once.ipynb", LOAD, MAKE)
+        path = write_notebook(tmp_path / "once.ipynb", LOAD, notes_interrupts(tmp_path / "interrupted"), MAKE)
         assert cellyard(own, "run", path, "--stop-engine").returncode == 0
+        assert (tmp_path / "interrupted.ready").exists()
+        assert not (tmp_path / "interrupted").exists()
         assert cellyard(own, "engine", "status").returncode == 3
 
 

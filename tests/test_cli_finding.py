@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cellyard.cli import main
+from cellyard.errors import NotFound
 from tests.service.engines import Home, engine_home, run_step
 from tests.service.test_schedules import bundle
 
@@ -53,9 +55,33 @@ def test_runs_are_labelled_listed_and_shown(runs: tuple[int, int], capsys: pytes
     assert "best, kept" in found
     assert "no run fits" in said(capsys, "runs", "--search", "nobody")
     assert "no such field" in said(capsys, "runs", "--where", "auc > 1", code=2)
+    assert "a tag has at least one letter" in said(capsys, "label", runs[1], "", code=2)
     shown = said(capsys, "show", runs[1])
     assert "metrics: auc=0.9" in shown
     assert "tags: best, kept" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("show", "9" * 21), "is no number of a run"),
+        (("logs", "last"), "is no number of a run"),
+        (("runs", "--state", "bogus"), "succeeded"),
+        (("runs", "--limit", "0"), "from 1 to 10,000"),
+    ],
+)
+def test_what_is_no_number_or_state_is_said_to_be_none(
+    home: Home, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+):
+    with pytest.raises(SystemExit):
+        main(list(words))
+    assert told in capsys.readouterr().err
+
+
+def test_a_run_that_has_ended_is_said_to_have(home: Home, runs: tuple[int, int], capsys: pytest.CaptureFixture[str]):
+    assert f"run {runs[0]} has succeeded" in said(capsys, "cancel", runs[0])
+    with pytest.raises(NotFound):
+        home.client().run(10**20)
 
 
 def test_two_runs_are_compared(runs: tuple[int, int], capsys: pytest.CaptureFixture[str]):
@@ -90,6 +116,9 @@ def test_schedules_are_made_listed_and_removed(home: Home, capsys: pytest.Captur
     assert "schedule job: 0 6 * * 1-5 Europe/Berlin" in made
     assert "06:00" in made
     assert "it has not come yet" in said(capsys, "schedule", "history", "job")
+    said(capsys, "schedule", "run-now", "job")
+    assert len(set(re.findall(r" \d\d:\d\d (\+0[12]00)", said(capsys, "schedule", "list")))) >= 1
+    assert re.search(r"\w+ \w\w\w \d\d \w\w\w \d{4} \d\d:\d\d \+0[12]00  /", said(capsys, "schedule", "list"))
     assert "is paused" in said(capsys, "schedule", "pause", "job")
     assert "paused" in said(capsys, "schedule", "list")
     assert "goes on; next: " in said(capsys, "schedule", "resume", "job")

@@ -14,13 +14,14 @@ from __future__ import annotations
 from cellyard.analysis.deleted import only_deleted
 from cellyard.analysis.facts import Facts
 from cellyard.analysis.functions import GlobalUse, globals_used_by, names_used_by, parts_of, reachable_names
-from cellyard.analysis.hazards import Hazard, hazards
+from cellyard.analysis.hazards import NOBODY_TO_ASK, Hazard, hazards
 from cellyard.analysis.imports import modules_imported_by, modules_imported_in
 from cellyard.analysis.names import analyze
 from cellyard.analysis.needs import MissingName, changed_names, changes_when_read, missing_names, needed_names
 from cellyard.analysis.tokens import nearest_name, token_names, wants_all_names, wants_definitions
 
 __all__ = [
+    "NOBODY_TO_ASK",
     "Facts",
     "GlobalUse",
     "Hazard",

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Hazard", "hazards"]
+__all__ = ["NOBODY_TO_ASK", "Hazard", "hazards"]
 
 
 class Hazard(NamedTuple):
@@ -19,8 +19,11 @@ class Hazard(NamedTuple):
     reason: str
 
 
+NOBODY_TO_ASK = "asks a question, and a step has nobody to ask"
+"""Of those alone for whose answer nobody waits: with ``--async``, elsewhere, in a run of the whole notebook."""
+
 _REASONS = {
-    "input": "asks a question, and a step has nobody to ask",
+    "input": NOBODY_TO_ASK,
     "debugger": "starts a debugger, which needs a terminal of its own",
     "widgets": "makes a live widget, whose callbacks would have to run in the kernel",
     "kernel": "uses the kernel itself, and a step runs without one",

@@ -24,10 +24,10 @@ from cellyard.artifacts.nans import loads_with_nans
 from cellyard.artifacts.numbering import packed_by
 from cellyard.artifacts.pickler import BUFFER_BYTES, Packer
 from cellyard.artifacts.previews import preview_of
-from cellyard.artifacts.reference import Preview, Reference
+from cellyard.artifacts.reference import Preview, Reference, is_held
 from cellyard.artifacts.sharing import find_sharing, shared_bases
 from cellyard.artifacts.store import Store, Writer
-from cellyard.errors import CannotTravel, CellyardError
+from cellyard.errors import ArtifactMissing, CannotTravel, CellyardError
 
 __all__ = [
     "DefinitionStore",
@@ -221,8 +221,21 @@ def load(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] |
 
     Buffers are mapped private and copy-on-write: loading costs no copy, and changes never reach the store. Functions of
     the notebook get ``namespace`` as their globals. Raises :class:`~cellyard.errors.CannotTravel` where code of the
-    values' own classes, which runs as they are made, fails.
+    values' own classes, which runs as they are made, fails, and ArtifactMissing, naming whose value it is. ``made_by``
+    of the reference, if it has one, says where that was made.
     """
+    try:
+        return _loaded(store, reference, namespace)
+    except ArtifactMissing as error:
+        names = ", ".join(repr(name) for name in reference["names"] if not is_held(name))
+        if not names:
+            raise
+        whose = f"the value of {names}{reference.get('made_by', '')} is gone: "
+        hint = "Execute the cell that made it again."
+        raise ArtifactMissing(**{**error.fields, "whose": whose, "hint": hint}) from error
+
+
+def _loaded(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] | None) -> dict[str, Any]:
     header = decode(store.read(reference["id"]))
     store.prefetch(_parts(header))
     content = header["pickle"] if "pickle" in header else store.read(header["pickle_id"])

@@ -17,11 +17,12 @@ _WIDTH = 200
 
 
 def cannot_travel(values: Mapping[str, Any], namespace: dict[str, Any], error: Exception, where: str) -> CannotTravel:
-    """The error for values that did not pickle, naming the variable and the path inside it."""
+    """The error for values that did not pickle, naming the variable and the path inside it. ``where``: on which way;
+    nothing for what a step has made."""
     for name, value in values.items():
         if not is_packable(value, namespace):
             path, part = _find(name, value, namespace, DEPTH)
-            reason, hint = _reason(part, error)
+            reason, hint = _reason(part, error, option="--in" if where else "--out")
             inside = "" if path == name else f"its part {path} ({_kind(part)}) is to blame: "
             return CannotTravel(name=name, type=_kind(value), reason=inside + reason, hint=hint, where=where, path=path)
     name = next(iter(values), "?")
@@ -65,7 +66,7 @@ def _kind(value: Any) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _reason(part: Any, error: Exception) -> tuple[str, str]:
+def _reason(part: Any, error: Exception, option: str) -> tuple[str, str]:
     if isinstance(part, types.GeneratorType | types.AsyncGeneratorType | types.CoroutineType):
         return (
             "a generator's position exists only in its own process.",
@@ -78,4 +79,4 @@ def _reason(part: Any, error: Exception) -> tuple[str, str]:
         return "locks and threads belong to one process.", "Create it in the step that uses it."
     if family.startswith(("socket.", "ssl.", "sqlite3.")) or "onnection" in family:
         return "a connection belongs to the process that opened it.", "Connect in the step that uses it."
-    return f"{error}.", "Leave it out with --in, or create it in the step that uses it."
+    return f"{str(error).removesuffix('.')}.", f"Leave it out with {option}, or create it in the step that uses it."

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["exception_reduce", "has_group", "rebuild_exception", "words_of"]
+__all__ = ["chain_of", "exception_reduce", "has_group", "rebuild_exception", "words_of"]
 
 #: Set by us to show an exception of a step; belongs to the process that shows it.
 _SHOWN_AS = "_render_traceback_"
 _DEFINED_IN_PYTHON = 1 << 9
+_LONGEST_CHAIN = 16
 
 
 def exception_reduce(error: BaseException) -> Any:
@@ -62,6 +63,21 @@ def words_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - it is the user's, and may be anything
         return "<exception str() failed>"
+
+
+def chain_of(error: BaseException) -> dict[str, BaseException]:
+    """What it was raised from, or on the way of, by the way that leads there: ``cause``, ``cause.context``, …"""
+    found: dict[str, BaseException] = {}
+    seen, waiting = {id(error)}, [("", error)]
+    while waiting and len(found) < _LONGEST_CHAIN:
+        way, each = waiting.pop(0)
+        for name, below in (("cause", each.__cause__), ("context", each.__context__)):
+            if below is not None and id(below) not in seen:
+                seen.add(id(below))
+                path = f"{way}.{name}" if way else name
+                found[path] = below
+                waiting.append((path, below))
+    return found
 
 
 def has_group(error: BaseException | None) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import reprlib
+import signal
+import threading
 import types
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,10 +19,15 @@ TEXT_CHARACTERS = 1_500
 HTML_CHARACTERS = 20_000
 ROWS, COLUMNS = 5, 12
 SCHEMA = 100
+_PATIENCE = 1.0
+"""Seconds that the repr of a value of unknown type may take."""
 _ASKED_FOR = (
     "__call__", "__iter__", "__next__", "__aiter__", "__anext__", "__await__", "__length_hint__", "__fspath__",
     "__get__", "__set__", "__delete__", "__set_name__",
 )  # fmt: skip
+
+
+_TIMER = signal.ITIMER_REAL
 
 
 class _Short(reprlib.Repr):
@@ -46,9 +53,11 @@ def size_in_words(count: float) -> str:
 
 
 def preview_of(value: Any) -> Preview:
-    """The preview of any value. A value whose own repr fails is described by its type alone."""
+    """The preview of any value. A value whose own repr fails, or takes long, is described by its type alone."""
     try:
         made = _RULES.get(_root_type(value), _of_anything)(value)
+    except _TooSlow:
+        made = Preview(_type_name(value), text="(its repr takes long)")
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and a preview is never vital
         made = Preview(_type_name(value), text=f"(its repr raised {type(error).__name__})")
     return replace(made, methods=_methods_of(type(value)))
@@ -121,8 +130,31 @@ def _of_environment(value: Any) -> Preview:
 
 def _of_anything(value: Any) -> Preview:
     if isinstance(value, dict | list | tuple | set | frozenset):
-        return _of_container(value)
-    return Preview(_type_name(value), text=_cut(repr(value)))
+        return _in_time(_of_container, value)
+    return _in_time(lambda each: Preview(_type_name(each), text=_cut(repr(each))), value)
+
+
+class _TooSlow(BaseException):
+    """Not an Exception, which a user's __repr__ may catch."""
+
+
+def _in_time(make: Callable[[Any], Preview], value: Any) -> Preview:
+    """What is made, or _TooSlow. As long as it takes where this process has another use for the alarm, and outside of
+    the main thread, which alone can be stopped."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL or any(signal.getitimer(_TIMER)):
+        return make(value)
+    signal.signal(signal.SIGALRM, _strike)
+    try:
+        signal.setitimer(_TIMER, _PATIENCE)
+        return make(value)
+    finally:
+        signal.setitimer(_TIMER, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _strike(*_: object) -> None:
+    raise _TooSlow
 
 
 _RULES: dict[str, Callable[[Any], Preview]] = {

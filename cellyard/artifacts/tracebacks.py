@@ -10,7 +10,7 @@ from typing import Any
 
 from cellyard.artifacts.definitions import namespace_here
 
-__all__ = ["cell_files", "rebuild_traceback", "traceback_frames"]
+__all__ = ["Absent", "cell_files", "rebuild_traceback", "traceback_frames"]
 
 _SHELL = "IPython/core/interactiveshell.py"
 _Place = tuple[Any, ...]
@@ -19,8 +19,19 @@ _MOST = 8
 """Instructions that one entry of a table of lines may be about."""
 _LINE_ALONE = 0x80 | 13 << 3
 _MODULE = 7
-_UNKNOWN = ...
-"""In the place of the value of an argument, which has not come along."""
+
+
+class Absent:
+    """Stands for a local variable that did not travel, and says so."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+_UNKNOWN = Absent("<not kept: the values of these frames did not travel>")
 
 
 def traceback_frames(trace: types.TracebackType, namespace: dict[str, Any]) -> tuple[_Place, ...]:
@@ -33,7 +44,9 @@ def traceback_frames(trace: types.TracebackType, namespace: dict[str, Any]) -> t
             found.clear()
         module = None if frame.f_globals is namespace else str(frame.f_globals.get("__name__"))
         place = (code.co_filename, code.co_name, code.co_qualname, code.co_firstlineno, code.co_linetable)
-        found.append((*place, each.tb_lineno, each.tb_lasti, module, _left_at(frame, each), _taken(code)))
+        taken = _taken(code)
+        others = _others(code, taken[0])
+        found.append((*place, each.tb_lineno, each.tb_lasti, module, _left_at(frame, each), taken, others))
     return tuple(found)
 
 
@@ -58,6 +71,11 @@ def _taken(code: types.CodeType) -> tuple[tuple[str, ...], int, int, int, int]:
     return code.co_varnames[:number], positional, code.co_posonlyargcount, named, kinds
 
 
+def _others(code: types.CodeType, arguments: Iterable[str]) -> tuple[str, ...]:
+    """The names of its other variables."""
+    return tuple(name for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars) if name not in arguments)
+
+
 def _each(trace: types.TracebackType | None) -> Iterator[types.TracebackType]:
     while trace is not None:
         yield trace
@@ -80,10 +98,11 @@ def _frame(
     names: dict[str, Any],
     left_at: tuple[int, int, int] = (0, 0, 0),
     taken: tuple[tuple[str, ...], int, int, int, int] = ((), 0, 0, 0, 0),
+    others: Iterable[str] = (),
 ) -> types.FrameType:
     """A frame of such code, which never runs: that of a generator nobody has started. Unlike one that has raised, it
     keeps nothing alive of whoever made it. The generator begins behind what the table of lines is about, at the line
-    where the frame has ended. Earlier versions have not written down that line, nor the arguments."""
+    where the frame has ended. Earlier versions have not written down that line, nor the variables."""
     file, name, qualified, first, lines = place
     length, last, line = left_at
     arguments, positional, by_place, named, kinds = taken
@@ -103,8 +122,11 @@ def _frame(
         co_flags=own.co_flags | kinds,
     )
     function: Any = types.FunctionType(code, names)
-    only = arguments[positional : positional + named]
-    frame: types.FrameType = function(*[_UNKNOWN] * positional, **dict.fromkeys(only, _UNKNOWN)).gi_frame
+    by_name = [*arguments[positional : positional + named], *["..."] * bool(kinds & inspect.CO_VARKEYWORDS)]
+    number = positional + bool(kinds & inspect.CO_VARARGS)
+    frame: types.FrameType = function(*[_UNKNOWN] * number, **dict.fromkeys(by_name, _UNKNOWN)).gi_frame
+    # Its code has no such variables: the frame keeps them like those that a debugger adds.
+    frame.f_locals.update(dict.fromkeys(others, _UNKNOWN))
     return frame
 
 

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from cellyard import __version__
 from cellyard.errors import CellyardError, EngineError, UsageError
+from cellyard.model.states import RunState
 from cellyard.service.schedule_options import add_schedule_options
 
 __all__ = ["EXIT_CODES", "main", "make_parser"]
@@ -26,6 +27,8 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, 130),
 )
 """The first class that fits gives the code."""
+_MOST_DIGITS = 18
+_MOST_LISTED = 10_000
 
 Command = Callable[[argparse.Namespace], int]
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -80,7 +83,7 @@ def _add_run(commands: _Commands) -> None:
     _add_choice(run)
     _add_running(run)
     again = _add(commands, "resume", "notebook:resume", "go on where a failed or lost run has stopped")
-    again.add_argument("run", type=int)
+    again.add_argument("run", type=_run)
     again.add_argument("notebook", type=Path, nargs="?", help="where it is now (default: where it was)")
     _add_running(again)
 
@@ -227,7 +230,7 @@ def _add_schedule(commands: _Commands) -> None:
         actions, "history", "schedule:history", "list the times that a schedule came, and what became of them"
     )
     history.add_argument("name", help="the schedule's")
-    history.add_argument("-n", "--limit", type=int, default=20, help="how many (default: 20)")
+    history.add_argument("-n", "--limit", type=_limit, default=20, help="how many (default: 20)")
 
 
 def _add_kubernetes(commands: _Commands) -> None:
@@ -268,18 +271,18 @@ def _add_operator(parser: argparse.ArgumentParser) -> None:
 
 def _add_looking_back(commands: _Commands) -> None:
     runs = _add(commands, "runs", "runs:runs", "list the latest runs")
-    runs.add_argument("-n", "--limit", type=int, default=20, help="how many (default: 20)")
+    runs.add_argument("-n", "--limit", type=_limit, default=20, help="how many (default: 20)")
     runs.add_argument("--notebook", help="only those of this notebook")
-    runs.add_argument("--state", help="only those in this state (running, failed, ...)")
+    runs.add_argument("--state", choices=[*map(str, RunState)], help="only those in this state")
     runs.add_argument("--tag", action="append", help="only those with this tag; may be repeated")
     runs.add_argument(
         "--where", metavar="QUERY", help="only those that fit, as in 'metrics.auc > 0.9 and params.depth = 3'"
     )
     runs.add_argument("--search", metavar="TEXT", help="only those whose name, notebook, owner or a tag contains this")
-    runs.add_argument("--before", type=int, metavar="RUN", help="only those before this run: the next page")
+    runs.add_argument("--before", type=_run, metavar="RUN", help="only those before this run: the next page")
     compare = _add(commands, "compare", "finding:compare", "say what differs between two runs")
-    compare.add_argument("first", type=int)
-    compare.add_argument("second", type=int)
+    compare.add_argument("first", type=_run)
+    compare.add_argument("second", type=_run)
     compare.add_argument("--json", action="store_true", help="print it as JSON")
     lineage = _add(commands, "lineage", "finding:lineage", "say where a value comes from, and what became of it")
     lineage.add_argument("artifact", help="(the beginning of) its id, RUN:NAME or RUN:STEP:NAME")
@@ -287,23 +290,23 @@ def _add_looking_back(commands: _Commands) -> None:
     lineage.add_argument("--down", action="store_true", help="only what became of it")
     lineage.add_argument("--json", action="store_true", help="print it as JSON")
     report = _add(commands, "report", "finding:report", "write a run as one page of HTML, which needs nothing else")
-    report.add_argument("run", type=int)
+    report.add_argument("run", type=_run)
     report.add_argument("--output", type=Path, metavar="FILE", help="where it goes (default: run-RUN.html)")
     label = _add(commands, "label", "runs:label", "name a run, add tags to it or remove them")
-    label.add_argument("run", type=int)
+    label.add_argument("run", type=_run)
     label.add_argument("tags", nargs="*", help="tags to add")
     label.add_argument(
         "--remove", action="append", default=[], metavar="TAG", help="a tag to take away; may be repeated"
     )
     label.add_argument("--name", help="what the run is called ('' for nothing)")
     show = _add(commands, "show", "runs:show", "show one run and its steps")
-    show.add_argument("run", type=int)
+    show.add_argument("run", type=_run)
     logs = _add(commands, "logs", "runs:logs", "print what a run, or one step of it, has printed")
-    logs.add_argument("run", type=int)
+    logs.add_argument("run", type=_run)
     logs.add_argument("step", nargs="?", help="the step's name (default: all)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
     cancel = _add(commands, "cancel", "runs:cancel", "cancel a run and its live steps")
-    cancel.add_argument("run", type=int)
+    cancel.add_argument("run", type=_run)
 
 
 def _add_store(commands: _Commands) -> None:
@@ -325,6 +328,21 @@ def _add_engine(commands: _Commands) -> None:
     _add(actions, "status", "engine:status", "say whether it runs, and with what")
     stop = _add(actions, "stop", "engine:stop", "stop it when its running steps have finished")
     stop.add_argument("--now", action="store_true", help="cancel the running steps")
+
+
+def _run(text: str) -> int:
+    """The number of a run."""
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of a run: `cellyard runs` shows the runs that there are"
+        )
+    return int(text)
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_LISTED:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {_MOST_LISTED:,}")
+    return int(text)
 
 
 def _command(name: str) -> Command:

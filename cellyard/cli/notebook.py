@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from cellyard.cli.executed import Executed
 from cellyard.errors import CellyardError, NotFound, UsageError
 from cellyard.model import TERMINAL
+from cellyard.model.states import in_words
 from cellyard.origin import origin_of
 from cellyard.service.client import EngineClient
 
@@ -86,7 +87,7 @@ def resume(arguments: argparse.Namespace) -> int:
     finally:
         client.close()
     if before["state"] not in TERMINAL:
-        raise UsageError(f"run {before['id']} is {before['state']}: there is nothing to resume")
+        raise UsageError(f"run {before['id']} {in_words(before['state'])}: there is nothing to resume")
     if before["kind"] != "notebook":
         raise UsageError(f"run {before['id']} was a single cell: run that cell again")
     path = arguments.notebook or Path(before["notebook"])

@@ -54,6 +54,7 @@ class NotebookKernel:
                 self._executing, self._manager = executing, executing.km
                 self._calls = KernelCalls(executing.kc)
                 yield
+                await _leave(executing.km)
         except NoSuchKernel as error:
             raise UsageError(f"{wanted.path.name} wants the kernel {error.name!r}, which is not here") from error
 
@@ -77,6 +78,13 @@ class NotebookKernel:
             self._manager.shutdown_kernel(now=True) if by_force else self._manager.interrupt_kernel()
         )
         return ending
+
+
+async def _leave(manager: Any) -> None:
+    """End an idle kernel. Its manager would interrupt it first, which it may tell as an error of a good run."""
+    if await manager.is_alive():
+        await manager.request_shutdown()
+        await manager.finish_shutdown()
 
 
 def _kernel_config(runtime: Path) -> Config:

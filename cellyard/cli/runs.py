@@ -13,6 +13,7 @@ from cellyard.cli.tables import runs_table, state_text, steps_table
 from cellyard.errors import NotFound
 from cellyard.model import format_duration
 from cellyard.model.prices import Prices
+from cellyard.model.states import in_words
 from cellyard.service.client import EngineClient
 
 __all__ = ["cancel", "label", "logs", "runs", "show"]
@@ -73,7 +74,7 @@ def logs(arguments: argparse.Namespace) -> int:
 def cancel(arguments: argparse.Namespace) -> int:
     """Cancel a run and its live steps."""
     run = _client().cancel_run(arguments.run)
-    print(f"run {run['id']} is {run['state']}")
+    print(f"run {run['id']} {in_words(run['state'])}")
     return 0
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from cellyard.model import format_duration
 from cellyard.origin import origin_of
@@ -41,7 +43,7 @@ def show_all(_arguments: argparse.Namespace) -> int:
     _print_table(
         ["schedule", "state", "when", "next", "last", "notebook"],
         (
-            [each["name"], each["state"], _when(each), _first(each["next"]), _last(each["last"]), each["notebook"]]
+            [each["name"], each["state"], _when(each), _first(each["next"]), _last(each), each["notebook"]]
             for each in found["schedules"]
         ),
     )
@@ -74,7 +76,7 @@ def remove(arguments: argparse.Namespace) -> int:
 def run_now(arguments: argparse.Namespace) -> int:
     """Start a run by hand."""
     _client().run_schedule(arguments.name)
-    print(f"started; cellyard schedule history {arguments.name} tells how it goes")
+    print(f"started; cellyard schedule history {shlex.quote(arguments.name)} tells how it goes")
     return 0
 
 
@@ -105,15 +107,24 @@ def _first(times: Sequence[str]) -> str:
 
 
 def _date(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%a %d %b %Y %H:%M %z}"
+    return _told(datetime.fromisoformat(text))
 
 
-def _last(firing: Json | None) -> str:
-    return "" if firing is None else f"{firing['state']} {_moment(firing['due'])}"
+def _told(moment: datetime) -> str:
+    return f"{moment:%a %d %b %Y %H:%M %z}"
+
+
+def _last(schedule: Json) -> str:
+    """In the zone of the schedule, as the next time is."""
+    firing = schedule["last"]
+    if firing is None:
+        return ""
+    zone = ZoneInfo(schedule["timezone"]) if schedule["timezone"] else None
+    return f"{firing['state']} {_told(datetime.fromtimestamp(firing['due'], UTC).astimezone(zone))}"
 
 
 def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
 
 
 def _run(firing: Json) -> str:

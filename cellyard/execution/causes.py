@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from cellyard.model import Resources, format_duration, format_memory
 
 __all__ = ["Seen", "curve_of", "explained", "proposed_memory"]
 
+_PROPOSAL = re.compile(r"Try --memory ([\d.]+)GiB\.")
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
 _NAMED = 3
@@ -36,19 +38,20 @@ class Seen:
 
 
 def explained(
-    message: Mapping[str, Any], seen: Seen, resources: Resources, *, began: float
+    message: Mapping[str, Any], seen: Seen, resources: Resources, *, began: float, most: int | None = None
 ) -> tuple[dict[str, Any] | None, list[list[float]]]:
     """The error of a finished message, with what memory has to do with it; and the curve: seconds since the beginning,
-    bytes, CPU seconds. The worker's own samples, or, where it did not live to send them, what was seen."""
+    bytes, CPU seconds. The worker's own samples, or, where it did not live to send them, what was seen. ``most``: the
+    memory that a step can have where this one ran."""
     curve = message.get("samples") or curve_of(seen, began)
     error = message.get("error")
     if not error or not error.get("cellyard"):
         return error, curve
     found = error_from_dict(error["cellyard"])
     if isinstance(found, StepOutOfMemory):
-        return _out_of_memory(error, found, seen, curve), curve
+        return _out_of_memory(error, found, seen, curve, most), curve
     if isinstance(found, WorkerLost) and _was_nearly_full(curve, resources.memory):
-        return _lost_when_full(error, found, seen, curve, resources.memory or 0), curve
+        return _lost_when_full(error, found, seen, curve, resources.memory or 0, most), curve
     return dict(error), curve
 
 
@@ -63,23 +66,41 @@ def proposed_memory(used: int) -> int:
 
 
 def _out_of_memory(
-    error: Mapping[str, Any], found: CellyardError, seen: Seen, curve: Sequence[Sequence[float]]
+    error: Mapping[str, Any], found: CellyardError, seen: Seen, curve: Sequence[Sequence[float]], most: int | None
 ) -> dict[str, Any]:
+    hint = _attainable(found.fields.get("hint", ""), most, int(found.fields.get("limit_bytes") or 0))
     fields = {
         **found.fields,
         "objects": seen.objects,
-        "hint": " ".join([*_where(error), *_largest(seen), found.fields.get("hint", "")]),
+        "hint": " ".join([*_where(error), *_largest(seen), hint]),
     }
     return _told(error, StepOutOfMemory(**fields), seen, curve)
 
 
 def _lost_when_full(
-    error: Mapping[str, Any], found: CellyardError, seen: Seen, curve: Sequence[Sequence[float]], limit: int
+    error: Mapping[str, Any],
+    found: CellyardError,
+    seen: Seen,
+    curve: Sequence[Sequence[float]],
+    limit: int,
+    most: int | None,
 ) -> dict[str, Any]:
-    last, more = format_memory(int(curve[-1][1])), format_memory(proposed_memory(limit))
+    last, more = format_memory(int(curve[-1][1])), proposed_memory(limit) / (1 << 30)
+    proposal = _attainable(f"Try --memory {more:g}GiB.", most, limit)
     reason = f"It had {last} of its {format_memory(limit)} when last seen: it may have run out of memory."
-    hint = [str(found.fields.get("hint", "")), reason, *_largest(seen), f"Try --memory {more.replace(' ', '')}."]
+    hint = [str(found.fields.get("hint", "")), reason, *_largest(seen), proposal]
     return _told(error, type(found)(**{**found.fields, "hint": " ".join(hint).strip()}), seen, curve)
+
+
+def _attainable(hint: str, most: int | None, limit: int) -> str:
+    """The hint, whose proposal is no more than there is."""
+    proposed = _PROPOSAL.search(hint)
+    if proposed is None or most is None or float(proposed[1]) * (1 << 30) <= most:
+        return hint
+    there = f"{most >> 20}MiB" if most % _STEP else f"{most / (1 << 30):g}GiB"
+    less = f"It had all the memory that there is here ({there}): hold less at a time."
+    more = f"Try --memory {there}, the most that there is here, or hold less at a time."
+    return hint.replace(proposed[0], more if limit < most else less)
 
 
 def _was_nearly_full(curve: Sequence[Sequence[float]], limit: int | None) -> bool:

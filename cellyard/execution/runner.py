@@ -261,7 +261,8 @@ class Runner:
         self._stopper.limit_time(live)
 
     async def _conclude(self, live: LiveStep, message: Message) -> None:
-        error, samples = explained(message, live.seen, live.resources, began=live.began)
+        most = live.backend.offer.capacity.memory
+        error, samples = explained(message, live.seen, live.resources, began=live.began, most=most)
         message = {**message, "error": error, "samples": samples}
         verdict = judge(live.name, live.request.options, live.attempt, message, live.done, taken=live.taken)
         size = grown(live.resources, verdict.error, live.backend.offer.capacity)

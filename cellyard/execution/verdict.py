@@ -49,7 +49,8 @@ def judge(
     if state == "succeeded":
         return Verdict(state, None, retry=False)
     if done.timed_out:
-        hint = "The traceback shows where it was; --timeout gives it more time."
+        shows = "The traceback shows where it was; " if _shows_code(error) else ""
+        hint = f"{shows}--timeout gives it more time."
         timeout = StepTimeout(step=name, timeout=format_duration(options.timeout or 0.0), hint=hint)
         state, error = "failed", error_content(timeout, below=error)
     elif done.cancelled_by is not None:
@@ -59,6 +60,11 @@ def judge(
     if not stopped and not done.timed_out and error and error["type"] == "WorkerTaken" and taken < MOST_TAKEN:
         return Verdict(state, dict(error), retry=True, free=True)
     return Verdict(state, error and dict(error), retry=not stopped and attempt - taken <= _retries(options))
+
+
+def _shows_code(error: Mapping[str, Any] | None) -> bool:
+    """Whether its traceback is more than a sentence."""
+    return error is not None and "\n" in "\n".join(error.get("traceback") or ())
 
 
 def _retries(options: StepLine) -> int:

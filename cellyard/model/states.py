@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from cellyard.errors import IllegalState
 
-__all__ = ["MOVES", "TERMINAL", "RunState", "StepState", "check_move", "is_legal", "is_terminal"]
+__all__ = ["MOVES", "TERMINAL", "RunState", "StepState", "check_move", "in_words", "is_legal", "is_terminal"]
 
 
 class RunState(StrEnum):
@@ -57,6 +57,11 @@ MOVES: Mapping[type[RunState | StepState], Mapping[str, frozenset[str]]] = {
 def is_terminal(state: str) -> bool:
     """Whether the state is one that nothing leaves."""
     return state in TERMINAL
+
+
+def in_words(state: str) -> str:
+    """What something in that state has done, or does: "has failed", "is running"."""
+    return f"has {state}" if state in ("succeeded", "failed") else f"is {state}"
 
 
 def is_legal(old: str, new: RunState | StepState) -> bool:

@@ -26,6 +26,10 @@ _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _REFUSED = frozenset({"DataError", "IntegrityError"})
 """What every driver calls its errors of a value that the database cannot hold."""
 _READ = "cellyard_read"
+_NO_SPACE = (
+    " Free some space on that disk (`cellyard gc` throws away values that no run of late speaks of, where they are on "
+    "the same one), or set CELLYARD_RECORDS to a database elsewhere."
+)
 
 
 class Database:
@@ -102,7 +106,8 @@ class Database:
             return RecordsLocked(path=self.name, waited=format_duration(self.busy_timeout))
         if {each.__name__ for each in type(error).__mro__} & _REFUSED:
             return Unrecordable(path=self.name, reason=f"{error}.")
-        return RecordsError(f"the records {self.name}: {error}.")
+        advice = _NO_SPACE if code == sqlite3.SQLITE_FULL or type(error).__name__ == "DiskFull" else ""
+        return RecordsError(f"the records {self.name}: {error}.{advice}")
 
 
 def _make_private_file(path: Path) -> None:

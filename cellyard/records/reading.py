@@ -74,7 +74,8 @@ _LATEST_OF_CELLS = select(steps).where(steps.c.id.in_(LATEST_IDS.group_by(steps.
 
 def run_by_id(connection: Connection, run_id: int) -> RunRecord:
     """Raises NotFound."""
-    found = connection.execute(_RUN, {"key": run_id}).one_or_none()
+    # A larger number no database takes.
+    found = connection.execute(_RUN, {"key": run_id}).one_or_none() if run_id.bit_length() < 64 else None
     if found is None:
         raise NotFound(what=f"run {run_id}", hint="`cellyard runs` shows the runs that there are.")
     return _runs(connection, [found])[0]

@@ -358,7 +358,8 @@ class Records(CachingRecords, EvidenceRecords, MovingRecords, RememberingRecords
 
 def _loss(step: StepRecord, reason: str) -> dict[str, Any]:
     worker = step.worker or "of the engine"
-    return WorkerLost(step=step.name, worker=worker, hint=f"{reason[:1].upper()}{reason[1:]}.").to_step_error()
+    hint = f"{reason[:1].upper()}{reason[1:]}. Execute the cell again."
+    return WorkerLost(step=step.name, worker=worker, hint=hint).to_step_error()
 
 
 def _lost_step(step: StepRecord, error: Mapping[str, Any]) -> EventRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,7 +36,8 @@ class ScheduleTable:
         values = {"state": "active", "seen": {}, **facts, "created": now, "considered": now}
         with self._database.write() as connection:
             if connection.execute(_BY_NAME, {"name": values["name"]}).one_or_none() is not None:
-                hint = f"Remove it with `cellyard schedule remove {values['name']}`, or give another --name."
+                name = shlex.quote(str(values["name"]))
+                hint = f"Remove it with `cellyard schedule remove {name}`, or give another --name."
                 raise UsageError(f"there is a schedule {values['name']!r} already. {hint}")
             connection.execute(insert(schedules), values)
             return _by_name(connection, str(values["name"]))

@@ -74,6 +74,8 @@ async def runs(
 @router.patch("/v1/runs/{run}")
 async def label(engine: Ready, run: int, wanted: LabelRequest) -> JsonAnswer:
     """Name a run, add tags and remove them."""
+    if not all(tag.strip() for tag in wanted.add):
+        raise UsageError("a tag has at least one letter")
     found = await engine.journal.write(
         lambda records: records.label_run(run, add=wanted.add, remove=wanted.remove, name=wanted.name)
     )

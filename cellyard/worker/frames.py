@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from cellyard.artifacts.artifact import DefinitionStore, pack_group, store_packed, writing
+from cellyard.artifacts.exceptions import chain_of
 from cellyard.artifacts.store import Store
+from cellyard.artifacts.tracebacks import Absent
 from cellyard.errors import CannotTravel
 from cellyard.worker.measuring import size_of
 from cellyard.worker.standing import running
@@ -19,6 +21,8 @@ from cellyard.worker.standing import running
 __all__ = ["Absent", "describe_frames", "describe_running"]
 
 _MOST_FRAMES = 60
+_MOST_BELOW = 20
+"""Frames of each exception that another was raised from."""
 _MOST_BYTES = 64 << 20
 _MOST_TEXT = 1 << 20
 _LONGEST = 200
@@ -41,30 +45,36 @@ _Frame = tuple[types.FrameType, int]
 _AT_HAND = (bool, int, float, complex, str, bytes, type(None))
 
 
-class Absent:
-    """Stands for a local variable that did not travel, and says so."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
-
-
 def describe_frames(
     error: BaseException, namespace: dict[str, Any], store: Store, *, own: Mapping[str, Any] | None = None
 ) -> dict[str, Any] | None:
     """The frames from the cell to where the exception was raised: ``frames`` (file, line, name, and whether its names
-    are those of the cell) and ``reference``, the artifact of their local variables and sources. None without any.
-    ``own``: names of the cell that the notebook will not have; they travel with the cell's own frame."""
+    are those of the cell) and ``reference``, the artifact of their local variables and sources. ``below``: the frames
+    of what it was raised from, by the way that leads there; their variables follow those of its own, in that order.
+    None without any. ``own``: names of the cell that the notebook will not have; they travel with the cell's own
+    frames."""
     found = list(_from_cell(traceback.walk_tb(error.__traceback__), namespace))[-_MOST_FRAMES:]
     if not found:
         return None
-    reference = _store_variables(found, _Choice(namespace).of, namespace, store, _MOST_TEXT, own or {})
-    places = [_place(frame, line, namespace) for frame, line in found]
-    if own is not None:
-        places = [place | {"is_cell": False} for place in places]
-    return {"frames": places, "reference": reference}
+    below = {way: _caught(each, namespace) for way, each in chain_of(error).items()}
+    together = [*found, *(frame for frames in below.values() for frame in frames)]
+    reference = _store_variables(together, _Choice(namespace).of, namespace, store, _MOST_TEXT, own or {})
+
+    def placed(frames: list[_Frame]) -> list[dict[str, Any]]:
+        places = [_place(frame, line, namespace) for frame, line in frames]
+        return places if own is None else [place | {"is_cell": False} for place in places]
+
+    return {
+        "frames": placed(found),
+        "below": {way: placed(frames) for way, frames in below.items()},
+        "reference": reference,
+    }
+
+
+def _caught(error: BaseException, namespace: Mapping[str, Any]) -> list[_Frame]:
+    """The frames of one that was caught, perhaps by a library, whose frames then lead to no cell."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return (list(_from_cell(frames, namespace)) or frames)[-_MOST_BELOW:]
 
 
 def describe_running(

@@ -363,6 +363,9 @@ def warm() -> None:
     shell.run_cell("[1, 2];", store_history=False)
     shell.run_cell("def f():\n    1/0\nf()", store_history=False)
     shell.user_ns.pop("f", None)
+    for last in ("last_type", "last_value", "last_traceback", "last_exc"):  # %debug of a step is to find none of ours
+        vars(sys).pop(last, None)
+    shell.InteractiveTB.tb = None
     import threadpoolctl  # noqa: F401
 
     import cellyard.worker.child  # noqa: F401

@@ -158,7 +158,7 @@ REFUSED = {
         "class A:\n    def __reduce__(self): raise RuntimeError('never me')\nv = [A()]",
         "v[0]",
         "never me",
-        "Leave it out with --in",
+        "Leave it out with --out",
     ),
 }
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from cellyard.artifacts.pickler import Packer
+from cellyard.artifacts.tracebacks import Absent
 from cellyard.errors import StoreFull
 
 
@@ -107,7 +108,7 @@ def test_what_it_came_from_goes_with_it():
     assert found.__suppress_context__
     assert traceback.format_exception(found) == traceback.format_exception(raised(code))
     frames = [frame for frame, _ in traceback.walk_tb(found.__traceback__)]
-    assert all(value is ... for frame in frames for value in frame.f_locals.values())
+    assert all(isinstance(value, Absent) for frame in frames for value in frame.f_locals.values())
 
 
 def test_a_frame_tells_its_arguments_and_the_line_that_it_has_come_to():

@@ -8,7 +8,7 @@ from cellyard.errors import WorkerLost, WorkerTaken
 from cellyard.execution.verdict import MOST_TAKEN, Intervention, judge
 from cellyard.model import parse_step_line
 
-ERROR = {"type": "KeyboardInterrupt", "message": "", "traceback": ["here"], "exception": None, "cause": None}
+ERROR = {"type": "KeyboardInterrupt", "message": "", "traceback": ["here\nand there"], "exception": None, "cause": None}
 
 
 def verdict(state, *, line="", attempt=1, error=None, **done):
@@ -40,7 +40,10 @@ def test_a_timeout_is_an_error_of_ours_with_the_step_s_traceback():
     found = verdict("failed", line="--timeout 10m", error=ERROR, timed_out=True)
     assert (found.state, found.error["type"]) == ("failed", "StepTimeout")
     assert found.error["message"].startswith("step train did not end within 10 min and was stopped. The traceback")
-    assert found.error["traceback"] == ["here"]
+    assert found.error["traceback"] == ["here\nand there"]
+    for traceback in ([], ["KeyboardInterrupt: while items were running"]):  # which shows no place
+        said = verdict("failed", line="--timeout 10m", error={**ERROR, "traceback": traceback}, timed_out=True)
+        assert said.error["message"].endswith("was stopped. --timeout gives it more time.")
 
 
 def test_a_timeout_that_had_to_use_force_is_a_failure_too():

@@ -32,7 +32,7 @@ def test_the_cell_says_so_the_run_is_lost_and_the_next_step_works(kernel: Kernel
     assert ran.error is not None
     assert ran.error["ename"] == "WorkerLost"
     assert "doomed" in ran.error["evalue"]
-    assert "The engine that ran it ended before it had finished." in ran.error["evalue"]
+    assert "The engine that ran it ended before it had finished. Execute the cell again." in ran.error["evalue"]
     until(lambda: not any(map(is_alive, below)), "nothing of the old engine lives")
     assert kernel.run("%%step after\nlen(kept) + 1").result == "3"
     facts = client.ensure()

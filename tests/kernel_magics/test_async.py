@@ -140,8 +140,16 @@ def test_waiting_may_be_interrupted_and_the_step_goes_on(kernel: Kernel, gate: P
     kernel.interrupt()
     ran = kernel.finish(waiting)
     assert ran.error is not None
-    assert ran.error["ename"] == "KeyboardInterrupt"
+    assert ran.words.startswith("KeyboardInterrupt: no longer waits for step 'patient' (run ")
     assert "not reached" not in ran.stdout
+    for asking in ("%steps wait patient", "%%step takes_it\nlater_value", "globals()['later' + '_value'] + 1"):
+        waiting = kernel.begin(asking)
+        kernel.until_output(waiting, "waiting for step 'patient'")
+        kernel.interrupt()
+        words = kernel.finish(waiting).words
+        assert "no longer waits for step 'patient'" in words
+        assert ("\n" in words) == ("globals" in asking)
+        assert "kernel_magics" not in words
     gate.touch()
     assert kernel.run("later_value").result == "7"
 
@@ -185,9 +193,32 @@ def test_wait_raises_what_failed(kernel: Kernel):
     assert kernel.fail("%steps wait breaks").error["ename"] == "ZeroDivisionError"
 
 
+def test_wait_tells_all_that_have_failed(kernel: Kernel):
+    kernel.try_run("%%step breaks_first --async\nnone_one = 1/0")
+    kernel.try_run("%%step breaks_second --async\nnone_two = {}['x']")
+    failed = kernel.fail("%steps wait breaks_first breaks_second")
+    assert failed.error["ename"] == "ZeroDivisionError"
+    assert "note: step 'breaks_second' has failed, too: KeyError: 'x'" in failed.stderr
+
+
+def test_a_notimplementederror_is_told_by_whoever_shows_its_value(kernel: Kernel):
+    kernel.try_run("%%step unready --async\nraise NotImplementedError('later')\nnot_there = 1")
+    assert kernel.fail("not_there").error["ename"] == "NotImplementedError"
+
+
+def test_a_module_that_is_imported_again_has_not_changed(kernel: Kernel):
+    kernel.run("import time\nlisted = [1]")
+    kernel.run("%%step imports --async\nimport time\nlisted.append(2)")
+    ran = kernel.run("%steps wait imports")
+    assert "has changed" not in ran.stderr
+    assert kernel.look("listed") == [1, 2]
+
+
 def test_catch_binds_the_exception_and_the_cell_goes_on(kernel: Kernel):
     ran = kernel.run("%%step risky --catch problem\nwhole = 1\nbroken = 1/0")
     assert "kept as 'problem'" in ran.stderr
+    late = kernel.run("%%step late --catch late_problem --timeout 200ms\nimport time\ntime.sleep(60)")
+    assert "gives it more time; it is kept as" in late.stderr
     assert kernel.run("type(problem).__name__, whole").result == "('ZeroDivisionError', 1)"
     kernel.run("%%step risky --catch problem\nwhole = 2")
     assert kernel.look("problem is None") is True

@@ -324,6 +324,8 @@ def test_a_failure_is_shown_as_it_would_have_been(
     with kernel_at({**home.env, **notebook}) as kernel:
         failed = kernel.fail("%steps attach" if how == "attach" else text)
         assert shown in failed.words, failed.words
+        if failed.error["ename"] == "Odd":  # at the top level of its cell, which this kernel has never seen
+            assert "raise Odd('words')" in kernel.debug("p 1")
 
 
 @pytest.mark.parametrize("now", [False, True], ids=["restarted", "killed"])

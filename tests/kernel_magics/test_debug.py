@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.notebooks.kernels import Kernel, kernel_at
@@ -19,28 +17,10 @@ FAILS = (
 )
 
 
-@contextmanager
-def typing(kernel: Kernel, *words: str) -> Iterator[None]:
-    """Someone at the kernel's prompt, who types these and then quits."""
-    waiting = iter(words)
-    kernel.client.allow_stdin = True
-    kernel.answer = lambda prompt: next(waiting, "q")
-    try:
-        yield
-    finally:
-        kernel.client.allow_stdin, kernel.answer = False, None
-
-
-def debug(kernel: Kernel, *words: str) -> str:
-    with typing(kernel, *words):
-        ran = kernel.run("%debug")
-    return re.sub(r"\x1b\[[0-9;]*m", "", ran.stdout)
-
-
 def test_debug_opens_on_the_frames_of_the_step(kernel: Kernel):
     kernel.fail("plain_error")
     assert kernel.fail(FAILS).error["ename"] == "ZeroDivisionError"
-    said = debug(kernel, "p total", "p rows", "p lock", "up", "p doubled", "up", "p factor")
+    said = kernel.debug("p total", "p rows", "p lock", "up", "p doubled", "up", "p factor")
     assert "total / (total - total)" in said
     assert "18" in said
     assert said.count("[3, 6, 9]") == 2
@@ -55,7 +35,7 @@ LONG = "import time\ndef inner(rows):\n    total = sum(rows)\n    time.sleep(60)
 def test_debug_after_a_timeout_opens_where_it_struck(kernel: Kernel):
     kernel.fail("plain_error")
     assert kernel.fail(f"%%step too_long --timeout 300ms\n{LONG}").error["ename"] == "StepTimeout"
-    said = debug(kernel, "p total * 7", "up", "p 'at the top'")
+    said = kernel.debug("p total * 7", "up", "p 'at the top'")
     assert "time.sleep(60)" in said
     assert "42" in said
     assert "inner([1, 2, 3])" in said
@@ -75,7 +55,7 @@ def test_debug_after_a_step_without_memory_opens_where_it_grew(kernel: Kernel):
     assert "It was in line 10 of its cell." in failed.error["evalue"]
     assert re.search(r"Cell In\[\d+\], line 10\n +grow\(all_rows, 1 << 20\)", failed.words)
     assert re.search(r"Cell In\[\d+\], line [78], in grow", failed.words)
-    said = debug(kernel, "p step * 3", "p seen", "p own", "p held", "up", "p 'at the top'")
+    said = kernel.debug("p step * 3", "p seen", "p own", "p held", "up", "p 'at the top'")
     assert "3145728" in said
     assert "{'at': [1048576, 'far']}" in said
     assert "<Own of" in said
@@ -89,7 +69,58 @@ def test_debug_after_one_call_that_held_the_interpreter_opens_on_its_line(kernel
     assert failed.error["ename"] == "StepOutOfMemory"
     assert "It was in line 4 of its cell." in failed.error["evalue"]
     assert re.search(r"Cell, line 3, in make\n +return \[0\] \* n", failed.words)
-    assert "return [0] * n" in debug(kernel, "p 1")
+    assert "return [0] * n" in kernel.debug("p 1")
+
+
+RAISED_FROM = (
+    "%%step raised_from\ndef deep(arg):\n    inner = arg * 3\n    return 1 / (arg - arg)\n"
+    "def outer(arg):\n    seven = arg + 7\n    try:\n        deep(arg)\n    except ZeroDivisionError as e:\n"
+    "        raise RuntimeError('later') from e\nouter(11)"
+)
+
+
+def test_debug_shows_the_variables_of_what_an_error_was_raised_from(kernel: Kernel):
+    kernel.fail(RAISED_FROM)
+    said = kernel.debug("p seven", "exceptions 0", "p arg, inner", "up", "p arg, seven")
+    for part in ("18\n", "(11, 33)", "(11, 18)", "return 1 / (arg - arg)"):
+        assert part in said
+
+
+def test_debug_says_of_variables_that_could_not_be_stored_that_they_were_not_kept(kernel: Kernel):
+    breaks = "import cellyard.worker.child as child\ndef full(*_):\n    raise OSError('no room')\n"
+    failing = "def own(z, *rest):\n    here = z + 1\n    return 1/0\nown(5, 6)"
+    failed = kernel.fail(f"%%step unstored\n{breaks}child.describe_frames = full\n{failing}")
+    assert "%debug has no frames of this step: OSError: no room" in failed.words
+    said = kernel.debug("p z", "p here", "p rest")
+    assert said.count("<not kept") == 3
+    assert "Ellipsis" not in said
+
+
+def test_debug_says_where_a_step_has_left_no_frames_and_leads_to_the_cell_alone(kernel: Kernel):
+    for cell in ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "unknown_one + 1"):
+        kernel.fail(f"%%step left_nothing\n{cell}")
+        said = kernel.debug("w", "up")
+        assert "There are no frames of the step" in said
+        assert "%%step left_nothing" in said
+        assert "step_magic" not in said
+
+
+def test_debug_passes_from_the_cell_to_the_step(kernel: Kernel):
+    kernel.fail(FAILS)
+    said = kernel.debug("up", "up", "up", "w")
+    assert "Oldest frame" not in said
+    for ours in ("kernel_magics", "interactiveshell"):
+        assert ours not in said
+
+
+def test_debug_after_an_error_that_is_kept_opens_on_that(kernel: Kernel):
+    kernel.fail("plain_error")
+    kernel.run("%%step kept --catch problem\ndef kept_one(z):\n    return z / 0\nkept_one(5)")
+    assert "5\n" in kernel.debug("p z")
+
+
+def test_debug_in_a_step_finds_no_error_of_before(kernel: Kernel):
+    assert "nothing to debug" in kernel.run("%%step debugs\n%debug").stderr
 
 
 def test_debug_after_an_async_failure_opens_on_its_frames(kernel: Kernel):
@@ -99,7 +130,7 @@ def test_debug_after_an_async_failure_opens_on_its_frames(kernel: Kernel):
     kernel.fail("plain_error")
     kernel.try_run(f"{FAILS} ".replace("fails_inside", "fails_later --async"))
     kernel.run("import time; time.sleep(1.5)")
-    said = debug(kernel, "p total")
+    said = kernel.debug("p total")
     assert "total / (total - total)" in said
     assert "18" in said
 
@@ -107,12 +138,12 @@ def test_debug_after_an_async_failure_opens_on_its_frames(kernel: Kernel):
 def test_debug_after_a_later_plain_error_opens_on_that(kernel: Kernel):
     kernel.fail(FAILS)
     kernel.fail("def plain():\n    here = 'plain one'\n    1/0\nplain()")
-    assert "plain one" in debug(kernel, "p here")
+    assert "plain one" in kernel.debug("p here")
 
 
 def test_frames_in_libraries_are_shown_with_their_source(kernel: Kernel):
     kernel.fail("%%step in_library\nimport json\nvalue = json.loads('{broken')")
-    said = debug(kernel, "p s", "up", "up", "up")
+    said = kernel.debug("p s", "up", "up", "up")
     assert "raw_decode" in said
     assert "json.loads('{broken')" in said
 
@@ -188,6 +219,26 @@ def test_preflight_looks_at_the_cells_that_were_run_where_the_file_is_not_known(
     rows = {line.split()[0]: line for line in kernel.run("%steps preflight").result.splitlines()}
     assert rows["looked_at_as_run"].endswith("none")
     assert "no module 'surely_not_there'" in rows["lacks_as_run"]
+
+
+def test_preflight_warns_of_questions_where_nobody_is_asked(kernel: Kernel):
+    question = "name = input('? ') if False else 1"
+    kernel.run(f"%%step asks_here\n{question}")
+    kernel.run(f"%%step asks_nobody --async\n{question}")
+    kernel.run("%steps wait asks_nobody")
+    rows = {line.split()[0]: line for line in kernel.run("%steps preflight").result.splitlines()}
+    assert rows["asks_here"].endswith("none")
+    assert "nobody to ask" in rows["asks_nobody"]
+
+
+def test_commands_without_a_name_or_with_no_number_say_so(kernel: Kernel):
+    for line, told in {
+        "logs": "which step? This notebook has run: ",
+        "cancel": "which step? ",
+        "reproduce": "which step? ",
+        "reproduce reproducible x": "'x' is no number of a run",
+    }.items():
+        assert told in kernel.fail(f"%steps {line}").error["evalue"]
 
 
 def test_preflight_looks_into_cells_with_magics_and_at_each_backend(home: Home):

@@ -201,6 +201,9 @@ def test_a_cell_that_does_not_parse_is_refused(kernel: Kernel, runs):
     assert failed.error["ename"] == "InvalidCell"
     assert "line 3" in failed.error["evalue"]
     assert "not fine =" in failed.error["evalue"]
+    failed = kernel.fail("%%step broken\nif True:\nprint()")
+    assert "line 3 of the cell does not parse" in failed.error["evalue"]
+    assert "'if' statement on line 2" in failed.error["evalue"]
     assert runs() == before
 
 

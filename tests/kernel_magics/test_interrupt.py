@@ -100,6 +100,7 @@ def test_one_that_comes_before_the_engine_has_the_step_keeps_it_from_running(
     ran = kernel.finish(id, timeout=20)
     assert ran.error is not None
     assert ran.error["ename"] == "KeyboardInterrupt"
+    assert ran.words == "KeyboardInterrupt: the step has not begun"
     assert ran.seconds < 4
     time.sleep(0.5)
     assert not (tmp_path / "ran").exists()

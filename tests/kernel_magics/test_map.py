@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.kernel_magics.test_debug import debug
 from tests.notebooks.kernels import Kernel
 
 
@@ -40,7 +39,7 @@ def test_a_failed_item_is_told_as_a_failed_cell(kernel: Kernel):
     assert re.search(r"Cell In\[\d+\], line 6\n", ran.words)
     assert "/tmp" not in ran.words
     assert kernel.run("%steps logs told").stdout == below
-    said = debug(kernel, "p twice + 40", "up", "p p, given", "p r")
+    said = kernel.debug("p twice + 40", "up", "p p, given", "p r")
     assert "\n40\n" in said
     assert "(0, [1, 2, 0, 3])" in said
     assert "r = inner(p)" in said

@@ -183,3 +183,28 @@ def test_a_class_that_came_beside_a_value_is_the_one_that_its_own_name_gets(kern
         assert kernel.run("import gc\ngc.collect()\nHolding.shared is a").result == "True"
     finally:
         kernel.run("_module.Namespace.values = _values")
+
+
+def test_a_value_that_is_gone_says_which_cell_makes_it_again(kernel: Kernel, home: Home):
+    kernel.run("%%step\nwill_go = list(range(100_001))")
+    kernel.run("%%step made_gone\nwill_miss = list(range(100_002))")
+    store = home.folder / "store" / "objects"
+    for name in ("will_go", "will_miss"):
+        id = kernel.look(f"globals()[{name!r}]._self_group.reference.id")
+        [there] = [each for each in store.rglob("*") if each.name.endswith(id[2:])]
+        there.unlink()
+    failed = kernel.fail("sum(will_miss)")
+    assert failed.error["ename"] == "ArtifactMissing"
+    for words in ("'will_miss'", "step 'made_gone' made in run ", "Execute the cell that made it again"):
+        assert words in failed.error["evalue"]
+    assert "kernel_magics" not in failed.words
+    assert "the value of 'will_go' is gone" in kernel.fail("%%step\nsum(will_go)").error["evalue"]
+
+
+def test_a_value_whose_repr_takes_long_holds_up_no_step(kernel: Kernel):
+    kernel.run("import time\nclass Slow:\n    def __repr__(self):\n        time.sleep(20)\n        return 'never'")
+    ran = kernel.run("%%step\nslow = [Slow()]")
+    kernel.run("slow.append(1)")
+    again = kernel.run("%%step\nlen(slow)")
+    assert (again.result, ran.seconds < 10, again.seconds < 10) == ("2", True, True)
+    kernel.run("del slow, Slow")

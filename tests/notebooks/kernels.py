@@ -104,6 +104,15 @@ class Kernel:
         """Run a cell to its end."""
         return self.finish(self.begin(code), timeout=timeout)
 
+    def debug(self, *words: str) -> str:
+        """What ``%debug`` shows to someone who types these at its prompt, and then quits."""
+        waiting = iter(words)
+        self.client.allow_stdin, self.answer = True, lambda prompt: next(waiting, "q")
+        try:
+            return _ANSI.sub("", self.run("%debug").stdout)
+        finally:
+            self.client.allow_stdin, self.answer = False, None
+
     def begin(self, code: str) -> str:
         """Send a cell; returns the id by which :meth:`finish` knows it."""
         return str(self.client.execute(code))

@@ -25,7 +25,7 @@ def test_work_in_flight_becomes_lost_and_what_had_ended_stays(records):
     assert records.open_steps() == []
     assert records.open_runs() == []
     assert records.step(done.step_id).state == "succeeded"
-    assert records.step(running.step_id).error["message"].endswith("was lost. Engine ended.")
+    assert records.step(running.step_id).error["message"].endswith("was lost. Engine ended. Execute the cell again.")
     assert records.attempts(running.step_id)[0].state == "lost"
     assert not records.finish_step(AttemptEnd(token="t2", state=SUCCEEDED))
     assert records.mark_lost("again").steps == ()
