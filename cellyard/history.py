@@ -46,7 +46,7 @@ class History:
 
     def runs(self, *, limit: int = 50, **wanted: Any) -> RunList:
         """The latest runs that fit, newest first: ``notebook``, ``state``, ``tag`` (one or several), ``where`` (as in
-        ``metrics.auc > 0.9``), ``search`` (a text), ``before`` (a run's number, for the page after it)."""
+        ``metrics.auc > 0.9``), ``search`` (words), ``before`` (a run's number, for the page after it)."""
         found = self._source.client.runs(limit=limit, **wanted)
         return RunList(Run(each, self._source) for each in found)
 

@@ -278,7 +278,9 @@ def _add_looking_back(commands: _Commands) -> None:
     runs.add_argument(
         "--where", metavar="QUERY", help="only those that fit, as in 'metrics.auc > 0.9 and params.depth = 3'"
     )
-    runs.add_argument("--search", metavar="TEXT", help="only those whose name, notebook, owner or a tag contains this")
+    runs.add_argument(
+        "--search", metavar="TEXT", help="only those with these words: in names, tags, parameters, metrics"
+    )
     runs.add_argument("--before", type=_run, metavar="RUN", help="only those before this run: the next page")
     compare = _add(commands, "compare", "finding:compare", "say what differs between two runs")
     compare.add_argument("first", type=_run)

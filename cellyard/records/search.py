@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, not_, or_, select
+from sqlalchemy import ColumnElement, Select, String, Table, and_, cast, exists, not_, or_, select
 
 from cellyard.model.query import All, Comparison, Condition, Either, Not
-from cellyard.records.schema import run_metrics, run_parameters, run_tags, runs
+from cellyard.records.schema import run_metrics, run_parameters, run_tags, runs, steps
 
 __all__ = ["RunFilter", "matching"]
 
@@ -32,7 +32,8 @@ _COLUMNS: Mapping[str, Column] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
     """Which runs: all that fit everything that is given. ``before``: only those with a smaller number, which is how the
-    next page is asked for; ``search`` is a text that the name, the notebook, a tag or the owner contains."""
+    next page is asked for; ``search`` are words, each of which is somewhere in what the run, its steps, parameters and
+    metrics are called, or in what these are."""
 
     notebook: str | None = None
     state: str | None = None
@@ -58,17 +59,33 @@ def _conditions(wanted: RunFilter) -> list[Column]:
         found.append(runs.c.state == wanted.state)
     if wanted.before is not None:
         found.append(runs.c.id < wanted.before)
-    if wanted.search:
-        found.append(_mentions(wanted.search))
+    found.extend(map(_mentions, (wanted.search or "").split()))
     if wanted.where is not None:
         found.append(_condition(wanted.where))
     return found
 
 
-def _mentions(text: str) -> Column:
-    columns = (runs.c.name, runs.c.notebook, runs.c.owner)
-    inside = [each.icontains(text, autoescape=True) for each in columns]
-    return or_(*inside, _tagged(run_tags.c.tag.icontains(text, autoescape=True)))
+def _mentions(word: str) -> Column:
+    # From the cheapest to the dearest: SQL asks no further once one fits.
+    columns = (runs.c.name, runs.c.notebook, runs.c.owner, runs.c.state, runs.c.git_commit, cast(runs.c.id, String))
+    return or_(
+        *(_contains(each, word) for each in columns),
+        _has(run_tags, _contains(run_tags.c.tag, word)),
+        _has(steps, _contains(steps.c.name, word)),
+        _has(run_parameters, _contains(run_parameters.c.name, word), _contains(run_parameters.c.text, word)),
+        _has(run_metrics, *(_contains(each, word) for each in _METRIC)),
+    )
+
+
+_METRIC = (run_metrics.c.name, run_metrics.c.word, cast(run_metrics.c.value, String))
+
+
+def _contains(column: Column, word: str) -> Column:
+    return column.icontains(word, autoescape=True)
+
+
+def _has(table: Table, *conditions: Column) -> Column:
+    return exists(select(1).where(table.c.run_id == runs.c.id, or_(*conditions)).correlate(runs))
 
 
 def _condition(tree: Condition) -> Column:
@@ -98,7 +115,7 @@ def _comparison(wanted: Comparison) -> Column:
 
 
 def _tagged(condition: Column) -> Column:
-    return exists(select(1).where(run_tags.c.run_id == runs.c.id, condition).correlate(runs))
+    return _has(run_tags, condition)
 
 
 _OPERATORS: Mapping[str, Callable[[Column, Any], Column]] = {
@@ -107,7 +124,7 @@ _OPERATORS: Mapping[str, Callable[[Column, Any], Column]] = {
     "<=": lambda column, value: column <= value,
     ">": lambda column, value: column > value,
     ">=": lambda column, value: column >= value,
-    "~": lambda column, value: column.icontains(value, autoescape=True),
+    "~": _contains,
 }
 
 

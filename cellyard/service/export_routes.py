@@ -55,8 +55,9 @@ async def exporters(engine: Serving) -> JsonAnswer:
 @router.post("/v1/export-jobs")
 async def export(engine: Ready, wanted: ExportRequest) -> StreamingResponse:
     """Export a notebook. The answer is lines of JSON: ``said``, a line that the command has printed, as it comes; at
-    last ``result``: ``code`` (as of the command), ``said`` and ``problem`` (all that it printed), ``files`` (names in
-    the folder), ``proof`` if it was proven. Empty lines are signs of life. Whoever leaves stops it."""
+    last ``result``: ``code`` (as of the command), ``said`` and ``problem`` (all that it printed), ``files`` (those that
+    were written, by their names in the folder), ``proof`` if it was proven. Empty lines are signs of life. Whoever
+    leaves stops it."""
     command = [sys.executable, "-P", "-m", "cellyard", "export", *_words(wanted)]
     env = os.environ | engine.settings.to_env()
     return StreamingResponse(_carried_out(command, env, Path(wanted.output)), media_type="application/x-ndjson")
@@ -78,6 +79,7 @@ def _words(wanted: ExportRequest) -> Iterator[str]:
 
 
 async def _carried_out(command: list[str], env: dict[str, str], output: Path) -> AsyncIterator[bytes]:
+    before = await asyncio.to_thread(_files, output)
     process = await asyncio.create_subprocess_exec(
         *command,
         env=env,
@@ -96,7 +98,10 @@ async def _carried_out(command: list[str], env: dict[str, str], output: Path) ->
         async for line in _lines(process.stdout):
             said.append(line)
             yield (json.dumps({"said": line.decode(errors="replace").rstrip()}) if line else "").encode() + b"\n"
-        answer = _answer(await process.wait(), b"".join(said), await problem, output)
+        code = await process.wait()
+        after = {} if code else await asyncio.to_thread(_files, output)
+        written = sorted(name for name, state in after.items() if before.get(name) != state)
+        answer = _answer(code, b"".join(said), await problem, output, written)
     finally:
         problem.cancel()
         if process.returncode is None:
@@ -133,10 +138,18 @@ def _kill(process: asyncio.subprocess.Process) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _answer(code: int | None, said: bytes, problem: bytes, output: Path) -> dict[str, Any]:
-    files = (
-        sorted(each.relative_to(output).as_posix() for each in output.rglob("*") if each.is_file()) if not code else []
-    )
+def _files(folder: Path) -> dict[str, tuple[int, int]]:
+    """The files in it, each with what is another once it has been written."""
+    found = {}
+    for each in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            if each.is_file():
+                state = each.stat()
+                found[each.relative_to(folder).as_posix()] = (state.st_ino, state.st_ctime_ns)
+    return found
+
+
+def _answer(code: int, said: bytes, problem: bytes, output: Path, files: list[str]) -> dict[str, Any]:
     proof = output / "proof.json"
     return {
         "code": code,

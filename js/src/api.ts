@@ -139,7 +139,7 @@ export class Api {
   }
 
   cron(expression: string, timezone: string): Promise<CronWords> {
-    return this.post('cron', { expression, timezone: timezone || null });
+    return this.post('cron', { expression, timezone: timezone || null }, { start: 0 });
   }
 
   /** Export a notebook; `said` hears each line as it is printed. Whoever aborts stops it. */
@@ -198,7 +198,7 @@ export class Api {
 
   /** Resolves when the line is a good one; rejects with what is wrong with it. */
   async checkLine(line: string): Promise<void> {
-    await this.post('step-line', { line });
+    await this.post('step-line', { line }, { start: 0 });
   }
 
   async cancelRun(run: number): Promise<void> {
@@ -294,7 +294,7 @@ export class Api {
     try {
       return await ServerConnection.makeRequest(url, init, this.settings);
     } catch (error) {
-      throw new ApiError(0, 'Unreachable', words(error));
+      throw new ApiError(0, 'Unreachable', `There is no connection to the Jupyter server (${words(error)}).`);
     }
   }
 }

@@ -148,7 +148,11 @@ async function editStep(
   const source = shared.getSource();
   const line = lineOf(source);
   const taken = new Set(notebooks.front?.steps.map(step => step.name));
-  const options = await notebooks.options.all();
+  const options = await notebooks.options.all().catch(() => null);
+  if (options === null) {
+    tellProblem('What a step may ask for is told by the engine, and none answers: start it in the sidebar.');
+    return;
+  }
   const title = line === null ? 'Turn into a step' : 'Edit the step';
   const made = await editLine(title, line ?? proposeName(source, taken), options, connection.api);
   if (made !== null) {
@@ -178,9 +182,12 @@ export function insertLoad(tracker: INotebookTracker): void {
   if (!notebook?.model) {
     return;
   }
+  const active = notebook.activeCellIndex;
   notebook.activeCellIndex = 0;
   NotebookActions.insertAbove(notebook);
   notebook.activeCell?.model.sharedModel.setSource('%load_ext kernel_magics');
+  // The cell that was chosen stays so: it is the one to be made a step.
+  notebook.activeCellIndex = active + 1;
 }
 
 /** Run a new cell below that of the step, or at the end of its notebook, which is in front. */

@@ -1,5 +1,6 @@
 /** Connection: one stream of the engine's events per page, and whether what is shown can be called live. */
 
+import { PathExt } from '@jupyterlab/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { Api, ApiError } from './api';
@@ -59,6 +60,12 @@ export class Connection {
   /** Where the server's files are, without a slash at the end. */
   get rootFolder(): string {
     return (this.root ?? '').replace(/\/$/, '');
+  }
+
+  /** The path by which the server knows a notebook; null for what is none of its files, such as a schedule's bundle. */
+  localPath(path: string): string | null {
+    const root = `${this.rootFolder}/`;
+    return path.startsWith(root) && PathExt.extname(path) ? path.slice(root.length) : null;
   }
 
   /** Liveness has changed. */

@@ -1,8 +1,9 @@
-/** Executions: the cells of a notebook whose output comes to this page from their kernel. */
+/** Executions: the cells of a document whose output comes to this page from their kernel, whichever view runs them. */
 
 import type { Cell } from '@jupyterlab/cells';
-import { Notebook, NotebookActions } from '@jupyterlab/notebook';
+import { Notebook, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
+import { Signal } from '@lumino/signaling';
 
 import type { NotebookModel } from './notebookModel';
 import { ENDED } from './wire';
@@ -19,6 +20,8 @@ interface Executed {
   cell: Cell;
 }
 
+type Context = NotebookPanel['context'];
+
 /** One that is being shut down still has its last words. */
 const LOST: ReadonlySet<Kernel.Status> = new Set(['restarting', 'autorestarting', 'dead']);
 
@@ -27,20 +30,25 @@ export class Executions {
   private readonly lost = new Set<string>();
   /** Cells that were run in this page. */
   private readonly begun = new Set<string>();
+  /** Steps of which the kernel has told all that they show. */
+  private readonly told = new Set<number>();
 
   constructor(
-    private readonly model: NotebookModel,
+    private readonly context: Context,
+    /** The views of the document that are open. */
+    private readonly views: ReadonlyMap<NotebookModel, unknown>,
     private readonly onChange: () => void
   ) {
     NotebookActions.executionScheduled.connect(this.onScheduled, this);
     NotebookActions.executed.connect(this.onExecuted, this);
-    const { sessionContext } = model.panel;
+    const { sessionContext } = context;
     sessionContext.statusChanged.connect((_, status) => LOST.has(status) && this.lose(), this);
     sessionContext.kernelChanged.connect((_, { oldValue }) => oldValue && this.lose(), this);
     sessionContext.connectionStatusChanged.connect(
       (_, status) => this.known.forEach(each => (each.isUnheard = status !== 'connected')),
       this
     );
+    context.disposed.connect(() => Signal.clearData(this));
   }
 
   /** Whether the kernel tells this page what the cell shows. */
@@ -48,28 +56,41 @@ export class Executions {
     return this.known.has(cell);
   }
 
+  /** Whether the kernel has told this page all that the step shows. A view that was not seen may learn of its end late. */
+  hasTold(step: number): boolean {
+    return this.told.has(step);
+  }
+
   /** Whether the cell was ever run in this page. */
   hasBegun(cell: string): boolean {
     return this.begun.has(cell);
   }
 
-  /** Whether the kernel that told what the cell shows was lost before it had told all; true once for each. */
-  takeLost(cell: string): boolean {
-    return this.lost.delete(cell);
+  /** Whether the kernel that told what the cell shows was lost before it had told all. */
+  isLost(cell: string): boolean {
+    return this.lost.has(cell);
   }
 
-  /** Forget those that have come to their end. */
-  settle(): void {
+  /** Somebody else tells it. */
+  forgetLost(cell: string): void {
+    this.lost.delete(cell);
+  }
+
+  /** Forget those that have come to their end, as one view knows. */
+  settle(view: NotebookModel): void {
     for (const [cell, { hasExecuted, isUnheard }] of this.known) {
-      const record = this.model.step(cell)?.record;
+      const record = view.step(cell)?.record;
       if (hasExecuted && !isUnheard && (!record || ENDED.has(record.state))) {
         this.known.delete(cell);
+        if (record) {
+          this.told.add(record.id);
+        }
       }
     }
   }
 
   private onScheduled(_: unknown, { notebook, cell }: Executed): void {
-    if (notebook === this.model.panel.content) {
+    if (notebook.model === this.context.model) {
       this.known.set(cell.model.id, { hasExecuted: false, isUnheard: false });
       this.begun.add(cell.model.id);
       this.lost.delete(cell.model.id);
@@ -78,14 +99,14 @@ export class Executions {
 
   private onExecuted(_: unknown, { notebook, cell }: Executed): void {
     const execution = this.known.get(cell.model.id);
-    if (notebook === this.model.panel.content && execution) {
+    if (notebook.model === this.context.model && execution) {
       void this.hasExecuted(execution);
     }
   }
 
   /** Whether the step has ended with its cell, what is known here may not tell yet. */
   private async hasExecuted(execution: Execution): Promise<void> {
-    await this.model.refresh();
+    await this.refresh();
     execution.hasExecuted = true;
     this.onChange();
   }
@@ -94,6 +115,10 @@ export class Executions {
   private lose(): void {
     this.known.forEach((_, cell) => this.lost.add(cell));
     this.known.clear();
-    void this.model.refresh().then(this.onChange);
+    void this.refresh().then(this.onChange);
+  }
+
+  private async refresh(): Promise<void> {
+    await Promise.all([...this.views.keys()].map(view => view.refresh()));
   }
 }

@@ -8,6 +8,7 @@ import * as React from 'react';
 import type { Api } from './api';
 import { ExportAsked, ExportForm } from './components/exportForm';
 import { ExportJob, ExportProgress, verdict } from './components/exportProgress';
+import { FormDialog } from './components/formDialog';
 import { changed } from './components/parameterTable';
 import type { Connection } from './connection';
 import { words } from './format';
@@ -27,6 +28,7 @@ class ExportBody extends ReactWidget implements Dialog.IBodyWidget<ExportAsked> 
     private readonly api: Api,
     private readonly pipeline: Pipeline,
     private readonly targets: readonly Exporter[],
+    private readonly taken: ReadonlySet<string>,
     private asked: ExportAsked,
     private readonly onProblem: (cell: number) => void
   ) {
@@ -46,6 +48,7 @@ class ExportBody extends ReactWidget implements Dialog.IBodyWidget<ExportAsked> 
         api={this.api}
         pipeline={this.pipeline}
         targets={this.targets}
+        taken={this.taken}
         asked={this.asked}
         onChange={onChange}
         onProblem={this.onProblem}
@@ -54,22 +57,28 @@ class ExportBody extends ReactWidget implements Dialog.IBodyWidget<ExportAsked> 
   }
 }
 
+/** What was asked for and not done, by notebook: nobody is to type it again. */
+const UNDONE = new WeakMap<NotebookModel, ExportAsked>();
+
 /** Ask what is wanted, save the notebook, write the files, show them, and schedule them if that was asked for. */
 export async function exportPipeline(place: Place): Promise<void> {
   const { connection, model } = place;
   let pipeline: Pipeline;
   let targets: Exporter[];
+  let taken: ReadonlySet<string>;
   try {
-    connection.start();
-    [pipeline, targets] = await Promise.all([
+    await connection.api.start();
+    const [found, all, { schedules }] = await Promise.all([
       connection.api.pipeline(model.source()),
-      connection.api.exporters()
+      connection.api.exporters(),
+      connection.api.schedules()
     ]);
+    [pipeline, targets, taken] = [found, all, new Set(schedules.map(each => each.name))];
   } catch (error) {
     tellProblem(`The notebook could not be read as a pipeline: ${words(error)}`);
     return;
   }
-  const asked = await ask(place, pipeline, targets);
+  const asked = await ask(place, pipeline, targets, taken);
   if (!asked) {
     return;
   }
@@ -85,33 +94,49 @@ export async function exportPipeline(place: Place): Promise<void> {
 async function ask(
   place: Place,
   pipeline: Pipeline,
-  targets: readonly Exporter[]
+  targets: readonly Exporter[],
+  taken: ReadonlySet<string>
 ): Promise<ExportAsked | null> {
-  const stem = place.model.panel.context.localPath.replace(/\.ipynb$/, '');
-  const first: ExportAsked = {
+  const { connection, model } = place;
+  const path = model.panel.context.localPath.replace(/\.ipynb$/, '');
+  const first: ExportAsked = UNDONE.get(model) ?? {
     to: targets.find(each => each.writes_bundle) ?? targets[0],
-    output: `${stem}-pipeline`,
+    output: `${path}-pipeline`,
     lock: true,
     prove: false,
     given: {},
     expression: null,
-    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone
+    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    scheduleName: freeName(PathExt.basename(path), taken)
   };
   const onProblem = (cell: number) => {
     dialog.reject();
     place.goToCell(cell);
   };
+  const body = new ExportBody(connection.api, pipeline, targets, taken, first, onProblem);
   const isGood = pipeline.steps.length > 0 && !pipeline.problems.some(problem => problem.level === 'error');
-  const dialog: Dialog<ExportAsked> = new Dialog({
-    title: 'Export to pipeline',
-    body: new ExportBody(place.connection.api, pipeline, targets, first, onProblem),
-    buttons: isGood
-      ? [Dialog.cancelButton(), Dialog.okButton({ label: 'Export' })]
-      : [Dialog.cancelButton({ label: 'Close' })]
-  });
+  const title = 'Export to pipeline';
+  const prepare = async (asked: ExportAsked) => {
+    UNDONE.set(model, asked);
+    if (asked.expression && (asked.to.writes_bundle || asked.to.keeps_time)) {
+      await connection.api.cron(asked.expression, asked.timezone ?? '');
+    }
+  };
+  const dialog: Dialog<ExportAsked> = isGood
+    ? new FormDialog({ title, body, accept: 'Export' }, prepare)
+    : new Dialog({ title, body, buttons: [Dialog.cancelButton({ label: 'Close' })] });
   dialog.addClass('cy-dialog');
   const { button, value } = await dialog.launch();
   return button.accept ? value : null;
+}
+
+/** The name, or the first with a number behind it that no schedule has. */
+function freeName(name: string, taken: ReadonlySet<string>): string {
+  let free = name;
+  for (let number = 2; taken.has(free); number++) {
+    free = `${name}-${number}`;
+  }
+  return free;
 }
 
 /** Carry it out in the sight of a dialog, which may be closed before the end: then a notification tells it. */
@@ -130,7 +155,8 @@ async function carryOut(place: Place, asked: ExportAsked): Promise<void> {
   void dialog.launch().then(() => {
     notice = job.hasEnded ? '' : Notification.emit(`${title}…`, 'in-progress', { autoClose: false });
   });
-  const output = asked.output.startsWith('/') ? asked.output : `${connection.rootFolder}/${asked.output}`;
+  const folder = asked.output.trim();
+  const output = folder.startsWith('/') ? folder : `${connection.rootFolder}/${folder}`;
   const tell = (message: string, type: 'success' | 'error') => {
     const autoClose = type === 'success' ? 15_000 : false;
     if (notice) {
@@ -146,24 +172,47 @@ async function carryOut(place: Place, asked: ExportAsked): Promise<void> {
     if (made.code && !made.proof) {
       throw new Error(made.problem.replace(/^cellyard: /, '') || made.said);
     }
-    const { expression, timezone } = asked;
-    const isScheduled = asked.to.writes_bundle && expression !== null && !made.code;
+    // What is written is there to be seen, whatever becomes of its schedule.
+    void show(app, folder, made).catch(error => tellProblem(words(error)));
+    const unscheduled = made.code ? '' : await schedule(connection.api, output, asked);
+    const isScheduled = asked.to.writes_bundle && asked.expression !== null && !made.code && !unscheduled;
     if (isScheduled) {
-      const name = PathExt.basename(panel.context.path, '.ipynb');
-      await connection.api.schedule({ path: output, name, expression, timezone });
       job.say('It is scheduled: see the Schedules of the sidebar.');
     }
-    job.end('', made.proof);
-    const written = `${made.files.length} files written to ${asked.output}${isScheduled ? '; it is scheduled' : ''}.`;
-    if (!made.proof) {
+    const files = `${made.files.length} files written to ${folder}`;
+    if (unscheduled) {
+      job.heading = `${files}, but not scheduled`;
+    } else {
+      UNDONE.delete(model);
+    }
+    job.end(unscheduled, made.proof);
+    const written = `${files}${isScheduled ? '; it is scheduled' : ''}.`;
+    if (!made.proof && !unscheduled) {
       dialog.reject();
     }
     const said = made.proof ? `${written} ${verdict(made.proof)}` : written;
-    tell(said, made.proof?.holds === false ? 'error' : 'success');
-    void show(app, asked.output, made).catch(error => tellProblem(words(error)));
+    if (unscheduled) {
+      tell(`${job.heading}: ${unscheduled}`, 'error');
+    } else {
+      tell(said, made.proof?.holds === false ? 'error' : 'success');
+    }
   } catch (error) {
     job.end(words(error), null);
     tell(`The export failed. ${job.problem}`, 'error');
+  }
+}
+
+/** Make the schedule of what was written, if one is wanted. Resolves with why that could not be done. */
+async function schedule(api: Api, path: string, asked: ExportAsked): Promise<string> {
+  const { to, expression, timezone, scheduleName } = asked;
+  if (!to.writes_bundle || expression === null) {
+    return '';
+  }
+  try {
+    await api.schedule({ path, name: scheduleName.trim(), expression, timezone });
+    return '';
+  } catch (error) {
+    return words(error);
   }
 }
 

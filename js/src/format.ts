@@ -1,6 +1,6 @@
 /** Numbers in words. Pure. */
 
-import type { Reference, Resources, State } from './wire';
+import type { Reference, Resources, Run, State } from './wire';
 
 /** Between a number and its unit no line ends. */
 const GLUE = '\u00a0';
@@ -92,6 +92,12 @@ export function fileName(path: string): string {
   return path.split('/').pop() ?? path;
 }
 
+/** What was run: a notebook, by its name; or a schedule, whose bundle lies among the engine's files. */
+export function sourceName({ notebook, tags }: Run): string {
+  const schedule = tags.find(tag => tag.startsWith('schedule:'));
+  return schedule ? `schedule ${schedule.slice('schedule:'.length)}` : fileName(notebook);
+}
+
 /** What a state is called; `waiting` is what a user sees of "queued". */
 export function stateWord(state: State | undefined): string {
   return state === undefined ? 'not run' : state === 'queued' ? 'waiting' : state;
@@ -101,4 +107,11 @@ export function stateWord(state: State | undefined): string {
 export function kind(reference: Reference, name: string): string {
   const seen = reference.previews[name];
   return [seen?.type.split('.').pop(), seen?.shape, bytes(reference.size)].filter(Boolean).join(', ');
+}
+
+const COLOURS = /\u001b\[[0-9;]*m/g;
+
+/** A text without what tells a terminal its colours. */
+export function uncoloured(text: string): string {
+  return text.replace(COLOURS, '');
 }

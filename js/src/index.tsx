@@ -31,6 +31,7 @@ import { PlacesModel } from './placesModel';
 import { RunsModel } from './runsModel';
 import { runningSteps } from './runningSteps';
 import { makeRunTab } from './runTabs';
+import { SchedulesModel } from './schedulesModel';
 import { Cellyard, ICellyard } from './tokens';
 import { ENDED, Run, Step } from './wire';
 
@@ -67,9 +68,7 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
     const places = new PlacesModel(connection);
     const tabs = new WidgetTracker<MainAreaWidget>({ namespace: 'cellyard-runs' });
     const openNotebook = async (path: string) => {
-      const root = `${connection.rootFolder}/`;
-      const local = path.startsWith(root) ? path.slice(root.length) : path;
-      await app.commands.execute('docmanager:open', { path: local });
+      await app.commands.execute('docmanager:open', { path: connection.localPath(path) ?? path });
     };
     const reproduce = async (step: Step, run: Run) => {
       await openNotebook(run.notebook);
@@ -86,7 +85,7 @@ const core: JupyterFrontEndPlugin<Cellyard> = {
         makeRunTab(run, {
           connection,
           rendermime,
-          openNotebook: path => void openNotebook(path),
+          openNotebook,
           openRun,
           reproduce,
           resize
@@ -127,6 +126,7 @@ const sidebar: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null
   ) => {
     const runs = new RunsModel(connection);
+    const schedules = new SchedulesModel(connection);
     const tell = (error: unknown) => tellProblem(words(error));
     const runInBackground = async () => {
       const { front } = notebooks;
@@ -170,7 +170,9 @@ const sidebar: JupyterFrontEndPlugin<void> = {
       {
         id: 'schedules',
         label: 'Schedules',
-        draw: isLive => <SchedulesView connection={connection} isLive={isLive} onOpen={openRun} />
+        draw: isLive => (
+          <SchedulesView model={schedules} connection={connection} isLive={isLive} onOpen={openRun} />
+        )
       },
       {
         id: 'workers',

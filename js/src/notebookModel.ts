@@ -100,6 +100,13 @@ export class NotebookModel {
     return this.around.whereabouts.whole(this.panel.context.path);
   }
 
+  /** Whether its cells are Python, as far as is known. */
+  get isPython(): boolean {
+    const { kernelspec, language_info: info } = this.panel.content.model?.sharedModel.metadata ?? {};
+    const language = info?.name ?? (kernelspec?.language as string | undefined);
+    return !language || /python/i.test(language);
+  }
+
   /** Whether the notebook was opened as it had been in the middle of this step. */
   isOfTheMiddleOf({ created, finished }: Step): boolean {
     return created <= this.opened && (finished === null || finished > this.opened);

@@ -20,7 +20,7 @@ class RunTab extends ReactWidget {
     private readonly connection: Connection,
     readonly run: number,
     private readonly rendermime: IRenderMimeRegistry,
-    private readonly openNotebook: (path: string) => void,
+    private readonly openNotebook: (path: string) => Promise<void>,
     private readonly openRun: (run: number) => void,
     private readonly reproduce: (step: Step, run: Run) => Promise<void>,
     private readonly resize: RunTabOptions['resize']
@@ -49,7 +49,7 @@ class RunTab extends ReactWidget {
             rendermime={this.rendermime}
             onCancel={run => told(this.connection.api.cancelRun(run))}
             onResume={run => told(this.resume(run))}
-            onOpenNotebook={this.openNotebook}
+            onOpenNotebook={path => told(this.openNotebook(path))}
             onReproduce={(step, run) => told(this.reproduce(step, run))}
             onResize={(step, run, sizes) => told(this.resize(step, run, sizes))}
           />
@@ -62,7 +62,7 @@ class RunTab extends ReactWidget {
 export interface RunTabOptions {
   connection: Connection;
   rendermime: IRenderMimeRegistry;
-  openNotebook: (path: string) => void;
+  openNotebook: (path: string) => Promise<void>;
   openRun: (run: number) => void;
   reproduce: (step: Step, run: Run) => Promise<void>;
   resize: (step: Step, run: Run, sizes: Sizes) => Promise<void>;

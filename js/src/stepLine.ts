@@ -23,10 +23,10 @@ export function rowOf(source: string): number {
   return found ? found[1].split('\n').length - 1 : -1;
 }
 
-/** The words of a line, quoted ones whole, and where they stand. */
+/** The words of a line, quoted ones whole, and where they stand. A quote that is never closed is part of its word. */
 export function words(line: string): Word[] {
   const found: Word[] = [];
-  for (const match of line.matchAll(/(?:"(?:\\.|[^"])*"|'[^']*'|\\.|[^\s"'])+/g)) {
+  for (const match of line.matchAll(/(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"']|["'])+/g)) {
     found.push({ text: unquoted(match[0]), start: match.index, end: match.index + match[0].length });
   }
   return found;
@@ -126,7 +126,7 @@ export function quoted(value: string): string {
 }
 
 function unquoted(text: string): string {
-  return text.replace(/"((?:\\.|[^"])*)"|'([^']*)'|\\(.)/g, (_, double, single, escaped) =>
+  return text.replace(/"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)/g, (_, double, single, escaped) =>
     double !== undefined ? double.replace(/\\(["\\])/g, '$1') : (single ?? escaped)
   );
 }

@@ -8,6 +8,7 @@ import time
 import pytest
 from playwright.sync_api import Route, expect
 
+from cellyard.records import RunOrigin, open_records
 from tests.jupyter_ext.browsers import SECONDS
 from tests.jupyter_ext.servers import TOKEN
 from tests.service.engines import until
@@ -160,3 +161,41 @@ def hold(shown, requests: re.Pattern[str]) -> list[Route]:
 
     shown.page.route(requests, keep)
     return held
+
+
+def test_runs_that_came_while_the_engine_was_away_are_all_there_and_old_ones_are_found(page, lab):
+    shown = page()
+    shown.open("many-runs.ipynb", LOAD)
+    shown.tab("Runs")
+    shown.page.wait_for_timeout(500)
+    lab.home.client().stop(drain=False, timeout=20)
+    shown.liveness("stopped")
+    many_runs(lab)
+    lab.home.client().ensure()
+    shown.liveness("live")
+    row = shown.sidebar.locator(".cy-list-row").first
+    # Nothing in the middle is missing.
+    for name in ("run-0-of-many", "run-60-of-many"):
+        shown.sidebar.get_by_label("Search runs").fill(name)
+        expect(row).to_contain_text(name)
+    # The page knows all of them now; one that is loaded anew does not, and asks the engine.
+    for text, state, found in (("depth 77", "", 0), ("of-many", "cancelled", 1), ("many RUN-2-", "", 2)):
+        shown.reload()
+        shown.tab("Runs")
+        expect(row).to_be_visible()
+        shown.sidebar.get_by_label("Search runs").fill(text)
+        shown.sidebar.get_by_label("Only runs in state").select_option(state)
+        expect(row).to_contain_text(f"run-{found}-of-many")
+    shown.sidebar.get_by_label("Search runs").fill("nowhere to be found")
+    expect(shown.sidebar).to_contain_text("No run fits the search.")
+    shown.picture("runs-not-found")
+
+
+def many_runs(lab) -> None:
+    """More than are read at a time, of which the oldest two are unlike the others."""
+    records = open_records(lab.home.settings.records)
+    for at in range(620):
+        origin = RunOrigin(name=f"run-{at}-of-many", parameters={"depth": 77} if at == 0 else {})
+        run = records.create_run(kind="notebook", notebook="/n/many.ipynb", session="k", origin=origin)
+        records.finish_run(run, "cancelled" if at == 1 else "succeeded")
+    records.close()

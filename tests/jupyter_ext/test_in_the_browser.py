@@ -25,8 +25,25 @@ def test_from_a_plain_cell_to_a_step_that_runs_and_is_stopped(page):
     lab.open("first.ipynb", "total = sum(range(10))\nprint('the sum is', total)", COUNTING.replace("%%step count", "#"))
     expect(lab.sidebar).to_contain_text("This notebook has no steps yet")
     lab.picture("empty-notebook")
+    lab.command("cellyard:show")
+    lab.page.evaluate("() => void jupyterapp.commands.execute('cellyard:export')")
+    expect(lab.page.locator(".cy-dialog")).to_contain_text("There is nothing to export: the notebook has no steps.")
+    lab.button("Close", within=lab.page.locator(".cy-dialog")).click()
     lab.button("Insert %load_ext kernel_magics").click()
     expect(lab.cell(0).locator(".cm-content")).to_have_text(LOAD)
+    # The cell that was chosen is still the one that would be made a step; one without code cannot be.
+    expect(lab.cell(1)).to_have_class(re.compile("jp-mod-active"))
+    turn = lab.button("Turn this cell into a step")
+    expect(turn).to_be_enabled()
+    lab.command("notebook:change-cell-to-markdown")
+    expect(turn).to_be_disabled()
+    expect(lab.sidebar).to_contain_text("The cell that is active now has no code.")
+    lab.command("notebook:change-cell-to-code")
+    expect(turn).to_be_enabled()
+    speak = "name => jupyterapp.shell.currentWidget.content.model.setMetadata('language_info', {name})"
+    lab.page.evaluate(speak, "R")
+    expect(lab.sidebar).to_contain_text("Steps are cells of notebooks in Python")
+    lab.page.evaluate(speak, "python")
     # From the cell's own toolbar.
     lab.cell(1).locator(".jp-InputArea-prompt").click()
     lab.cell(1).get_by_role("button", name="Run this cell on a worker").click()
@@ -39,6 +56,14 @@ def test_from_a_plain_cell_to_a_step_that_runs_and_is_stopped(page):
     dialog.get_by_label("memory", exact=False).first.fill("512MiB")
     expect(dialog).to_contain_text("The line is a good one.")
     lab.picture("step-form")
+    # A quote that is not closed stays where it is, and what the kernel fills in is not called wrong.
+    dialog.get_by_label("Name").first.fill("it's")
+    dialog.get_by_label("memory", exact=False).first.fill("{size}")
+    expect(dialog).to_contain_text("What is in braces is filled in when the cell runs")
+    expect(dialog.locator(".cy-error")).to_have_count(0)
+    dialog.get_by_label("Name").first.fill("total")
+    dialog.get_by_label("memory", exact=False).first.fill("512MiB")
+    expect(dialog).to_contain_text("The line is a good one.")
     lab.button("Apply", within=dialog).click()
     expect(lab.cell(1).locator(".cm-line").first).to_have_text("%%step total --memory 512MiB")
     lab.run(0)
@@ -59,6 +84,8 @@ def test_from_a_plain_cell_to_a_step_that_runs_and_is_stopped(page):
     lab.picture("workers")
     lab.button("Stop count", within=lab.badge(2)).click()
     expect(lab.badge(2)).to_contain_text("cancelled", timeout=SLOW)
+    # The button has gone; whoever uses a keyboard is still there.
+    expect(lab.badge(2).get_by_role("button", name=re.compile("^run "))).to_be_focused()
     expect(lab.sidebar).to_contain_text("Idle: no step runs here.")
     expect(lab.sidebar.get_by_role("list", name="Workers of local")).to_contain_text("idle, warm")
     expect(lab.page.locator(".cy-status")).to_have_count(0)
@@ -72,7 +99,8 @@ def test_the_graph_the_table_and_a_failure(page):
         ROWS,
         "%%step even\neven = [row for row in rows if row % 2 == 0]",
         "%%step odd\nodd = [row for row in rows if row % 2]",
-        "%%step ratio --memory 512MiB\nprint('dividing')\nratio = len(even) / (len(odd) - len(even))",
+        "%%step ratio --memory 512MiB\nprint('dividing')\ndisplay(even[:3])\n"
+        "ratio = len(even) / (len(odd) - len(even))",
     )
     nodes = lab.sidebar.locator(".cy-node")
     expect(nodes).to_have_count(4)
@@ -102,10 +130,14 @@ def test_the_graph_the_table_and_a_failure(page):
     lab.badge(4).get_by_role("button", name=re.compile("^run ")).click()
     run = lab.page.locator(".cy-run-tab")
     expect(run.locator(".cy-cause")).to_contain_text("division by zero")
-    expect(run.locator(".cy-log .jp-OutputArea-output")).to_have_text("dividing")
+    expect(run.locator(".cy-log .jp-OutputArea-output")).to_have_text(["dividing", "[0, 2, 4]"])
     expect(run.locator(".cy-values")).to_contain_text("even")
     run.get_by_label("Search the output").fill("divid")
     expect(run.locator(".cy-found li")).to_have_text("dividing")
+    # Also in what is no stream.
+    run.get_by_label("Search the output").fill("[0, 2")
+    expect(run.locator(".cy-found li")).to_have_text("[0, 2, 4]")
+    expect(run.locator(".cy-found li")).to_have_attribute("value", "2")
     lab.picture("failed-run")
 
 
@@ -174,6 +206,16 @@ def test_what_is_shown_is_never_called_live_when_it_is_not(page, lab):
     shown.liveness("stopped")
     expect(shown.sidebar).to_contain_text("The engine is not running.")
     shown.picture("engine-stopped")
+    shown.tab("Schedules")
+    expect(shown.sidebar).to_contain_text("Which schedules there are is known while the engine runs.")
+    shown.tab("Notebook")
+    # To look at a step's line starts none.
+    shown.sidebar.locator(".cy-node").first.click()
+    shown.button("Edit…").click()
+    expect(shown.page.locator(".cy-dialog")).to_contain_text("The line is not checked: no engine runs")
+    shown.picture("step-form-without-engine")
+    shown.button("Cancel", within=shown.page.locator(".cy-dialog")).click()
+    shown.liveness("stopped")
     # One that is asked to start and does not come.
     engine = re.compile("/cellyard/api/v1/engine")
     shown.page.route(engine, lambda route: None)
@@ -237,10 +279,24 @@ def test_a_notebook_becomes_a_pipeline_that_is_proven_and_scheduled(page, lab):
     dialog.get_by_label("Prove it").check()
     dialog.get_by_label("Value of count").fill("many")
     expect(dialog.get_by_role("alert")).to_contain_text("of type int, as 3 is")
+    # What cannot be meant cannot be exported.
+    export = shown.button("Export", within=dialog)
+    expect(export).to_be_disabled()
     dialog.get_by_label("Value of count").fill("5")
+    expect(export).to_be_enabled()
+    dialog.get_by_label("Folder").fill("")
+    expect(dialog.get_by_role("alert")).to_contain_text("a folder of its own")
+    expect(export).to_be_disabled()
+    dialog.get_by_label("Folder").fill("report-pipeline")
     dialog.get_by_label("Schedule").fill("0 6 * * 7")
     expect(dialog.get_by_role("alert")).to_contain_text("Sunday is 0")
+    expect(export).to_be_disabled()
     dialog.get_by_label("Schedule").fill("0 6 * * 1-5")
+    expect(dialog.locator(".cy-next")).to_contain_text("Monday through Friday")
+    dialog.get_by_label("Time zone").fill("Nowhere/City")
+    expect(dialog.get_by_role("alert")).to_contain_text("Nowhere/City")
+    expect(export).to_be_disabled()
+    shown.picture("export-wrong")
     dialog.get_by_label("Time zone").fill("Europe/Berlin")
     expect(dialog.locator(".cy-next")).to_contain_text("Monday through Friday")
     expect(dialog.locator(".cy-next li")).to_have_count(5)
@@ -263,27 +319,106 @@ def test_a_notebook_becomes_a_pipeline_that_is_proven_and_scheduled(page, lab):
     card = shown.sidebar.get_by_role("region", name="report")
     expect(card).to_contain_text("Monday through Friday")
     expect(card).to_contain_text("It has not run yet.")
+    # What is exported again gets a schedule of another name, or none.
+    shown.page.get_by_role("tab", name="report.ipynb").click()
+    shown.tab("Notebook")
+    export_again(shown, lab)
+    shown.tab("Schedules")
     shown.button("Edit…", within=card).click()
     expect(dialog.get_by_label("Value of count")).to_have_attribute("placeholder", "5")
+    dialog.get_by_label("Schedule").fill("")
+    expect(dialog.get_by_role("alert")).to_contain_text("Without a time it would never run.")
+    expect(shown.button("Apply", within=dialog)).to_be_disabled()
     dialog.get_by_label("Schedule").fill("30 7 * * 1")
     dialog.get_by_label("Value of count").fill("7")
     expect(dialog.locator(".cy-next")).to_contain_text("Monday")
     shown.picture("schedule-form")
     assert shown.faults(".cy-dialog") == []
+    # A failure costs nobody what they have typed.
+    shown.page.route(re.compile("/v1/schedules/report"), lambda route: route.abort())
+    shown.button("Apply", within=dialog).click()
+    expect(dialog.locator(".cy-form-problem")).to_contain_text("no connection to the Jupyter server")
+    expect(dialog.get_by_label("Value of count")).to_have_value("7")
+    shown.picture("schedule-not-changed")
+    shown.page.unroute_all(behavior="ignoreErrors")
     shown.button("Apply", within=dialog).click()
     expect(card).to_contain_text("07:30")
+    shows_what_a_schedule_ran(shown, card)
     # What goes on is asked for again until it does not.
     shown.page.route(re.compile(r"/v1/schedules\?"), runs_now)
     shown.button("Pause", within=card).click()
     expect(card).to_contain_text("paused")
     expect(card).to_contain_text("running")
     shown.page.unroute_all(behavior="ignoreErrors")
-    expect(card).to_contain_text("It has not run yet.")
+    expect(card).not_to_contain_text("running")
     shown.picture("schedules")
     assert shown.faults(".cy-sidebar") == []
     shown.button("Remove…", within=card).click()
     shown.page.locator(".jp-Dialog").get_by_role("button", name="Remove").click()
     expect(shown.sidebar).to_contain_text("No schedules yet.")
+
+
+def export_again(shown, lab) -> None:
+    """Its files are written and shown also where it cannot be scheduled."""
+    dialog = shown.page.locator(".cy-dialog")
+    shown.button("Export to pipeline…").click()
+    dialog.get_by_label("Lock the packages").uncheck()
+    dialog.get_by_label("Folder").fill("again")
+    dialog.get_by_label("Schedule").fill("0 6 * * 1-5")
+    name = dialog.get_by_label("Name", exact=False)
+    expect(name).to_have_value("report-2")
+    name.fill("report")
+    expect(dialog.get_by_role("alert")).to_contain_text("There is a schedule report already")
+    expect(shown.button("Export", within=dialog)).to_be_disabled()
+    shown.picture("export-name-taken")
+    name.fill("other")
+    shown.page.route(re.compile(r"/v1/schedules\?"), refuse)
+    expect(dialog.locator(".cy-next")).to_be_visible()
+    shown.button("Export", within=dialog).click()
+    expect(dialog.locator(".cy-cause")).to_contain_text("files written to again, but not scheduled", timeout=SLOW)
+    reason = dialog.locator(".cy-cause pre")
+    assert reason.evaluate("each => each.scrollWidth <= each.clientWidth")
+    shown.page.unroute_all(behavior="ignoreErrors")
+    shown.picture("not-scheduled")
+    shown.button("Close", within=dialog).click()
+    assert (lab.root / "again" / "pipeline.yaml").exists()
+    expect(shown.page.get_by_role("tab", name="README.md").first).to_be_visible()
+    # What was typed is there again.
+    shown.page.get_by_role("tab", name="report.ipynb").click()
+    shown.button("Export to pipeline…").click()
+    expect(dialog.get_by_label("Folder")).to_have_value("again")
+    expect(name).to_have_value("other")
+    shown.button("Cancel", within=dialog).click()
+
+
+def refuse(route: Route) -> None:
+    """Whatever is not only looked at."""
+    if route.request.method == "GET":
+        route.continue_()
+    else:
+        route.fulfill(status=400, json={"error": "UsageError", "message": "not now, " + "because " * 60})
+
+
+def shows_what_a_schedule_ran(shown, card) -> None:
+    """A bundle among the engine's files: nothing of Jupyter's can be opened or changed."""
+    shown.button("Run now", within=card).click()
+    card.get_by_role("button", name=re.compile("^run ")).first.click(timeout=SLOW)
+    run = shown.page.locator(".jp-MainAreaWidget:not(.lm-mod-hidden) .cy-run-tab")
+    expect(run.locator("h2")).to_contain_text("succeeded", timeout=SLOW)
+    expect(run.locator("header")).to_contain_text("schedule report")
+    expect(run.locator("header button")).to_have_count(0)
+    expect(run).to_contain_text("no notebook among the files of this server")
+    expect(shown.button("Reproduce in the notebook", within=run)).to_have_count(0)
+    expect(shown.button("Use it", within=run)).to_have_count(0)
+    shown.picture("run-of-a-schedule")
+    # Each graph has arrows of its own: those of a hidden one are not drawn.
+    shown.tab("Notebook")
+    expect(shown.page.locator(".cy-graph marker")).to_have_count(2)
+    ids = shown.page.locator(".cy-graph marker").evaluate_all("all => all.map(each => each.id)")
+    ends = shown.page.locator(".cy-edge").evaluate_all("all => all.map(each => each.getAttribute('marker-end'))")
+    assert sorted(ends) == sorted({f"url(#{each})" for each in ids})
+    shown.tab("Schedules")
+    shown.button("Pause", within=card).wait_for()
 
 
 def runs_now(route: Route) -> None:
@@ -297,12 +432,17 @@ def runs_now(route: Route) -> None:
 
 def test_the_runs_by_keyboard_in_two_themes_and_in_little_room(page):
     lab = page(width=900, height=640)
-    lab.open("keys.ipynb", LOAD, ROWS, "%%step broken\nraise ValueError('no')")
+    lab.open("keys.ipynb", LOAD, ROWS, "%%step broken\nraise ValueError('\\x1b[31mno ' + 'and no ' * 900)")
     lab.run(0)
     lab.run(1)
     expect(lab.badge(1)).to_contain_text("succeeded", timeout=SLOW)
     lab.run(2)
     expect(lab.badge(2)).to_contain_text("failed", timeout=SLOW)
+    # However much an error says, what can be done is in sight.
+    lab.sidebar.locator(".cy-node").nth(1).click()
+    expect(lab.sidebar.locator(".cy-chosen .cy-error")).to_have_text(re.compile("^ValueError: no and no "))
+    expect(lab.sidebar.get_by_role("button", name=re.compile("^Open run"))).to_be_in_viewport()
+    lab.picture("much-said")
     lab.sidebar.get_by_role("tab", name="Notebook", exact=True).focus()
     lab.page.keyboard.press("ArrowRight")
     expect(lab.sidebar.get_by_role("tab", name="Runs", exact=True)).to_be_focused()

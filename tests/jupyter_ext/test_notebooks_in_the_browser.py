@@ -179,6 +179,72 @@ def test_an_export_that_cannot_save_the_notebook_or_has_no_answer_says_so(page, 
     assert not (lab.root / "unsaved-pipeline").exists()
 
 
+def test_all_views_of_a_notebook_show_what_its_steps_show_once(page, tmp_path):
+    shown = page()
+    gate = begun(shown, tmp_path, "views.ipynb", "%%step seen")
+    shown.command("docmanager:clone")
+    views = shown.page.locator(".jp-NotebookPanel")
+    expect(views).to_have_count(2)
+    expect(views.last.locator(".cy-badge")).to_contain_text("running")
+    outputs = views.last.locator(".jp-OutputArea-output")
+    expect(outputs).to_have_text("before\n")
+    gate.touch()
+    expect(views.last.locator(".cy-badge")).to_contain_text("succeeded", timeout=SLOW)
+    expect(outputs).to_have_text("before\nafter\n")
+    # Also where a page that was loaded anew tells it, to both.
+    gate.unlink()
+    shown.run(1)
+    expect(outputs).to_have_text("before\n", timeout=SLOW)
+    expect(views.last.locator(".cy-badge")).to_contain_text("running")
+    shown.command("docmanager:save")
+    shown.reload()
+    expect(shown.badge(1)).to_contain_text("running", timeout=SLOW)
+    expect(shown.output(1)).to_have_text("before\n", timeout=SLOW)
+    if views.count() == 1:
+        shown.command("docmanager:clone")
+    expect(views.last.locator(".cy-badge")).to_contain_text("running")
+    gate.touch()
+    expect(views.last.locator(".cy-badge")).to_contain_text("succeeded", timeout=SLOW)
+    expect(outputs).to_have_text("before\nafter\n")
+    shown.page.wait_for_timeout(500)
+    expect(outputs).to_have_text("before\nafter\n")
+    shown.picture("two-views")
+
+
+def test_a_run_in_the_background_leaves_the_output_of_the_notebook_as_it_is(page, tmp_path):
+    shown = page()
+    gate = tmp_path / "go"
+    gate.touch()
+    when = "%%step when --after first\nimport time\nprint('at', time.time(), flush=True)\n"
+    shown.open("apart.ipynb", LOAD, "%%step first\nfirst = 1", when + WAITING.format(gate=str(gate)))
+    for number in range(3):
+        shown.run(number)
+    expect(shown.cell(2).locator(".jp-InputArea-prompt")).to_have_text("[3]:", timeout=SLOW)
+    before = shown.output(2).inner_text()
+    gate.unlink()
+    shown.button("In background").click()
+    run = shown.page.locator(".jp-MainAreaWidget:not(.lm-mod-hidden) .cy-run-tab")
+    step = run.get_by_role("tabpanel", name="when")
+    expect(step).to_contain_text("running", timeout=SLOW)
+    shown.command("docmanager:open", path="apart.ipynb")
+    expect(shown.badge(2)).to_contain_text("running", timeout=SLOW)
+    # Whatever happens in the notebook, its steps are looked at.
+    shown.write(0, f"{LOAD}\n# and no more")
+    shown.page.wait_for_timeout(1500)
+    assert shown.output(2).inner_text() == before
+    expect(shown.cell(2).locator(".jp-InputArea-prompt")).to_have_text("[3]:")
+    # Its page stays with the step that was stopped.
+    shown.page.get_by_role("tab", name=re.compile("^Run ")).click()
+    shown.button("Cancel the run", within=run).click()
+    expect(run.locator("h2")).to_contain_text("cancelled", timeout=SLOW)
+    expect(step).to_contain_text("cancelled")
+    shown.picture("cancelled-run")
+    shown.command("docmanager:open", path="apart.ipynb")
+    expect(shown.badge(2)).to_contain_text("cancelled", timeout=SLOW)
+    shown.page.wait_for_timeout(500)
+    assert shown.output(2).inner_text() == before
+
+
 def test_a_step_whose_kernel_was_shut_down_goes_on_under_its_cell(page, tmp_path):
     shown = page(keep=True)
     gate = begun(shown, tmp_path, "shut-down.ipynb", "%%step goes-on")

@@ -121,6 +121,18 @@ def test_searches_find_what_fits(records):
     assert ids(records, tags=("a", "nightly")) == [one]
     assert ids(records, search="BOB") == [two]
     assert ids(records, search="night") == [one]
+    third = records.open_step(request(name="load_orders"), token="t1").run_id
+    for words, wanted in {
+        "orders": [third],
+        "FOREST 100%": [two],
+        "100% svm": [],
+        "depth a.ipynb": [two, one],
+        "auc 0.95": [one],
+        "odd nan": [two],
+        "failed": [two],
+        "  ": [third, two, one],
+    }.items():
+        assert ids(records, search=words) == wanted, words
     assert ids(records, before=two) == [one]
 
 

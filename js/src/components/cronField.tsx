@@ -21,12 +21,24 @@ export interface CronFieldProps {
   expression: string;
   timezone: string;
   onChange: (expression: string, timezone: string) => void;
+  /** Why there must be an expression; undefined where there need not. */
+  needed?: string;
 }
 
-export function CronField({ api, expression, timezone, onChange }: CronFieldProps): React.ReactElement {
+export function CronField({
+  api,
+  expression,
+  timezone,
+  onChange,
+  needed
+}: CronFieldProps): React.ReactElement {
   const id = React.useId();
-  const ask = expression ? () => api.cron(expression, timezone) : null;
-  const { value: told, error: wrong } = useAnswer(ask, [api, expression, timezone], { pause: PAUSE });
+  // The times are told in the zone that was asked about, not in one that is still being typed.
+  const ask = expression.trim()
+    ? async () => ({ ...(await api.cron(expression, timezone)), timezone })
+    : null;
+  const { value: told, error } = useAnswer(ask, [api, expression, timezone], { pause: PAUSE });
+  const wrong = expression.trim() ? error : (needed ?? '');
   const zones = React.useMemo(() => Intl.supportedValuesOf('timeZone'), []);
   return (
     <div className="cy-cron">
@@ -36,6 +48,7 @@ export function CronField({ api, expression, timezone, onChange }: CronFieldProp
           className="jp-mod-styled cy-input"
           value={expression}
           list={`${id}-often`}
+          aria-invalid={Boolean(wrong)}
           placeholder="none; or minute hour day month weekday"
           onChange={event => onChange(event.target.value, timezone)}
         />
@@ -54,6 +67,7 @@ export function CronField({ api, expression, timezone, onChange }: CronFieldProp
             className="jp-mod-styled cy-input"
             value={timezone}
             list={`${id}-zones`}
+            aria-invalid={Boolean(wrong)}
             onChange={event => onChange(expression, event.target.value)}
           />
           <datalist id={`${id}-zones`}>
@@ -73,7 +87,7 @@ export function CronField({ api, expression, timezone, onChange }: CronFieldProp
           <p>{told.words}</p>
           <ol>
             {told.next.map(time => (
-              <li key={time}>{inZone(time, timezone)}</li>
+              <li key={time}>{inZone(time, told.timezone)}</li>
             ))}
           </ol>
         </div>

@@ -48,7 +48,11 @@ export function Evidence({
       <h3>What it used</h3>
       {shown ? <Curves samples={shown.samples} limit={shown.limit ?? asked} peak={shown.peak} /> : null}
       {proposal?.because ? (
-        <Proposed proposal={proposal} onUse={sizes => onResize(step, run, sizes)} />
+        <Proposed
+          proposal={proposal}
+          canUse={connection.localPath(run.notebook) !== null}
+          onUse={sizes => onResize(step, run, sizes)}
+        />
       ) : null}
     </section>
   );
@@ -56,10 +60,12 @@ export function Evidence({
 
 interface ProposedProps {
   proposal: Proposal;
+  /** Whether there is a cell to write them into. */
+  canUse: boolean;
   onUse: (sizes: Sizes) => void;
 }
 
-function Proposed({ proposal, onUse }: ProposedProps): React.ReactElement {
+function Proposed({ proposal, canUse, onUse }: ProposedProps): React.ReactElement {
   const { cpu, memory } = proposal;
   const sizes: [string, string][] = [];
   if (cpu !== null) {
@@ -75,13 +81,15 @@ function Proposed({ proposal, onUse }: ProposedProps): React.ReactElement {
           <span>
             Proposed: <code>{sizes.flat().join(' ')}</code>
           </span>
-          <button
-            className="jp-Button jp-mod-styled cy-small"
-            title="Write these sizes into the line of the step's cell"
-            onClick={() => onUse(sizes)}
-          >
-            Use it
-          </button>
+          {canUse ? (
+            <button
+              className="jp-Button jp-mod-styled cy-small"
+              title="Write these sizes into the line of the step's cell"
+              onClick={() => onUse(sizes)}
+            >
+              Use it
+            </button>
+          ) : null}
         </>
       ) : null}
       <span className="cy-muted">{proposal.because}</span>

@@ -8,6 +8,8 @@ import type { Exporter, Pipeline, Problem } from '../wire';
 import { CronField } from './cronField';
 import { Given, ParameterTable } from './parameterTable';
 
+const NAME = /^[\p{L}\p{N}_.-]+( [\p{L}\p{N}_.-]+)*$/u;
+
 /** What the user asks for; the paths are those of the server's files. */
 export interface ExportAsked {
   to: Exporter;
@@ -16,6 +18,8 @@ export interface ExportAsked {
   prove: boolean;
   expression: string | null;
   timezone: string | null;
+  /** What its schedule is called. */
+  scheduleName: string;
   /** Other defaults for parameters, as text. */
   given: Given;
 }
@@ -24,6 +28,8 @@ export interface ExportFormProps {
   api: Api;
   pipeline: Pipeline;
   targets: readonly Exporter[];
+  /** The names that other schedules have. */
+  taken: ReadonlySet<string>;
   asked: ExportAsked;
   onChange: (asked: ExportAsked) => void;
   onProblem: (cell: number) => void;
@@ -33,6 +39,7 @@ export function ExportForm({
   api,
   pipeline,
   targets,
+  taken,
   asked: given,
   onChange,
   onProblem
@@ -79,9 +86,15 @@ export function ExportForm({
         <input
           className="jp-mod-styled cy-input"
           value={asked.output}
+          aria-invalid={!isFolder(asked.output)}
           onChange={event => change({ output: event.target.value })}
         />
         <small>Where the files are written, among those of JupyterLab.</small>
+        {isFolder(asked.output) ? null : (
+          <p className="cy-error" role="alert">
+            It needs a folder of its own.
+          </p>
+        )}
       </label>
       {asked.to.writes_bundle ? (
         <>
@@ -113,22 +126,75 @@ export function ExportForm({
           expression={asked.expression ?? ''}
           timezone={asked.timezone ?? ''}
           onChange={(expression, timezone) =>
-            change({ expression: expression || null, timezone: timezone || null })
+            change({ expression: expression.trim() ? expression : null, timezone: timezone || null })
           }
         />
       ) : null}
       {asked.to.writes_bundle && asked.expression ? (
-        <p className="cy-muted cy-beside">
-          The engine of this machine runs it at these times, while it is there.
-        </p>
+        <>
+          <p className="cy-muted cy-beside">
+            The engine of this machine runs it at these times, while it is there.
+          </p>
+          <ScheduleName
+            name={asked.scheduleName}
+            taken={taken}
+            onChange={scheduleName => change({ scheduleName })}
+          />
+        </>
       ) : null}
     </div>
   );
 }
 
+interface ScheduleNameProps {
+  name: string;
+  taken: ReadonlySet<string>;
+  onChange: (name: string) => void;
+}
+
+function ScheduleName({ name, taken, onChange }: ScheduleNameProps): React.ReactElement {
+  const wrong = taken.has(name.trim())
+    ? `There is a schedule ${name} already, which goes on with what was exported for it. Remove it, or choose another name.`
+    : NAME.test(name.trim())
+      ? ''
+      : 'A name has letters, digits, dots, dashes and single spaces.';
+  return (
+    <>
+      <label className="cy-field">
+        <span>Name</span>
+        <input
+          className="jp-mod-styled cy-input"
+          value={name}
+          aria-invalid={Boolean(wrong)}
+          onChange={event => onChange(event.target.value)}
+        />
+        <small>What it is called among the others.</small>
+      </label>
+      {wrong ? (
+        <p className="cy-error" role="alert">
+          {wrong}
+        </p>
+      ) : null}
+    </>
+  );
+}
+
+/** Whether it is a folder of its own, and not the one that has everything. */
+function isFolder(path: string): boolean {
+  return path.split('/').some(part => !['', '.', '..'].includes(part.trim()));
+}
+
 function Found({ pipeline }: { pipeline: Pipeline }): React.ReactElement {
   const { steps } = pipeline;
   const known = new Set(steps.map(step => step.name));
+  if (!steps.length) {
+    return (
+      <p>
+        There is nothing to export: the notebook has no steps. A cell whose first line is <code>%%step</code>{' '}
+        is one.
+      </p>
+    );
+  }
   // A step may say that it comes after one that does not exist: that is among the problems.
   const edges = pipeline.edges.filter(edge => known.has(edge.from));
   const before = (name: string) => edges.filter(edge => edge.to === name).map(edge => edge.from);

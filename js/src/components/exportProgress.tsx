@@ -18,6 +18,8 @@ export class ExportJob {
   lines: readonly string[] = [];
   hasEnded = false;
   problem = '';
+  /** What has gone wrong, in short. */
+  heading = 'The export failed';
   proof: Proof | null = null;
 
   get changed(): ISignal<this, void> {
@@ -92,11 +94,11 @@ export function ExportProgress({ job }: { job: ExportJob }): React.ReactElement 
   );
 }
 
-function Outcome({ job: { problem, proof } }: { job: ExportJob }): React.ReactElement {
+function Outcome({ job: { problem, heading, proof } }: { job: ExportJob }): React.ReactElement {
   if (problem) {
     return (
       <div className="cy-cause" role="alert">
-        <strong>The export failed</strong>
+        <strong>{heading}</strong>
         <pre tabIndex={0}>{problem}</pre>
       </div>
     );

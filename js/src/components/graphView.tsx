@@ -18,6 +18,7 @@ export function GraphView(props: StepsProps): React.ReactElement {
     const nodes = (JSON.parse(shape) as [string, string[]][]).map(([id, after]) => ({ id, after }));
     return layOut(nodes);
   }, [shape]);
+  const arrow = React.useId();
   const place = React.useRef<HTMLDivElement>(null);
   const room = useWidth(place);
   const scale = layout && room ? Math.max(SMALLEST, Math.min(1, room / layout.width)) : 1;
@@ -29,12 +30,13 @@ export function GraphView(props: StepsProps): React.ReactElement {
       aria-label="Steps, from first to last"
       aria-busy={!layout}
     >
-      {layout ? drawing(layout, scale, props) : null}
+      {layout ? drawing(layout, scale, arrow, props) : null}
     </div>
   );
 }
 
-function drawing(layout: Layout, scale: number, props: StepsProps): React.ReactElement {
+/** `arrow` is its own: what a hidden graph defines is not drawn anywhere. */
+function drawing(layout: Layout, scale: number, arrow: string, props: StepsProps): React.ReactElement {
   const { steps, isLive, now, chosen, onChoose } = props;
   return (
     <div className="cy-graph-room" style={{ width: layout.width * scale, height: layout.height * scale }}>
@@ -45,7 +47,7 @@ function drawing(layout: Layout, scale: number, props: StepsProps): React.ReactE
         <svg width={layout.width} height={layout.height} aria-hidden="true">
           <defs>
             <marker
-              id="cy-arrow"
+              id={arrow}
               viewBox="0 0 8 8"
               refX="7"
               refY="4"
@@ -61,7 +63,7 @@ function drawing(layout: Layout, scale: number, props: StepsProps): React.ReactE
               key={`${edge.from} ${edge.to}`}
               className="cy-edge"
               d={curve(edge.points)}
-              markerEnd="url(#cy-arrow)"
+              markerEnd={`url(#${arrow})`}
             />
           ))}
         </svg>

@@ -4,6 +4,7 @@ import { OutputArea, OutputAreaModel, SimplifiedOutputArea } from '@jupyterlab/o
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
+import { uncoloured } from '../format';
 import { applyTo } from '../outputs';
 import type { RunModel } from '../runModel';
 import type { EngineEvent, Step } from '../wire';
@@ -78,16 +79,31 @@ function Found({ lines, text }: { lines: [number, string][]; text: string }): Re
   );
 }
 
-/** The step's stream, line by line, where it has the text. */
+/** What the step has shown, line by line, where it has the text. */
 function linesWith(events: readonly EngineEvent[], text: string): [number, string][] {
-  const streamed = events
-    .map(event => (event.content.type === 'stream' ? String(event.content.text) : ''))
-    .join('');
   const wanted = text.toLowerCase();
-  return streamed
+  const shown = events.reduce((before, { content }) => withText(before, content), '');
+  return shown
     .split('\n')
     .map((line, at): [number, string] => [at + 1, line])
     .filter(([, line]) => line.toLowerCase().includes(wanted));
+}
+
+/** What was shown before and the text of an output; each but a stream begins and ends a line. */
+function withText(before: string, message: Record<string, unknown>): string {
+  if (message.type === 'stream') {
+    return before + uncoloured(String(message.text));
+  }
+  const own = message.type === 'error' ? message.traceback : plainText(message.data);
+  const text = uncoloured(Array.isArray(own) ? own.join('\n') : String(own ?? ''));
+  return text ? `${before}${before && !before.endsWith('\n') ? '\n' : ''}${text}\n` : before;
+}
+
+/** Of what has no words of its own, as HTML has none, those that are seen. */
+function plainText(data: unknown): unknown {
+  const { 'text/plain': plain, 'text/html': html } = (data ?? {}) as Record<string, string | undefined>;
+  const isNone = plain === undefined || /^<[\w.]+ object>$/.test(plain);
+  return html && isNone ? new DOMParser().parseFromString(html, 'text/html').body.textContent : plain;
 }
 
 class FollowingArea extends SimplifiedOutputArea {

@@ -2,7 +2,7 @@
 
 import * as React from 'react';
 
-import { duration, fileName, ranFor, size } from '../format';
+import { duration, fileName, ranFor, size, uncoloured } from '../format';
 import type { NotebookModel, NotebookStep } from '../notebookModel';
 import type { Notebooks } from '../notebooks';
 import { Decision, ENDED } from '../wire';
@@ -56,14 +56,20 @@ interface OpenNotebookProps {
 }
 
 function OpenNotebook({ model, form, setForm, isLive, actions }: OpenNotebookProps): React.ReactElement {
-  useSignal(model.changed);
+  const { content } = model.panel;
+  useSignal(model.changed, content.activeCellChanged);
   const [chosen, choose] = React.useState('');
   const isRunning = isLive && model.steps.some(step => step.record && !ENDED.has(step.record.state));
   const now = useNow(isRunning);
   if (!model.steps.some(step => step.marked)) {
-    const cells = model.panel.content.widgets;
-    return (
-      <Teaching actions={actions} isLoaded={cells.some(cell => LOAD.test(cell.model.sharedModel.source))} />
+    return model.isPython ? (
+      <Teaching
+        actions={actions}
+        isLoaded={content.widgets.some(cell => LOAD.test(cell.model.sharedModel.source))}
+        isCode={content.activeCell?.model.type === 'code'}
+      />
+    ) : (
+      <p className="cy-empty">Steps are cells of notebooks in Python; this one is in another language.</p>
     );
   }
   const step = model.steps.find(each => each.cell === chosen);
@@ -254,8 +260,8 @@ function Chosen({ step, isLive, now, actions }: ChosenProps): React.ReactElement
         </p>
       ) : null}
       {record?.error?.message && record.state !== 'cancelled' ? (
-        <p className="cy-error">
-          {record.error.type}: {record.error.message}
+        <p className="cy-error cy-clamped" tabIndex={0}>
+          {record.error.type}: {uncoloured(record.error.message)}
         </p>
       ) : null}
       <div className="cy-actions">
@@ -284,9 +290,11 @@ interface TeachingProps {
   actions: NotebookActions;
   /** Whether the notebook has the line that loads the magics. */
   isLoaded: boolean;
+  /** Whether the active cell can be a step. */
+  isCode: boolean;
 }
 
-function Teaching({ actions, isLoaded }: TeachingProps): React.ReactElement {
+function Teaching({ actions, isLoaded, isCode }: TeachingProps): React.ReactElement {
   return (
     <div className="cy-teach">
       <h3>This notebook has no steps yet</h3>
@@ -309,9 +317,14 @@ function Teaching({ actions, isLoaded }: TeachingProps): React.ReactElement {
         </li>
         <li>
           <p>Choose a cell that takes long or needs much memory.</p>
-          <button className="jp-Button jp-mod-styled jp-mod-accept" onClick={actions.makeStep}>
+          <button
+            className="jp-Button jp-mod-styled jp-mod-accept"
+            disabled={!isCode}
+            onClick={actions.makeStep}
+          >
             Turn this cell into a step
           </button>
+          {isCode ? null : <p className="cy-muted">The cell that is active now has no code.</p>}
         </li>
         <li>
           <p>Run it as you run any cell.</p>

@@ -4,7 +4,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
 import type { Connection } from '../connection';
-import { duration, fileName, moment, ranFor } from '../format';
+import { duration, moment, ranFor, sourceName } from '../format';
 import { stepsOfRun } from '../notebookModel';
 import type { RunModel } from '../runModel';
 import { Cost, ENDED, Run, Step } from '../wire';
@@ -48,6 +48,7 @@ export function RunPage(props: RunPageProps): React.ReactElement {
     model.steps.find(each => each.id === chosen) ??
     model.steps.find(each => each.state === 'failed') ??
     model.steps.find(each => each.state === 'running') ??
+    model.steps.find(each => STOPPED.has(each.state)) ??
     model.steps[0];
   if (!run) {
     return (
@@ -65,9 +66,13 @@ export function RunPage(props: RunPageProps): React.ReactElement {
         <h2>
           Run {run.id} <StateMark state={run.state} word />
         </h2>
-        <button className="cy-link" onClick={() => props.onOpenNotebook(run.notebook)} title={run.notebook}>
-          {fileName(run.notebook)}
-        </button>
+        {connection.localPath(run.notebook) === null ? (
+          <span title={run.notebook}>{sourceName(run)}</span>
+        ) : (
+          <button className="cy-link" onClick={() => props.onOpenNotebook(run.notebook)} title={run.notebook}>
+            {sourceName(run)}
+          </button>
+        )}
         <span className="cy-muted">
           {moment(run.created)}
           {seconds === null ? '' : `, ${duration(seconds)}`}

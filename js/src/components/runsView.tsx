@@ -2,7 +2,7 @@
 
 import * as React from 'react';
 
-import { duration, fileName, moment, ranFor } from '../format';
+import { duration, moment, ranFor, sourceName } from '../format';
 import type { RunsModel } from '../runsModel';
 import { ENDED, Run, State } from '../wire';
 import { useNow, useSignal } from './hooks';
@@ -22,13 +22,21 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
   useSignal(model.changed);
   const [text, setText] = React.useState('');
   const [state, setState] = React.useState('');
+  const want = (text: string, state: string) => {
+    setText(text);
+    setState(state);
+    model.want({ text, state });
+  };
   const wanted = React.useDeferredValue(text);
+  const known = model.runs;
   const runs = React.useMemo(() => {
     const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
     return words.length || state
-      ? model.runs.filter(run => (!state || run.state === state) && matches(run, words))
-      : model.runs;
-  }, [model.runs, state, wanted]);
+      ? known.filter(
+          run => (!state || run.state === state) && (matches(run, words) || model.hasFound(run.id))
+        )
+      : known;
+  }, [known, model, state, wanted]);
   const now = useNow(isLive && runs.some(run => !ENDED.has(run.state)));
   const row = React.useCallback((run: Run) => <RunRow run={run} now={now} isLive={isLive} />, [now, isLive]);
   if (!model.loaded) {
@@ -43,16 +51,13 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
           placeholder="Search runs"
           aria-label="Search runs"
           value={text}
-          onChange={event => {
-            setText(event.target.value);
-            model.search(event.target.value);
-          }}
+          onChange={event => want(event.target.value, state)}
         />
         <select
           className="cy-select"
           aria-label="Only runs in state"
           value={state}
-          onChange={event => setState(event.target.value)}
+          onChange={event => want(text, event.target.value)}
         >
           <option value="">All states</option>
           {STATES.map(each => (
@@ -74,9 +79,11 @@ export function RunsView({ model, isLive, onOpen }: RunsViewProps): React.ReactE
         />
       ) : (
         <p className="cy-empty">
-          {model.runs.length
-            ? 'No run fits the search.'
-            : 'Nothing has run yet. Start a cell with %%step, run it, and it appears here.'}
+          {model.isSearching
+            ? 'Searching…'
+            : model.runs.length
+              ? 'No run fits the search.'
+              : 'Nothing has run yet. Start a cell with %%step, run it, and it appears here.'}
         </p>
       )}
     </div>
@@ -103,9 +110,7 @@ const RunRow = React.memo(({ run, now, isLive }: RunRowProps): React.ReactElemen
         <span className="cy-row-side">{seconds === null ? '' : duration(seconds)}</span>
       </span>
       <span className="cy-row-below">
-        <span className="cy-row-title">
-          {[fileName(run.notebook), ...run.tags.map(tag => `#${tag}`)].join(' ')}
-        </span>
+        <span className="cy-row-title">{[sourceName(run), ...run.tags.map(tag => `#${tag}`)].join(' ')}</span>
         <span className="cy-row-side">{`${run.id} · ${moment(run.created)}`}</span>
       </span>
     </>

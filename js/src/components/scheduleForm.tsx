@@ -1,11 +1,12 @@
 /** A form for when and with what a schedule runs. */
 
-import { Dialog, ReactWidget } from '@jupyterlab/apputils';
+import { type Dialog, ReactWidget } from '@jupyterlab/apputils';
 import * as React from 'react';
 
 import type { Api } from '../api';
-import type { Schedule, ScheduleChange } from '../wire';
+import type { Schedule } from '../wire';
 import { CronField } from './cronField';
+import { FormDialog } from './formDialog';
 import { changed, Given, ParameterTable } from './parameterTable';
 
 interface Asked {
@@ -35,6 +36,7 @@ function ScheduleForm({ api, schedule, asked: first, onChange }: ScheduleFormPro
         expression={asked.expression}
         timezone={asked.timezone}
         onChange={(expression, timezone) => change({ expression, timezone })}
+        needed={schedule.on_change.length ? undefined : 'When? Without a time it would never run.'}
       />
       {schedule.takes?.length ? (
         <ParameterTable
@@ -80,21 +82,19 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** What the user makes of a schedule; null when they leave it as it is. */
-export async function editSchedule(api: Api, name: string): Promise<ScheduleChange | null> {
+/** Change a schedule as its user wants it; resolves when that is done, or they leave it as it is. */
+export async function editSchedule(api: Api, name: string): Promise<void> {
   const schedule = await api.wholeSchedule(name);
-  const dialog = new Dialog({
+  const form = {
     title: `Edit the schedule ${name}`,
     body: new ScheduleBody(api, schedule),
-    buttons: [Dialog.cancelButton(), Dialog.okButton({ label: 'Apply' })]
-  });
-  dialog.addClass('cy-dialog');
-  const { button, value } = await dialog.launch();
-  return button.accept && value
-    ? {
-        expression: value.expression || null,
-        timezone: value.expression ? value.timezone || null : null,
-        parameters: Object.fromEntries(changed(value.given))
-      }
-    : null;
+    accept: 'Apply'
+  };
+  const change = ({ expression, timezone, given }: Asked) =>
+    api.changeSchedule(name, {
+      expression: expression.trim() || null,
+      timezone: expression.trim() ? timezone || null : null,
+      parameters: Object.fromEntries(changed(given))
+    });
+  await new FormDialog(form, change).launch();
 }

@@ -6,6 +6,7 @@ import * as React from 'react';
 import type { Connection } from '../connection';
 import { inZone, moment, words } from '../format';
 import { tellProblem } from '../notices';
+import type { SchedulesModel } from '../schedulesModel';
 import type { Firing, Schedule, State } from '../wire';
 import { useAnswer, useSignal } from './hooks';
 import { Loading } from './runsView';
@@ -25,28 +26,18 @@ const GOES_ON: ReadonlySet<string> = new Set(['waiting', 'running']);
 const AGAIN = 2000;
 
 export interface SchedulesViewProps {
+  model: SchedulesModel;
   connection: Connection;
   isLive: boolean;
   onOpen: (run: number) => void;
 }
 
-export function SchedulesView({ connection, isLive, onOpen }: SchedulesViewProps): React.ReactElement {
-  const [found, setFound] = React.useState<{ schedules: Schedule[]; notes: string[] } | null>(null);
-  const [error, setError] = React.useState('');
-  const look = React.useCallback(() => {
-    connection.api.schedules().then(
-      data => {
-        setFound(data);
-        setError('');
-      },
-      reason => setError(words(reason))
-    );
-  }, [connection]);
-  useSignal(connection.changed);
+export function SchedulesView({ model, connection, isLive, onOpen }: SchedulesViewProps): React.ReactElement {
+  useSignal(connection.changed, model.changed);
+  const { found } = model;
+  const look = React.useCallback(() => model.look(), [model]);
   React.useEffect(() => {
-    if (isLive) {
-      look();
-    }
+    look();
     const onEvent = (_: unknown, event: { kind: string }) => event.kind === 'state' && look();
     connection.happened.connect(onEvent);
     return () => {
@@ -63,7 +54,11 @@ export function SchedulesView({ connection, isLive, onOpen }: SchedulesViewProps
     work.then(look, reason => tellProblem(words(reason)));
   };
   if (!found) {
-    return <Loading error={error} />;
+    return isLive || connection.liveness === 'connecting' ? (
+      <Loading error={model.error} />
+    ) : (
+      <p className="cy-empty">Which schedules there are is known while the engine runs.</p>
+    );
   }
   if (!found.schedules.length) {
     return (
@@ -99,12 +94,6 @@ function Card({ schedule, connection: { api }, act, onOpen }: CardProps): React.
   const isPaused = schedule.state === 'paused';
   const ask = expression ? () => api.cron(expression, timezone) : null;
   const told = useAnswer(ask, [api, expression, timezone]).value;
-  const edit = async () => {
-    const changes = await editSchedule(api, name);
-    if (changes) {
-      await api.changeSchedule(name, changes);
-    }
-  };
   const remove = async () => {
     const body = `${name} will not run any more. Its runs stay on record.`;
     const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label: 'Remove' })];
@@ -138,7 +127,7 @@ function Card({ schedule, connection: { api }, act, onOpen }: CardProps): React.
         >
           {isPaused ? 'Go on' : 'Pause'}
         </button>
-        <button className="jp-Button jp-mod-styled cy-small" onClick={() => act(edit())}>
+        <button className="jp-Button jp-mod-styled cy-small" onClick={() => act(editSchedule(api, name))}>
           Edit…
         </button>
         <button className="jp-Button jp-mod-styled cy-small" onClick={() => void remove()}>

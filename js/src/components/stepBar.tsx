@@ -28,6 +28,21 @@ export function StepBar(props: StepBarProps): React.ReactElement | null {
   const record = step?.record;
   const runs = isLive && record !== undefined && !ENDED.has(record.state);
   const now = useNow(runs);
+  const link = React.useRef<HTMLButtonElement>(null);
+  const isStopped = React.useRef(false);
+  React.useEffect(() => {
+    if (!runs && isStopped.current) {
+      isStopped.current = false;
+      // Its button has gone, and the focus with it.
+      if (document.activeElement === document.body) {
+        link.current?.focus();
+      }
+    }
+  }, [runs]);
+  const onStop = () => {
+    isStopped.current = true;
+    props.onStop();
+  };
   if (!step) {
     return null;
   }
@@ -57,12 +72,12 @@ export function StepBar(props: StepBarProps): React.ReactElement | null {
           </button>
         ) : null}
         {runs ? (
-          <button className="cy-stop" onClick={props.onStop} aria-label={`Stop ${step.name}`}>
+          <button className="cy-stop" onClick={onStop} aria-label={`Stop ${step.name}`}>
             Stop
           </button>
         ) : null}
         {record ? (
-          <button className="cy-link" onClick={() => props.onOpen(record.run_id)}>
+          <button className="cy-link" ref={link} onClick={() => props.onOpen(record.run_id)}>
             run {record.run_id}
           </button>
         ) : null}

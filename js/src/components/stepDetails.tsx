@@ -3,7 +3,7 @@
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
-import { bytes, duration, kind, moment, ranFor, size } from '../format';
+import { bytes, duration, kind, moment, ranFor, size, uncoloured } from '../format';
 import { Attempt, Cost, ENDED, Failure, Preview, Reference, Run, Step } from '../wire';
 import { Evidence } from './evidence';
 import { useAnswer, useSignal } from './hooks';
@@ -14,7 +14,6 @@ import { WidgetHost } from './widgetHost';
 
 /** What one looks for least among values: it comes last. */
 const CODE: ReadonlySet<string> = new Set(['module', 'function', 'type', 'builtin_function_or_method']);
-const COLOURS = /\u001b\[[0-9;]*m/g;
 
 interface StepDetailsProps extends RunPageProps {
   step: Step;
@@ -58,7 +57,12 @@ export function StepDetails(props: StepDetailsProps): React.ReactElement {
       <LogView model={model} step={step} rendermime={rendermime} isLive={isLive} />
       <Values title="Takes" values={step.inputs} rendermime={rendermime} />
       <Values title="Makes" values={step.outputs} rendermime={rendermime} />
-      {ENDED.has(step.state) ? (
+      {ENDED.has(step.state) && connection.localPath(run.notebook) === null ? (
+        <p className="cy-muted">
+          What it ran is no notebook among the files of this server: it cannot be reproduced or changed there.
+        </p>
+      ) : null}
+      {ENDED.has(step.state) && connection.localPath(run.notebook) !== null ? (
         <div className="cy-actions cy-card-actions">
           <button
             className="jp-Button jp-mod-styled cy-small"
@@ -90,15 +94,15 @@ function Fact({ name, children }: React.PropsWithChildren<{ name: string }>): Re
 }
 
 function Cause({ error }: { error: Failure }): React.ReactElement {
-  const trace = (error.traceback ?? []).join('\n').replace(COLOURS, '');
+  const trace = (error.traceback ?? []).join('\n');
   return (
     <div className="cy-cause">
       <strong>{error.type ?? 'It failed'}</strong>
-      <span>{(error.message ?? '').replace(COLOURS, '')}</span>
+      <span>{uncoloured(error.message ?? '')}</span>
       {trace ? (
         <details>
           <summary>Traceback</summary>
-          <pre tabIndex={0}>{trace}</pre>
+          <pre tabIndex={0}>{uncoloured(trace)}</pre>
         </details>
       ) : null}
     </div>
@@ -127,7 +131,7 @@ function Attempts({ attempts }: { attempts: readonly Attempt[] }): React.ReactEl
             </td>
             <td>{moment(each.started ?? each.created)}</td>
             <td>{each.seconds === null ? '–' : duration(each.seconds)}</td>
-            <td>{each.error ? `${each.error.type}: ${each.error.message ?? ''}` : '–'}</td>
+            <td>{each.error ? uncoloured(`${each.error.type}: ${each.error.message ?? ''}`) : '–'}</td>
           </tr>
         ))}
       </tbody>

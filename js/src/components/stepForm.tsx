@@ -3,13 +3,15 @@
 import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import * as React from 'react';
 
-import type { Api } from '../api';
+import { type Api, ApiError } from '../api';
 import { nameOf, quoted, switchesOf, valuesOf, withName, withValues, words } from '../stepLine';
 import type { StepOption } from '../wire';
 import { useAnswer } from './hooks';
 
 const FIRST = ['--cpu', '--memory', '--gpu', '--timeout', '--retries'];
 const PAUSE = 250;
+const GOOD = 'The line is a good one.';
+const FILLED_IN = 'What is in braces is filled in when the cell runs; the line is checked then.';
 
 interface StepFormProps {
   line: string;
@@ -21,7 +23,10 @@ interface StepFormProps {
 function StepForm({ line: given, options, api, onChange }: StepFormProps): React.ReactElement {
   const [line, setLine] = React.useState(given);
   const switches = React.useMemo(() => switchesOf(options), [options]);
-  const { error: wrong } = useAnswer(() => api.checkLine(line), [api, line], { pause: PAUSE });
+  // What the kernel fills in is not known here.
+  const isWhole = !/[{}]/.test(line);
+  const ask = isWhole ? () => api.checkLine(line).then(() => GOOD, unchecked) : null;
+  const { value: checked, error: wrong } = useAnswer(ask, [api, line], { pause: PAUSE });
   const change = (next: string) => {
     setLine(next);
     onChange(next);
@@ -50,10 +55,18 @@ function StepForm({ line: given, options, api, onChange }: StepFormProps): React
         <code>%%step {line}</code>
       </p>
       <p className={wrong ? 'cy-error' : 'cy-muted'} role="status">
-        {wrong || 'The line is a good one.'}
+        {wrong || (isWhole ? checked : FILLED_IN)}
       </p>
     </div>
   );
+}
+
+/** What is said where nobody could say whether a line is good. */
+function unchecked(error: unknown): string {
+  if (error instanceof ApiError && (error.status === 0 || error.status === 503)) {
+    return 'The line is not checked: no engine runs that could be asked.';
+  }
+  throw error;
 }
 
 interface FieldProps {

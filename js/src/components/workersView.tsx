@@ -76,11 +76,7 @@ function PlaceCard({ place, now, onOpen, onCancel }: WorkersViewProps & { place:
             <span className="cy-row-side">
               {step.began === null ? 'waiting' : duration(now - step.began)}
             </span>
-            <button
-              className="jp-Button jp-mod-styled jp-mod-minimal cy-small"
-              aria-label={`Stop ${step.name}`}
-              onClick={() => onCancel(step)}
-            >
+            <button className="cy-stop" aria-label={`Stop ${step.name}`} onClick={() => onCancel(step)}>
               Stop
             </button>
             <span className="cy-live-below cy-muted">
