@@ -27,11 +27,11 @@ _seen: dict[tuple[str, str], tuple[int, tuple[str, ...]]] = {}
 """By class: how many attributes it had, and which of them were others'."""
 
 
-def foreign_attributes() -> Iterator[tuple[str, str, str]]:
-    """Module, class and name of each."""
+def foreign_attributes() -> Iterator[tuple[Any, str]]:
+    """The module or class, and the name."""
     for module, name in _VARIABLES:
         if module in sys.modules and getattr(sys.modules[module], name, None) is not None:
-            yield module, "", name
+            yield sys.modules[module], name
     for module, name in _CLASSES:
         owner = vars(sys.modules[module]).get(name) if module in sys.modules else None
         if owner is None:
@@ -40,7 +40,7 @@ def foreign_attributes() -> Iterator[tuple[str, str, str]]:
         if number != len(vars(owner)):
             found = tuple(each for each, value in vars(owner).items() if _is_foreign(value))
             _seen[module, name] = len(vars(owner)), found
-        yield from ((module, name, each) for each in found)
+        yield from ((owner, each) for each in found)
 
 
 def _is_foreign(value: Any) -> bool:

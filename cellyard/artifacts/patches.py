@@ -8,6 +8,7 @@ arrive; where the module has not been imported, as soon as it is.
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,9 @@ __all__ = [
     "may_have_places",
     "original_reduce",
     "own_patches",
+    "own_secrets",
     "put_patch",
+    "put_secrets",
 ]
 
 PATCH = f"{HELD}patch "
@@ -42,6 +45,7 @@ _OF_PROCESSES = {
 _OF_SHELL = {("builtins", name) for name in ("_", "__import__", "display", "exit", "get_ipython", "input", "quit")}
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _MISSING = object()
+_SECRET = re.compile(r"key|token|secret|passw|pwd|credential|auth", re.IGNORECASE)
 
 
 #: Objects whose settings are a part of the process state.
@@ -115,10 +119,29 @@ def _set_by_notebook(owner: Any) -> Iterator[str]:
 
 def own_patches() -> dict[str, dict[str, Any]]:
     """All that this process has, by held names, as they travel."""
-    for each in foreign_attributes():
-        _note(Place(*each))
+    for owner, attribute in foreign_attributes():
+        know(owner, attribute)
+    return {_name_of(place): _as_held(value) for place, value in _now().items() if not _may_be_secret(place, value)}
+
+
+def own_secrets() -> dict[str, str]:
+    """Those that no artifact may hold (``openai.api_key = …``), by held names."""
+    return {_name_of(place): value for place, value in _now().items() if _may_be_secret(place, value)}
+
+
+def put_secrets(value: Mapping[str, str]) -> None:
+    """Have these."""
+    for name, secret in value.items():
+        put_patch(name, _as_held(secret))
+
+
+def _may_be_secret(place: Place, value: Any) -> bool:
+    return type(value) is str and _SECRET.search(place.attribute) is not None
+
+
+def _now() -> dict[Place, Any]:
     now = {place: value for place in _known if (value := _value(place)) is not _MISSING or place in _originals}
-    return {_name_of(place): _as_held(value) for place, value in {**now, **_waiting}.items()}
+    return {**now, **_waiting}
 
 
 def _value(place: Place) -> Any:
@@ -183,9 +206,10 @@ def original_reduce(function: Any) -> Any:
     """The reduction of a function of a library in whose place the notebook has put another; else NotImplemented."""
     if not _known:
         return NotImplemented
-    owner, _, attribute = function.__qualname__.rpartition(".")
-    place = Place(str(function.__module__), owner, attribute)
-    if place not in _known:
+    name, _, attribute = function.__qualname__.rpartition(".")
+    owner = _find(str(function.__module__), name)
+    at = _place_of(owner) if may_have_places(owner) else None
+    if at is None or (place := Place(*at, attribute)) not in _known:
         return NotImplemented
     if _originals.get(place) is not function:
         now = _value(place)

@@ -12,7 +12,7 @@ from cellyard.errors import CellyardError
 __all__ = ["anonymous_memory_here", "recordable", "refused"]
 
 #: Sections that may hold secrets, or mean nothing elsewhere.
-_UNRECORDED = frozenset({"arguments", "environment", "path", "folder"})
+_UNRECORDED = frozenset({"arguments", "environment", "path", "folder", "secrets"})
 
 
 def recordable(changed: Mapping[str, Any]) -> dict[str, Any]:

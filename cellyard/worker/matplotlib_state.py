@@ -63,7 +63,8 @@ def _registry() -> Any:
 def _of_libraries() -> set[str]:
     """The names of colormaps that are variables of a library, which registers them when it is imported."""
     kind = sys.modules["matplotlib.colors"].Colormap
-    homes = [module for name, module in list(sys.modules.items()) if name != "__main__"]
+    own = sys.modules["__main__"]  # which multiprocessing may know by a second name
+    homes = [module for module in list(sys.modules.values()) if module is not own]
     return {each.name for home in homes for each in list(vars(home).values()) if issubclass(type(each), kind)}
 
 

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import wrapt
 
+from cellyard.artifacts.patches import own_secrets, put_secrets
 from cellyard.worker import library_state, matplotlib_state, standard_state
 from cellyard.worker.callbacks import Callback, pickles, travelling
 from cellyard.worker.logging_state import capture_logging, set_logging
@@ -344,6 +345,7 @@ _SECTIONS: dict[str, _Section] = {
     "time_zone": _Section(None, lambda: (time.tzname, time.timezone), _set_time_zone),
     "path": _Section(None, lambda: list(sys.path), _set_path),
     "arguments": _Section(None, lambda: list(sys.argv), _set_arguments),
+    "secrets": _Section(None, own_secrets, put_secrets),
     "random": _Section(None, random.getstate, random.setstate),
     "warnings": _Section(None, _filters, _set_filters),
     "decimal": _Section(None, _decimal, _set_decimal),

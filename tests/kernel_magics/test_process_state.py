@@ -161,3 +161,13 @@ def test_pandas_imported_for_a_value_of_a_step_knows_that_it_is_in_a_notebook(ho
         kernel.run("%%step makes\nimport pandas\nframe = pandas.DataFrame({'a': [1]})")
         kernel.run("frame")
         assert kernel.run("pandas.options.display.max_columns").result == "20"
+
+
+def test_a_key_that_is_set_in_a_library_comes_and_is_kept_nowhere(kernel: Kernel, home: Home):
+    kernel.run("import textwrap\ntextwrap.api_key = 'sk-never-kept'")
+    assert kernel.run("%%step\nimport textwrap\ntextwrap.api_key[:8]").result == "'sk-never'"
+    kernel.run("%%step\nimport textwrap\ntextwrap.auth_token = textwrap.api_key[::-1]")
+    assert kernel.run("textwrap.auth_token[:9]").result == "'tpek-reve'"
+    kept = [path for path in home.folder.rglob("*") if path.is_file() and b"never-kept" in path.read_bytes()]
+    turned = [path for path in home.folder.rglob("*") if path.is_file() and b"tpek-reven" in path.read_bytes()]
+    assert not kept + turned
