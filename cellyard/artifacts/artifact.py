@@ -227,7 +227,7 @@ def load(store: Store, reference: Mapping[str, Any], namespace: dict[str, Any] |
     try:
         return _loaded(store, reference, namespace)
     except ArtifactMissing as error:
-        names = ", ".join(repr(name) for name in reference["names"] if not is_held(name))
+        names = ", ".join(repr(name) for name in reference.get("names", ()) if not is_held(name))
         if not names:
             raise
         whose = f"the value of {names}{reference.get('made_by', '')} is gone: "
