@@ -273,7 +273,7 @@ def test_a_notebook_that_is_closed_and_opened_in_the_middle_of_its_step_shows_it
     expect(shown.cell(1).locator(".jp-InputArea-prompt")).to_have_text("[2]:")
 
 
-@pytest.mark.parametrize("ends_away", [False, True])
+@pytest.mark.parametrize("ends_away", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_step_that_had_shown_nothing_when_its_notebook_was_saved_comes_back_by_itself(page, lab, tmp_path, ends_away):
     shown = page()
     gate, name = tmp_path / "go", f"silent-{ends_away}.ipynb"

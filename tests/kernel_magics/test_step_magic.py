@@ -310,7 +310,7 @@ def test_env_holds_for_the_step_alone(kernel: Kernel):
 
 
 def test_a_step_that_takes_too_long_is_stopped(kernel: Kernel):
-    ran = kernel.fail("%%step slow --timeout 0.3s\nimport time\ntime.sleep(30)")
+    ran = kernel.fail("%%step slow --timeout 1s\nimport time\ntime.sleep(30)")
     assert ran.error["ename"] == "StepTimeout"
     assert "time.sleep(30)" in ran.words, "where it was when it was stopped"
     assert kernel.look("type(__import__('sys').last_value).__module__") == "cellyard.errors"
