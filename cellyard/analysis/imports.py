@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dis import opmap
 
 from cellyard.analysis.functions import parts_of
 
-__all__ = ["inner_modules", "modules_imported_by", "modules_imported_in"]
+__all__ = ["bound_by_imports", "inner_modules", "modules_imported_by", "modules_imported_in"]
 
 _IMPORT_NAME = opmap["IMPORT_NAME"]
 _EXTENDED_ARG = opmap["EXTENDED_ARG"]
@@ -58,6 +58,20 @@ def modules_imported_in(source: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             found.add(node.module.partition(".")[0])
     return frozenset(found)
+
+
+def bound_by_imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """What the import statements among these bind, by name: the module, or what of it, in full."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                found[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                found[alias.asname or alias.name] = f"{'.' * node.level}{node.module or ''}.{alias.name}"
+    return found
 
 
 def inner_modules(tree: ast.AST) -> frozenset[str]:

@@ -9,6 +9,8 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from cellyard.analysis.imports import bound_by_imports
+
 __all__ = ["ANY", "Patch", "patches_of"]
 
 ANY = ""
@@ -37,8 +39,8 @@ def _found(body: Iterable[ast.AST], known: Mapping[str, str]) -> Iterator[Patch]
     """``known``: names with the modules that imports around have bound them to, empty for what is no global."""
     statements = list(body)
     nodes = list(_own(statements))
-    imported = _imported(nodes)
-    known = {**known, **imported}
+    imported = bound_by_imports(nodes)
+    known = {**known, **{name: module for name, module in imported.items() if not module.startswith(".")}}
     for node in nodes:
         for target in _targets(node):
             if (patch := _patch(target, known)) is not None:
@@ -70,19 +72,6 @@ def _inside(node: ast.AST, known: Mapping[str, str]) -> tuple[list[ast.AST], dic
     stored = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
     given = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
     return body, {**known, **dict.fromkeys((stored - declared) | given, "")}
-
-
-def _imported(nodes: Iterable[ast.AST]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.partition(".")[0]
-                found[alias.asname or top] = alias.name if alias.asname else top
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    return found
 
 
 def _targets(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["find_here", "is_of_process", "may_be_of_process", "place_here"]
+__all__ = ["find_here", "formatters_here", "is_of_process", "may_be_of_process", "place_here"]
 
 #: By the name of a class in an object's ancestry.
 _CLASSES = {"InteractiveShell", "OutStream", "StreamWriter", "Kernel", "Asking", "BaseFormatter", "DisplayFormatter"}
@@ -32,7 +32,8 @@ def _shell() -> Any:
     return module.InteractiveShell._instance if module is not None else None
 
 
-def _formatters() -> Mapping[str, Any]:
+def formatters_here() -> Mapping[str, Any]:
+    """What shows values in this process's shell, by MIME type; none where there is no shell."""
     shell = _shell()
     return shell.display_formatter.formatters if shell is not None else {}
 
@@ -76,7 +77,7 @@ def place_here(obj: Any) -> str | None:
     found = next((name for name, find in _PLACES.items() if obj == find()), None)
     if found is not None:
         return found
-    return next((f"{_FORMATTER}{mime}" for mime, each in _formatters().items() if each is obj), None)
+    return next((f"{_FORMATTER}{mime}" for mime, each in formatters_here().items() if each is obj), None)
 
 
 def find_here(place: str) -> Any:
@@ -86,7 +87,7 @@ def find_here(place: str) -> Any:
 
         return getpass.getpass
     if place.startswith(_FORMATTER):
-        return _formatters()[place.removeprefix(_FORMATTER)]
+        return formatters_here()[place.removeprefix(_FORMATTER)]
     if place == "numpy.random":
         importlib.import_module(_NUMPY)
     return _PLACES[place]()

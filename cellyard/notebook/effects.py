@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from cellyard.analysis.imports import bound_by_imports
+
 __all__ = [
     "Effects",
     "Modules",
@@ -152,17 +154,7 @@ def effects_of(
 
 def imported_modules(body: Iterable[ast.stmt]) -> dict[str, str]:
     """What the import statements among these bind."""
-    found: dict[str, str] = {}
-    for node in _own([each for each in body if not isinstance(each, _SIMPLE)]):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                found[alias.asname or alias.name.partition(".")[0]] = (
-                    alias.name if alias.asname else alias.name.partition(".")[0]
-                )
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                found[alias.asname or alias.name] = f"{'.' * node.level}{node.module or ''}.{alias.name}"
-    return found
+    return bound_by_imports(_own([each for each in body if not isinstance(each, _SIMPLE)]))
 
 
 def surely_bound(body: Iterable[ast.stmt]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.lib import pretty
 
-from cellyard.artifacts.process_objects import find_here
+from cellyard.artifacts.process_objects import formatters_here
 from cellyard.worker.callbacks import Callback, travelling
 
 __all__ = ["capture_printers", "set_printers"]
@@ -31,7 +31,7 @@ def capture_printers() -> dict[_Key, Callback]:
 
 def _printers() -> dict[_Key, Any]:
     found: dict[_Key, Any] = {}
-    for mime, formatter in _formatters().items():
+    for mime, formatter in formatters_here().items():
         for kind, printer in getattr(formatter, "type_printers", {}).items():
             if pretty._type_pprinters.get(kind) is not printer and not isinstance(kind, str):
                 found[mime, kind.__module__, kind.__name__] = printer
@@ -46,14 +46,9 @@ def _is_set_otherwise(key: _Key, printer: Any) -> bool:
     return (key == _OF_PRECISION and is_own) or key[1].startswith(_OF_FIGURES)
 
 
-def _formatters() -> Mapping[str, Any]:
-    shell = find_here("shell")
-    return shell.display_formatter.formatters if shell is not None else {}
-
-
 def set_printers(value: Mapping[_Key, Callback]) -> None:
     """Have these and no others, beside what every shell has."""
-    formatters = _formatters()
+    formatters = formatters_here()
     now = _printers()
     for mime, module, name in now.keys() - value.keys():
         for printers, key in _places(formatters[mime], module, name):

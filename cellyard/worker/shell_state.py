@@ -131,9 +131,8 @@ def set_figures(value: dict[str, Any]) -> None:
 def _when_imported(module: str, call: Callable[[Any], object]) -> None:
     if module in sys.modules:
         call(None)
-    elif module not in _hooked:
-        _hooked.add(module)
-        wrapt.register_post_import_hook(call, module)
+    else:
+        _when_imported_whole(module, call)
 
 
 def _when_imported_whole(module: str, call: Callable[[Any], object]) -> None:
