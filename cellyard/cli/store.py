@@ -36,16 +36,19 @@ def check(arguments: argparse.Namespace) -> int:
 
 def gc(arguments: argparse.Namespace) -> int:
     """Throw away values that no run of late speaks of. Steps may run meanwhile; runs stay in the records."""
+    from cellyard.records.reserve import reserve_used  # with half a second of imports, which check does not need
+
     keep = parse_duration(arguments.keep, option="--keep")
     most = parse_memory(arguments.max, option="--max") if arguments.max else None
     client = EngineClient(notify=lambda text: print(text, file=sys.stderr))
     try:
         store = open_store(client.settings.store_address)
-        found = find_garbage(store, client.references(), since=time.time() - keep, most=most)
-        if not arguments.dry_run:
-            # First nobody may take them any more, then they may go.
-            client.forget_results(list(found.artifacts))
-            store.remove(found.ids)
+        with reserve_used(client.settings.records):  # who comes here may have a full disk
+            found = find_garbage(store, client.references(), since=time.time() - keep, most=most)
+            if not arguments.dry_run:
+                # First nobody may take them any more, then they may go.
+                client.forget_results(list(found.artifacts))
+                store.remove(found.ids)
     finally:
         client.close()
     verb = "would be removed" if arguments.dry_run else "removed"

@@ -7,6 +7,7 @@ transaction begins, so that it never has to be undone half way.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _REFUSED = frozenset({"DataError", "IntegrityError"})
 """What every driver calls its errors of a value that the database cannot hold."""
 _READ = "cellyard_read"
+_LEAST_ROOM = 64 << 10
 _NO_SPACE = (
     " Free some space on that disk (`cellyard gc` throws away values that no run of late speaks of, where they are on "
     "the same one), or set CELLYARD_RECORDS to a database elsewhere."
@@ -106,8 +108,17 @@ class Database:
             return RecordsLocked(path=self.name, waited=format_duration(self.busy_timeout))
         if {each.__name__ for each in type(error).__mro__} & _REFUSED:
             return Unrecordable(path=self.name, reason=f"{error}.")
-        advice = _NO_SPACE if code == sqlite3.SQLITE_FULL or type(error).__name__ == "DiskFull" else ""
-        return RecordsError(f"the records {self.name}: {error}.{advice}")
+        is_full = code == sqlite3.SQLITE_FULL or type(error).__name__ == "DiskFull"
+        is_full = is_full or (code == sqlite3.SQLITE_IOERR and _has_no_room(Path(self.name)))
+        return RecordsError(f"the records {self.name}: {error}.{_NO_SPACE if is_full else ''}")
+
+
+def _has_no_room(file: Path) -> bool:
+    """Whether its disk is full: of the files that it maps into memory SQLite cannot say why they do not grow."""
+    try:
+        return shutil.disk_usage(file.parent).free < _LEAST_ROOM
+    except OSError:
+        return False
 
 
 def _make_private_file(path: Path) -> None:

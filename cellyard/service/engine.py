@@ -164,8 +164,11 @@ class Engine:
     def _open_records(self) -> Records:
         # Half a second of imports, which the first caller need not wait for.
         from cellyard.records import open_records
+        from cellyard.records.reserve import keep_reserve
 
-        return open_records(self.settings.records, as_engine=True)
+        found = open_records(self.settings.records, as_engine=True)
+        keep_reserve(self.settings.records)
+        return found
 
 
 def _outlives(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -39,6 +40,13 @@ class MountedDisk:
     def fill(self, *pids: int) -> None:
         self._filler.write_bytes(b"x" * (self._left() - ROOM))
         assert self._left() < 2 * ROOM, "the disk is nearly full"
+
+    def fill_up(self) -> None:
+        """Nothing at all is left."""
+        with self._filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+        assert self._left() == 0
 
     def free(self) -> None:
         self._filler.unlink()
@@ -79,7 +87,7 @@ class RefusingDisk:
 
 
 @contextmanager
-def mounted(folder: Path) -> Iterator[Disk]:
+def mounted(folder: Path) -> Iterator[MountedDisk]:
     """A small file system, for as long as the block runs."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "cellyard-test", str(folder)], check=True)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cellyard.worker.processes import children_of
-from tests.faults.disks import DISKS, Disk
+from tests.faults.disks import DISKS, Disk, mounted
 from tests.notebooks.kernels import Kernel, kernel_at
 from tests.service.engines import Home, engine_home
 
@@ -43,8 +43,8 @@ def workers(home: Home) -> list[int]:
     return sorted(children_of(home.client().ensure()["pid"]))
 
 
-def check(home: Home) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cellyard", "check"]
+def run_cellyard(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cellyard", *arguments]
     return subprocess.run(command, env=os.environ | home.env, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -63,7 +63,7 @@ def test_the_step_fails_clearly_what_was_committed_is_whole_and_with_room_it_wor
     assert len(failed.error["traceback"]) == 1
     assert not list((disk.folder / "store" / "tmp").iterdir()), "nothing half-written is left"
 
-    checked = check(home)
+    checked = run_cellyard(home, "check")
     assert checked.returncode == 0, checked.stderr
     assert ", 0 damaged" in checked.stdout
     assert kernel.run("1 + 1, 'made_2' in globals()").result == "(2, False)"
@@ -88,3 +88,27 @@ def test_inputs_that_do_not_fit_are_refused_before_anything_runs(kernel: Kernel,
     disk.free()
     kernel.run("%%step uses\ntotal = float(wide.sum())")
     assert kernel.look("total") > 0
+
+
+@pytest.mark.skipif("mounted" not in DISKS, reason="nobody but root may mount a disk that is really full")
+def test_values_can_be_thrown_away_where_nothing_at_all_is_left(tmp_path: Path):
+    places = {"CELLYARD_STORE": f"{tmp_path}/store", "CELLYARD_RECORDS": f"sqlite:///{tmp_path}/records.sqlite"}
+    with mounted(tmp_path) as disk, engine_home(**places) as home:
+        with kernel_at(home.env) as kernel:
+            kernel.run("%%step makes\n" + MAKE.format(1, 500_000))
+        assert run_cellyard(home, "engine", "stop").returncode == 0
+        disk.fill_up()
+        refused = run_cellyard(home, "plan", "no.ipynb")
+        assert "Free some space on that disk (`cellyard gc`" in refused.stderr, refused.stderr
+
+        _make_old(tmp_path / "store")
+        said = run_cellyard(home, "gc", "--keep", "0s")
+        assert (said.returncode, "; 0 B stay" in said.stdout) == (0, True), said.stderr
+        assert run_cellyard(home, "check").returncode == 0
+        assert [run["state"] for run in home.client().runs()] == ["succeeded"]
+        assert (tmp_path / "records.sqlite.reserve").stat().st_blocks > 0, "and for the next time"
+
+
+def _make_old(store: Path) -> None:
+    for file in (store / "objects").glob("??/*"):
+        os.utime(file, (1, 1))
