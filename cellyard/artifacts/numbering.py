@@ -3,8 +3,10 @@ number."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+from cellyard.artifacts.deep import dumped
 from cellyard.artifacts.nans import NumberedNans, has_nan
 from cellyard.artifacts.pickler import Packer
 
@@ -31,9 +33,7 @@ class _NumberingPacker(Packer):
 
 def packed_by(value: Any, namespace: dict[str, Any], **options: Any) -> Packer:
     """The packer that has packed the value."""
-    packer = Packer(namespace, **options)
-    packer.dump(value)
+    packer = dumped(functools.partial(Packer, namespace, **options), value)
     if has_nan(packer.file.getvalue()):
-        packer = _NumberingPacker(namespace, **options)
-        packer.dump(value)
+        packer = dumped(functools.partial(_NumberingPacker, namespace, **options), value)
     return packer

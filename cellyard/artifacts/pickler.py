@@ -26,6 +26,7 @@ import cloudpickle
 
 from cellyard.artifacts.arrow import column_reduce
 from cellyard.artifacts.context_variables import context_variable_reduce
+from cellyard.artifacts.deep import dumped
 from cellyard.artifacts.definitions import (
     class_reduce,
     function_reduce,
@@ -34,6 +35,7 @@ from cellyard.artifacts.definitions import (
     registry,
     resolve,
 )
+from cellyard.artifacts.documents import document_reduce
 from cellyard.artifacts.drawn import drawn_reduce
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.formulas import formula_reduce
@@ -141,7 +143,7 @@ class Packer(_Pickler):  # type: ignore[misc]
             reduced = frame_reduce(obj, kind, self._is_packable)
         elif package_of(kind) == "statsmodels":
             reduced = formula_reduce(obj, kind, self._namespace, self._is_packable)
-        for reduce in (reduce_of_torch, column_reduce, drawn_reduce):
+        for reduce in (reduce_of_torch, column_reduce, drawn_reduce, document_reduce):
             reduced = reduce(obj, kind) if reduced is NotImplemented else reduced
         return reference_to(obj, kind) if reduced is NotImplemented else reduced
 
@@ -340,7 +342,7 @@ def _keeps_small(large: list[pickle.PickleBuffer], buffer: pickle.PickleBuffer) 
 def is_packable(value: Any, namespace: dict[str, Any]) -> bool:
     """Whether a value of that namespace pickles."""
     try:
-        Packer(namespace).dump(value)
+        dumped(lambda: Packer(namespace), value)
     except Exception:  # noqa: BLE001 - any failure is the answer
         return False
     return True
