@@ -6,6 +6,8 @@ picture; Pillow's pen does not pickle.
 
 from __future__ import annotations
 
+import copyreg
+import itertools
 import types
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +24,7 @@ def drawn_reduce(obj: Any, kind: type) -> Any:
             return _plotly_reduce(obj, kind)
         case "matplotlib" if kind.__name__ == "CallbackRegistry":
             _keep_callbacks(obj)
+            return copyreg.__newobj__, (kind,), _numbered_as_before(obj)  # type: ignore[attr-defined]
         case "PIL" if kind.__name__ == "ImageDraw":
             return _pen, (kind, obj._image, obj.mode), {name: vars(obj)[name] for name in _OF_PEN if name in vars(obj)}
     return NotImplemented
@@ -66,6 +69,13 @@ _OF_PEN = ("ink", "fill", "fontmode", "font", "palette")
 
 def _pen(kind: Any, image: Any, mode: str) -> Any:
     return kind(image, mode)
+
+
+def _numbered_as_before(registry: Any) -> dict[str, Any]:
+    """Its state, for which it has given a number away that the next callback of the notebook is to have."""
+    state: dict[str, Any] = registry.__getstate__()
+    registry._cid_gen = itertools.count(state["_cid_gen"])
+    return state
 
 
 def _keep_callbacks(registry: Any) -> None:
