@@ -32,7 +32,7 @@ def put_bundle(path: Path, target: Path, include: Iterable[str], before: Path | 
     comes what its runs have written where they run, and what was included, as that is now. Raises UsageError."""
     former = _read_origin(before) if before else _Origin()
     if path.is_dir():
-        included: dict[str, str] = {}
+        included = dict(former.included)  # their copies stay; the next notebook brings them as they are then
         notes = _copy(path, target, include)
     else:
         gone = [each for each in former.included.values() if not Path(each).is_file()]
@@ -66,7 +66,7 @@ def _take_along(source: Path, target: Path, left_out: set[str]) -> None:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            shutil.copy2(source / name, path)
+            shutil.copy2(source / name, path, follow_symlinks=False)
         except FileNotFoundError:  # a run that goes on has just taken it away
             continue
 

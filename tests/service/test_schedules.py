@@ -303,7 +303,7 @@ def test_an_engine_stays_for_a_schedule_makes_up_for_what_was_missed_and_leaves_
         client = home.client()
         # Every hour, and not while this test runs.
         expression = f"{(time.gmtime().tm_min + 30) % 60} * * * *"
-        client.add_schedule(
+        made = client.add_schedule(
             {"path": str(bundle(tmp_path / "b", "made = 1")), "name": "hourly", "expression": expression}
         )
         pid = client.ensure()["pid"]
@@ -313,6 +313,10 @@ def test_an_engine_stays_for_a_schedule_makes_up_for_what_was_missed_and_leaves_
         assert found is not None
         assert found["pid"] == pid
         client.stop()
+        # As an engine leaves them that is killed while it replaces one.
+        outdated = [Path(made["bundle"]).with_name(name) for name in ("bundle-1234", ".bundle-5678")]
+        for each in outdated:
+            (each / "steps").mkdir(parents=True)
         with sqlite3.connect(home.folder / "records.sqlite") as database:
             database.execute("update schedules set considered = considered - 5 * 3600")
         database.close()
@@ -320,6 +324,7 @@ def test_an_engine_stays_for_a_schedule_makes_up_for_what_was_missed_and_leaves_
         assert client.ensure()["pid"] != pid
         made_up, skipped = came(client, "hourly", 2)
         assert (made_up["cause"], made_up["state"]) == ("missed", "succeeded")
+        assert not any(each.exists() for each in outdated)
         assert (skipped["state"], skipped["note"]) == ("skipped", "4 times came while no engine was there")
         client.change_schedule("hourly", "paused")
         client.close()
