@@ -122,5 +122,11 @@ def test_schedules_are_made_listed_and_removed(home: Home, capsys: pytest.Captur
     assert "is paused" in said(capsys, "schedule", "pause", "job")
     assert "paused" in said(capsys, "schedule", "list")
     assert "goes on; next: " in said(capsys, "schedule", "resume", "job")
+    assert "Give --replace" in said(capsys, "schedule", "add", source, "@daily", "--name", "job", code=2)
+    replaced = said(capsys, "schedule", "add", source, "--name", "job", "--replace")
+    assert "schedule job is replaced: 0 6 * * 1-5 Europe/Berlin" in replaced
+    assert "06:00" in replaced
+    history = said(capsys, "schedule", "history", "job")
+    assert " hand " in history, "what came before is still known"
     assert "is gone" in said(capsys, "schedule", "remove", "job")
     assert "'job'" in said(capsys, "schedule", "pause", "job", code=2)

@@ -23,12 +23,12 @@ Json = Mapping[str, Any]
 
 
 def add(arguments: argparse.Namespace) -> int:
-    """Make a schedule, and say when it comes next."""
+    """Make a schedule, or put another notebook in its place, and say when it comes next."""
     owner = origin_of(arguments.path.absolute()).owner
     made = _client().add_schedule(schedule_request(arguments.path, arguments.expression, arguments, owner))
     for note in made["notes"]:
         print(f"note: {note}")
-    print(f"schedule {made['name']}: {_when(made)}")
+    print(f"schedule {made['name']}{' is replaced' if made['replaced'] else ''}: {_when(made)}")
     if made["next"]:
         print(f"next: {', '.join(map(_date, made['next']))}")
     return 0

@@ -37,8 +37,9 @@ class ScheduleTable:
         with self._database.write() as connection:
             if connection.execute(_BY_NAME, {"name": values["name"]}).one_or_none() is not None:
                 name = shlex.quote(str(values["name"]))
-                hint = f"Remove it with `cellyard schedule remove {name}`, or give another --name."
-                raise UsageError(f"there is a schedule {values['name']!r} already. {hint}")
+                hint = "Give --replace to have it run this from now on (its history stays), or give another --name"
+                remove = f"or remove it with `cellyard schedule remove {name}`"
+                raise UsageError(f"there is a schedule {values['name']!r} already. {hint}, {remove}.")
             connection.execute(insert(schedules), values)
             return _by_name(connection, str(values["name"]))
 
@@ -60,6 +61,20 @@ class ScheduleTable:
             _by_name(connection, name)
             connection.execute(update(schedules).where(schedules.c.name == name).values(**values))
             return _by_name(connection, name)
+
+    def replace(self, schedule: ScheduleRecord, **values: Any) -> tuple[ScheduleRecord, ScheduleRecord]:
+        """The schedule with another bundle, and with what else is given anew: as it was just before, and as it is. Its
+        id, its state and its history stay. Raises NotFound, and UsageError for one that is another by now."""
+        with self._database.write() as connection:
+            before = _by_name(connection, schedule.name)
+            if before.id != schedule.id:
+                raise UsageError(f"schedule {schedule.name!r} was removed and made anew meanwhile. Ask again.")
+            if "on_change" in values:
+                # What is watched for the first time starts nothing, also where it was watched some time ago.
+                seen = {key: form for key, form in before.seen.items() if key in values["on_change"]}
+                values = {**values, "seen": seen}
+            connection.execute(update(schedules).where(schedules.c.id == before.id).values(**values))
+            return before, _by_name(connection, schedule.name)
 
     def remove(self, name: str) -> ScheduleRecord:
         """It is there no more, and neither is its history; its runs stay. Raises NotFound."""

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import secrets
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     # SQLAlchemy comes with them, which the engine imports after its socket answers.
     from cellyard.records import FiringRecord, ScheduleRecord
 
-__all__ = ["Launcher", "firing_tag", "private_path", "run_command", "write_private"]
+__all__ = ["Launcher", "earlier_bundles", "firing_tag", "private_path", "run_command", "write_private"]
 
 _NOT_INHERITED = ("CELLYARD_RUN", "CELLYARD_NOTEBOOK", "CELLYARD_ON", "MPLBACKEND")
 _KEPT_LOGS = 50
@@ -51,12 +52,20 @@ def private_path(schedule: ScheduleRecord) -> Path:
     return Path(schedule.bundle).parent / "private.json"
 
 
+def earlier_bundles(schedule: ScheduleRecord) -> set[Path]:
+    """The folders beside the schedule's bundle that were replaced by it, or never finished."""
+    bundle = Path(schedule.bundle)
+    return {each for each in bundle.parent.glob("*bundle*") if each.name.strip(".").startswith("bundle")} - {bundle}
+
+
 def write_private(schedule: ScheduleRecord, content: Mapping[str, Any]) -> None:
-    """Keep what only this user may read beside the schedule's bundle."""
+    """Keep what only this user may read beside the schedule's bundle. Whoever reads it meanwhile has it as it was."""
     path = private_path(schedule)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(dict(content), file)
+    unfinished.replace(path)
 
 
 class Launcher:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from cellyard.errors import CellyardError
 from cellyard.execution.journal import Journal
 from cellyard.schedules.cron import Schedule
 from cellyard.schedules.deciding import Action, Situation, decide
-from cellyard.schedules.launching import Launcher, firing_tag
+from cellyard.schedules.launching import Launcher, earlier_bundles, firing_tag
 from cellyard.schedules.watching import Watched, fingerprint, parse_watched
 from cellyard.settings import Settings
 
@@ -50,6 +51,7 @@ class Scheduler:
         self._running: dict[int, FiringRecord] = {}
         self._waiting: dict[int, FiringRecord] = {}
         self._processes: dict[int, int] = {}
+        self._outdated: dict[int, set[Path]] = {}
         self._unsettled: dict[int, dict[str, str]] = {}
         self._looked = 0.0
         self._wake = asyncio.Event()
@@ -74,6 +76,9 @@ class Scheduler:
             else:
                 self._running[firing.id] = firing
                 self._background.spawn(self._await_earlier(firing))
+        for schedule in list(self._schedules.values()):
+            self._outdated[schedule.id] = await asyncio.to_thread(earlier_bundles, schedule)
+            await self._forget_outdated(schedule.id)
 
     async def close(self) -> None:
         """Begin nothing more. What runs goes on, and the next engine hears how it ends."""
@@ -97,6 +102,17 @@ class Scheduler:
         values = {**facts, **({"considered": time.time()} if begins else {})}
         found = await self._journal.write(lambda records: records.schedules.change(name, **values))
         await self.reload()
+        return found
+
+    async def replace(self, schedule: ScheduleRecord, facts: Mapping[str, Any]) -> ScheduleRecord:
+        """Another bundle, and what else is given anew. A run that goes on keeps the bundle that it has begun with.
+        Raises NotFound and UsageError."""
+        begins = "expression" in facts or "timezone" in facts
+        values = {**facts, **({"considered": time.time()} if begins else {})}
+        before, found = await self._journal.write(lambda records: records.schedules.replace(schedule, **values))
+        await self.reload()
+        self._outdated.setdefault(found.id, set()).add(Path(before.bundle))
+        await self._forget_outdated(found.id)
         return found
 
     async def run_now(self, name: str) -> FiringRecord:
@@ -231,6 +247,8 @@ class Scheduler:
     # -- one run
 
     async def _carry_out(self, schedule: ScheduleRecord, firing: FiringRecord) -> None:
+        # As it is now: its bundle may have been replaced while the firing was written.
+        schedule = self._schedules.get(schedule.id, schedule)
         try:
             process = await self._launcher.start(schedule, firing)
         except OSError as error:
@@ -265,6 +283,7 @@ class Scheduler:
         self._processes.pop(firing.id, None)
         self._running.pop(firing.id, None)
         self._wake.set()
+        await self._forget_outdated(schedule.id)
         if ended is not None and state in ("failed", "lost"):
             error = await self._error_of(run_id) or note or state
             problem = await self._launcher.tell(schedule, ended, error)
@@ -289,6 +308,13 @@ class Scheduler:
             return ""
         run = await self._journal.read(lambda records: records.run(run_id))
         return f"{run.error.get('type')}: {run.error.get('message')}" if run.error else ""
+
+    async def _forget_outdated(self, schedule_id: int) -> None:
+        """Take the replaced bundles away, once nothing of the schedule runs: what begins now has the new one."""
+        if any(each.schedule_id == schedule_id for each in self._running.values()):
+            return
+        for bundle in self._outdated.pop(schedule_id, set()):
+            await asyncio.to_thread(shutil.rmtree, bundle, ignore_errors=True)
 
     def _stop(self, schedule_id: int) -> None:
         """As Ctrl-C does; by force when that was not enough."""

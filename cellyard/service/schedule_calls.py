@@ -20,7 +20,8 @@ class ScheduleCalls(EngineCaller):
         return found
 
     def add_schedule(self, wanted: Mapping[str, Any]) -> Json:
-        """Make a schedule (path, expression, timezone, on_change, ...: see POST /v1/schedules). Raises UsageError."""
+        """Make a schedule (path, expression, timezone, on_change, ...: see POST /v1/schedules), or with ``replace``
+        have the one of that name run this from now on; it keeps what is not given. Raises UsageError."""
         found: Json = self._call_once("/v1/schedules", wanted)
         return found
 

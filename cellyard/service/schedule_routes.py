@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,21 +53,27 @@ async def schedules(engine: Ready) -> JsonAnswer:
 
 @router.post("/v1/schedules")
 async def add(engine: Ready, wanted: WantedSchedule) -> JsonAnswer:
-    """Make a schedule."""
+    """Make a schedule, or have one that is there run this from now on (``replaced``)."""
     from cellyard.schedules.launching import write_private
-    from cellyard.service.scheduling import forget_bundle, prepare_schedule
+    from cellyard.service.scheduling import name_of, prepare_schedule
 
-    facts, notes = await asyncio.to_thread(prepare_schedule, wanted, engine.settings)
+    all_of_them = await engine.journal.read(lambda records: records.schedules.all()) if wanted.replace else []
+    before = next((each for each in all_of_them if each.name == name_of(wanted)), None)
+    made = await asyncio.to_thread(prepare_schedule, wanted, engine.settings, before)
     try:
-        found = await engine.journal.write(lambda records: records.schedules.add(facts))
+        if before is None:
+            found = await engine.journal.write(lambda records: records.schedules.add(made.facts))
+        else:
+            found = await engine.scheduler.replace(before, made.facts)
     except CellyardError:
-        await asyncio.to_thread(forget_bundle, _of(facts), engine.settings)
+        await asyncio.to_thread(shutil.rmtree, made.folder, ignore_errors=True)
         raise
     if wanted.webhook:
         await asyncio.to_thread(write_private, found, {"webhook": wanted.webhook})
     await engine.scheduler.reload()
     why = lifetime_here()
-    return JsonAnswer({**_shown(found), "notes": [*notes, *([why] if why else [])]})
+    notes = [*made.notes, *([why] if why else [])]
+    return JsonAnswer({**_shown(found), "notes": notes, "replaced": before is not None})
 
 
 @router.get("/v1/schedules/{name}")
@@ -132,9 +139,3 @@ def _shown(schedule: Any) -> Json:
     from cellyard.service.scheduling import coming
 
     return {**schedule.to_dict(), "next": coming(schedule)}
-
-
-def _of(facts: Json) -> Any:
-    from cellyard.records import ScheduleRecord
-
-    return ScheduleRecord.from_dict({"id": 0, "state": "", "created": 0.0, "considered": 0.0, **facts})

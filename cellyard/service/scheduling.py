@@ -4,52 +4,109 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from cellyard.errors import UsageError
-from cellyard.exporters.bundle_reading import is_bundle, read_bundle
-from cellyard.exporters.bundling import content_of, make_bundle, write_export
+from cellyard.exporters.bundle_reading import Bundle, read_bundle
 from cellyard.notebook.parameters import parameter_values
 from cellyard.records import ScheduleRecord
 from cellyard.schedules.cron import Schedule, parse_schedule
 from cellyard.schedules.deciding import MISSED, OVERLAPS
 from cellyard.schedules.wanted import WantedSchedule
 from cellyard.schedules.watching import parse_watched
+from cellyard.service.schedule_bundles import put_bundle
 from cellyard.settings import Settings
 
-__all__ = ["CHANGEABLE", "change_schedule", "coming", "forget_bundle", "prepare_schedule"]
+__all__ = ["CHANGEABLE", "Prepared", "change_schedule", "coming", "forget_bundle", "name_of", "prepare_schedule"]
 
 CHANGEABLE = ("expression", "timezone", "parameters", "missed", "overlap")
 """What of a schedule can be changed later, beside its being paused."""
+_KEPT = ("expression", "timezone", "on_change", "missed", "overlap", "command", "webhook")
 _NEXT = 3
 _NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
 
 
-def prepare_schedule(wanted: WantedSchedule, settings: Settings) -> tuple[dict[str, Any], list[str]]:
-    """The fields of the record, and sentences for the person; the bundle is in its place. Raises UsageError."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The fields of the record, sentences for the person, and the folder that holds the bundle and nothing of another
+    schedule: it goes where the record cannot be written."""
+
+    facts: dict[str, Any]
+    notes: list[str]
+    folder: Path
+
+
+def name_of(wanted: WantedSchedule) -> str:
+    """What the schedule is called."""
+    return wanted.name or Path(wanted.path).stem
+
+
+def prepare_schedule(wanted: WantedSchedule, settings: Settings, before: ScheduleRecord | None = None) -> Prepared:
+    """What is to be recorded, of a new schedule or of the one that was there ``before`` (then only what changes); the
+    bundle is in its place. Raises UsageError."""
     path = Path(wanted.path).expanduser()
     if not path.is_absolute():
         raise UsageError(f"the whole path is needed: {wanted.path}")
-    facts = _checked(wanted, path)
-    folder = Path(settings.schedules) / f"{_slug(facts['name'])}-{secrets.token_hex(4)}"
+    facts = _checked(wanted if before is None else _as_before(wanted, before, settings), path)
+    if before is None:
+        folder = Path(settings.schedules) / f"{_slug(facts['name'])}-{secrets.token_hex(4)}"
+        bundle = folder / "bundle"
+    else:
+        # Beside the one that it replaces: runs of that go on, and their logs stay.
+        folder = bundle = Path(before.bundle).with_name(f"bundle-{secrets.token_hex(4)}")
     unfinished = folder.with_name(f".{folder.name}")
     try:
-        unfinished.mkdir(mode=0o700, parents=True)
-        notes = _put_bundle(path, unfinished / "bundle", wanted.include)
-        bundle = read_bundle(unfinished / "bundle")
-        parameter_values(bundle.parameters, wanted.parameters)
+        unfinished.mkdir(mode=0o700, parents=before is None)
+        inside = unfinished / bundle.relative_to(folder)
+        notes = put_bundle(path, inside, wanted.include, Path(before.bundle) if before else None)
+        facts["parameters"], said = _parameters(wanted, before, read_bundle(inside))
         unfinished.rename(folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be made: {error.strerror or error}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return {**facts, "bundle": str(folder / "bundle")}, notes
+    facts["bundle"] = str(bundle)
+    if before is None:
+        return Prepared(facts, notes, folder)
+    if before.state == "paused":
+        said.append(f"it is paused, and stays so: cellyard schedule resume {shlex.quote(before.name)} lets it go on")
+    changed = {"bundle", "notebook", "parameters", *(key for key in _KEPT if getattr(wanted, key) is not None)}
+    return Prepared({key: facts[key] for key in changed}, [*notes, *said], folder)
+
+
+def _as_before(wanted: WantedSchedule, before: ScheduleRecord, settings: Settings) -> WantedSchedule:
+    """What is wanted, and what the schedule has where nothing is said."""
+    if not Path(before.bundle).is_relative_to(settings.schedules):
+        hint = "Replace it where it was made, or give another --name."
+        raise UsageError(f"schedule {before.name!r} is of another engine. {hint}")
+    kept = {key: getattr(before, key) for key in _KEPT if getattr(wanted, key) is None}
+    if before.expression is None:
+        kept.pop("timezone", None)
+    return replace(wanted, **kept)
+
+
+def _parameters(
+    wanted: WantedSchedule, before: ScheduleRecord | None, bundle: Bundle
+) -> tuple[dict[str, Any], list[str]]:
+    """Those of before that there still are, and those that are given; sentences on the others. Raises UsageError."""
+    known = {each.name for each in bundle.parameters}
+    former = before.parameters if before else {}
+    kept = {name: value for name, value in former.items() if name in known}
+    notes = [
+        f"it has no parameter {name} any more: its {value!r} is left out"
+        for name, value in former.items()
+        if name not in known
+    ]
+    found = {**kept, **(wanted.parameters or {})}
+    parameter_values(bundle.parameters, found)
+    return found, notes
 
 
 def change_schedule(schedule: ScheduleRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +116,7 @@ def change_schedule(schedule: ScheduleRecord, changes: Mapping[str, Any]) -> dic
     if wanted.expression is None:
         wanted = replace(wanted, timezone=None)
     facts = _checked(wanted, Path(schedule.notebook))
-    parameter_values(read_bundle(Path(schedule.bundle)).parameters, wanted.parameters)
+    parameter_values(read_bundle(Path(schedule.bundle)).parameters, facts["parameters"])
     return {key: facts[key] for key in CHANGEABLE}
 
 
@@ -85,10 +142,11 @@ def _checked(wanted: WantedSchedule, path: Path) -> dict[str, Any]:
     if wanted.timezone and wanted.expression is None:
         raise UsageError("a time zone is of use only with a cron expression.")
     cron = parse_schedule(wanted.expression, wanted.timezone) if wanted.expression is not None else None
+    policies = {"missed": wanted.missed or "once", "overlap": wanted.overlap or "skip"}
     for key, known in (("missed", MISSED), ("overlap", OVERLAPS)):
-        if getattr(wanted, key) not in known:
-            raise UsageError(f"{key} is one of {', '.join(known)}, not {getattr(wanted, key)!r}.")
-    name = wanted.name or path.stem
+        if policies[key] not in known:
+            raise UsageError(f"{key} is one of {', '.join(known)}, not {policies[key]!r}.")
+    name = name_of(wanted)
     if not _NAME.fullmatch(name) or len(name) > 100:
         raise UsageError(f"{name!r} makes no name for a schedule (letters, digits, . _ -): give one with --name.")
     return {
@@ -96,10 +154,9 @@ def _checked(wanted: WantedSchedule, path: Path) -> dict[str, Any]:
         "notebook": str(path),
         "expression": cron.expression if cron else None,
         "timezone": cron.timezone if cron else "Etc/UTC",
-        "on_change": [_absolute(each) for each in wanted.on_change],
-        "parameters": dict(wanted.parameters),
-        "missed": wanted.missed,
-        "overlap": wanted.overlap,
+        "on_change": [_absolute(each) for each in wanted.on_change or ()],
+        "parameters": dict(wanted.parameters or {}),
+        **policies,
         "command": wanted.command,
         "webhook": _shown_address(wanted.webhook),
         "owner": wanted.owner,
@@ -119,30 +176,6 @@ def _shown_address(address: str | None) -> str | None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError("a webhook is an http:// or https:// address.")
     return f"{parts.scheme}://{parts.hostname}"
-
-
-def _put_bundle(path: Path, target: Path, include: tuple[str, ...]) -> list[str]:
-    if path.is_dir():
-        if not is_bundle(path):
-            raise UsageError(
-                f"there is no bundle in {path}: cellyard export NOTEBOOK --to bundle --output DIR makes one."
-            )
-        if include:
-            raise UsageError("files are included when a bundle is made: cellyard export ... --include FILE.")
-        shutil.copytree(path, target)
-        return []
-    files = {_beside(Path(each), path): content_of(Path(each)) for each in include}
-    # Runs use this environment, so the lock would only cost time.
-    made = make_bundle(path, files, lock=False)
-    write_export(made, target)
-    return list(made.notes)
-
-
-def _beside(file: Path, notebook: Path) -> str:
-    try:
-        return file.absolute().relative_to(notebook.parent).as_posix()
-    except ValueError:
-        return file.name
 
 
 def _slug(name: str) -> str:

@@ -160,11 +160,14 @@ export class Api {
     return this.get('schedules');
   }
 
+  /** Make a schedule; or with `replace` have the one of that name run this, and keep what is null. */
   schedule(wanted: {
     path: string;
     name: string;
-    expression: string;
+    expression: string | null;
     timezone: string | null;
+    parameters: Record<string, string> | null;
+    replace: boolean;
   }): Promise<Schedule> {
     return this.post('schedules', wanted);
   }

@@ -6,7 +6,7 @@ import { PathExt } from '@jupyterlab/coreutils';
 import * as React from 'react';
 
 import type { Api } from './api';
-import { ExportAsked, ExportForm } from './components/exportForm';
+import { ExportAsked, ExportForm, isScheduling } from './components/exportForm';
 import { ExportJob, ExportProgress, verdict } from './components/exportProgress';
 import { FormDialog } from './components/formDialog';
 import { changed } from './components/parameterTable';
@@ -99,16 +99,21 @@ async function ask(
 ): Promise<ExportAsked | null> {
   const { connection, model } = place;
   const path = model.panel.context.localPath.replace(/\.ipynb$/, '');
-  const first: ExportAsked = UNDONE.get(model) ?? {
-    to: targets.find(each => each.writes_bundle) ?? targets[0],
-    output: `${path}-pipeline`,
-    lock: true,
-    prove: false,
-    given: {},
-    expression: null,
-    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    scheduleName: freeName(PathExt.basename(path), taken)
-  };
+  const undone = UNDONE.get(model);
+  // The schedule that was to be replaced may be gone by now.
+  const first: ExportAsked = undone
+    ? { ...undone, replaces: undone.replaces && taken.has(undone.scheduleName) }
+    : {
+        to: targets.find(each => each.writes_bundle) ?? targets[0],
+        output: `${path}-pipeline`,
+        lock: true,
+        prove: false,
+        given: {},
+        expression: null,
+        timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+        scheduleName: PathExt.basename(path),
+        replaces: false
+      };
   const onProblem = (cell: number) => {
     dialog.reject();
     place.goToCell(cell);
@@ -128,15 +133,6 @@ async function ask(
   dialog.addClass('cy-dialog');
   const { button, value } = await dialog.launch();
   return button.accept ? value : null;
-}
-
-/** The name, or the first with a number behind it that no schedule has. */
-function freeName(name: string, taken: ReadonlySet<string>): string {
-  let free = name;
-  for (let number = 2; taken.has(free); number++) {
-    free = `${name}-${number}`;
-  }
-  return free;
 }
 
 /** Carry it out in the sight of a dialog, which may be closed before the end: then a notification tells it. */
@@ -175,7 +171,7 @@ async function carryOut(place: Place, asked: ExportAsked): Promise<void> {
     // What is written is there to be seen, whatever becomes of its schedule.
     void show(app, folder, made).catch(error => tellProblem(words(error)));
     const unscheduled = made.code ? '' : await schedule(connection.api, output, asked);
-    const isScheduled = asked.to.writes_bundle && asked.expression !== null && !made.code && !unscheduled;
+    const isScheduled = isScheduling(asked) && !made.code && !unscheduled;
     if (isScheduled) {
       job.say('It is scheduled: see the Schedules of the sidebar.');
     }
@@ -202,14 +198,17 @@ async function carryOut(place: Place, asked: ExportAsked): Promise<void> {
   }
 }
 
-/** Make the schedule of what was written, if one is wanted. Resolves with why that could not be done. */
+/** Make the schedule of what was written, or replace one, if that is wanted. Resolves with why it could not be done. */
 async function schedule(api: Api, path: string, asked: ExportAsked): Promise<string> {
-  const { to, expression, timezone, scheduleName } = asked;
-  if (!to.writes_bundle || expression === null) {
+  const { expression, scheduleName, replaces: replace } = asked;
+  if (!isScheduling(asked)) {
     return '';
   }
+  const timezone = expression === null ? null : asked.timezone;
+  // What was exported has these values; a schedule that is replaced may have others, which would count.
+  const parameters = replace ? Object.fromEntries(changed(asked.given)) : null;
   try {
-    await api.schedule({ path, name: scheduleName.trim(), expression, timezone });
+    await api.schedule({ path, name: scheduleName.trim(), expression, timezone, parameters, replace });
     return '';
   } catch (error) {
     return words(error);

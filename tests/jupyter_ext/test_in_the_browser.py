@@ -319,13 +319,15 @@ def test_a_notebook_becomes_a_pipeline_that_is_proven_and_scheduled(page, lab):
     card = shown.sidebar.get_by_role("region", name="report")
     expect(card).to_contain_text("Monday through Friday")
     expect(card).to_contain_text("It has not run yet.")
-    # What is exported again gets a schedule of another name, or none.
+    # What is exported again takes the schedule's place, or gets one of another name, or none.
     shown.page.get_by_role("tab", name="report.ipynb").click()
     shown.tab("Notebook")
     export_again(shown, lab)
+    replace_it(shown)
     shown.tab("Schedules")
+    expect(card).to_contain_text("Monday through Friday")
     shown.button("Edit…", within=card).click()
-    expect(dialog.get_by_label("Value of count")).to_have_attribute("placeholder", "5")
+    expect(dialog.get_by_label("Value of count")).to_have_attribute("placeholder", "4")
     dialog.get_by_label("Schedule").fill("")
     expect(dialog.get_by_role("alert")).to_contain_text("Without a time it would never run.")
     expect(shown.button("Apply", within=dialog)).to_be_disabled()
@@ -366,12 +368,16 @@ def export_again(shown, lab) -> None:
     dialog.get_by_label("Folder").fill("again")
     dialog.get_by_label("Schedule").fill("0 6 * * 1-5")
     name = dialog.get_by_label("Name", exact=False)
-    expect(name).to_have_value("report-2")
-    name.fill("report")
+    expect(name).to_have_value("report")
     expect(dialog.get_by_role("alert")).to_contain_text("There is a schedule report already")
     expect(shown.button("Export", within=dialog)).to_be_disabled()
     shown.picture("export-name-taken")
+    assert shown.faults(".cy-dialog") == []
+    replace = dialog.get_by_label("Replace it")
+    replace.check()
+    expect(shown.button("Export", within=dialog)).to_be_enabled()
     name.fill("other")
+    expect(replace).to_have_count(0)
     shown.page.route(re.compile(r"/v1/schedules\?"), refuse)
     expect(dialog.locator(".cy-next")).to_be_visible()
     shown.button("Export", within=dialog).click()
@@ -389,6 +395,22 @@ def export_again(shown, lab) -> None:
     expect(dialog.get_by_label("Folder")).to_have_value("again")
     expect(name).to_have_value("other")
     shown.button("Cancel", within=dialog).click()
+
+
+def replace_it(shown) -> None:
+    """The schedule runs what is exported from now on, at the times that it has, when no others are given."""
+    dialog = shown.page.locator(".cy-dialog")
+    shown.write(0, "count = 4")
+    shown.button("Export to pipeline…").click()
+    dialog.get_by_label("Name", exact=False).fill("report")
+    dialog.get_by_label("Replace it").check()
+    expect(dialog).to_contain_text("at these times. Its history")
+    dialog.get_by_label("Schedule").fill("")
+    expect(dialog).to_contain_text("at the times that it has")
+    shown.picture("export-replaces")
+    shown.button("Export", within=dialog).click()
+    expect(dialog).to_have_count(0, timeout=SLOW)
+    shown.page.get_by_role("tab", name="report.ipynb").click()
 
 
 def refuse(route: Route) -> None:

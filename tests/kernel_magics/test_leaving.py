@@ -39,6 +39,11 @@ def test_the_notebook_is_scheduled_with_its_expression_whole(kernel: Kernel, hom
     assert "schedule weekdays runs the notebook as it was last saved, next at " in ran.stdout
     [made] = home.client().schedules()["schedules"]
     assert (made["expression"], made["timezone"], made["overlap"]) == ("0 6 * * 1-5", "Europe/Berlin", "queue")
+    # The notebook has changed: the schedule runs it as it is now, when it did.
+    kernel.run("%steps schedule --name weekdays --replace --missed skip")
+    [again] = home.client().schedules()["schedules"]
+    assert again == {**made, "bundle": again["bundle"], "missed": "skip"}
+    assert again["bundle"] != made["bundle"]
     home.client().remove_schedule("weekdays")
 
 

@@ -30,13 +30,33 @@ def test_a_schedule_is_kept_changed_and_removed(records):
     assert (made.state, made.on_change, made.parameters, made.seen) == ("active", ("/data",), {"n": "3"}, {})
     assert records.schedules.all() == [made] == [records.schedules.named("nightly")]
     assert type(made).from_dict(made.to_dict()) == made
-    with pytest.raises(UsageError, match="already"):
+    with pytest.raises(UsageError, match=r"already.*--replace"):
         records.schedules.add(FACTS)
     assert records.schedules.change("nightly", state="paused").state == "paused"
     records.schedules.remove("nightly")
     for ask in (records.schedules.named, records.schedules.remove, records.schedules.history):
         with pytest.raises(NotFound, match="nightly"):
             ask("nightly")
+
+
+def test_a_schedule_that_is_replaced_keeps_its_id_its_state_and_its_history(records):
+    made = records.schedules.add(FACTS)
+    records.schedules.change("nightly", state="paused")
+    row = {"due": 1.0, "cause": "hand", "state": "running"}
+    came = records.schedules.came(made.id, [row], seen={"/data": "f", "/old": "g"})
+    before, found = records.schedules.replace(made, bundle="/b2", on_change=["/data", "/new"])
+    assert (before.bundle, before.state) == ("/b", "paused")
+    assert (found.id, found.state, found.bundle, found.expression) == (made.id, "paused", "/b2", "0 6 * * *")
+    assert found.seen == {"/data": "f"}, "what is watched anew is seen for the first time"
+    assert records.schedules.history("nightly") == came
+    # The one that is there is told, not the one that was known.
+    assert records.schedules.replace(made, bundle="/b3")[0] == found
+    records.schedules.remove("nightly")
+    with pytest.raises(NotFound, match="nightly"):
+        records.schedules.replace(made, bundle="/b4")
+    records.schedules.add(FACTS)
+    with pytest.raises(UsageError, match="made anew meanwhile"):
+        records.schedules.replace(made, bundle="/b4")
 
 
 def test_times_and_the_moment_they_were_considered_are_written_together(records):

@@ -143,6 +143,63 @@ def test_a_notebook_is_exported_when_it_is_scheduled(home: Home, tmp_path: Path)
     client.remove_schedule("live")
 
 
+def test_a_schedule_that_is_replaced_runs_the_new_notebook_and_disturbs_no_run_of_the_old(home: Home, tmp_path: Path):
+    client = home.client()
+    begun, go_on, included = tmp_path / "begun", tmp_path / "go on", tmp_path / "query.sql"
+    included.write_text("first")
+    (tmp_path / "rows.py").write_text("count = 1")
+    lines = f"""%%step work --memory 200MiB
+import time, pathlib
+pathlib.Path('written').touch()
+pathlib.Path({str(begun)!r}).touch()
+while not pathlib.Path({str(go_on)!r}).exists(): time.sleep(0.05)
+import rows
+made = n, rows.count, pathlib.Path('query.sql').read_text()"""
+    notebook = write_notebook(tmp_path, "# parameters\nn = 1\ngone = 2", lines, name="nightly.ipynb")
+    settings = {"expression": "@daily", "timezone": "Asia/Tokyo", "overlap": "queue", "command": "true"}
+    wanted = {**settings, "parameters": {"n": "21", "gone": "3"}, "include": [str(included)]}
+    first = client.add_schedule({"path": str(notebook), **wanted})
+    client.change_schedule("nightly", "paused")
+    client.run_schedule("nightly")
+    until(begun.exists, "the run is at work", seconds=60)
+    included.write_text("second")
+    (tmp_path / "rows.py").unlink()
+    lines = """%%step work --memory 200MiB
+import pathlib
+made = n, pathlib.Path('query.sql').read_text(), sorted(each.name for each in pathlib.Path().glob('*'))"""
+    write_notebook(tmp_path, "# parameters\nn = 1", lines, name="nightly.ipynb")
+    for wrong in ({"parameters": {"m": "1"}}, {"include": [str(tmp_path / "nothing")]}, {"overlap": "x"}):
+        with pytest.raises(UsageError):
+            client.add_schedule({"path": str(notebook), "replace": True, **wrong})
+    second = client.add_schedule({"path": str(notebook), "replace": True})
+    assert second["replaced"]
+    assert second["notes"][:2] == [
+        "it has no parameter gone any more: its '3' is left out",
+        "it is paused, and stays so: cellyard schedule resume nightly lets it go on",
+    ]
+    changed = {key for key in second if second[key] != first.get(key)}
+    assert changed == {"bundle", "parameters", "notes", "replaced", "next", "state"}
+    assert second["parameters"] == {"n": "21"}
+    client.run_schedule("nightly")
+    until(lambda: client.schedule_history("nightly")[0]["state"] in ENDS, "the new one has run", seconds=60)
+    bundles = Path(first["bundle"]).parent.glob("*bundle*")
+    assert sorted(map(str, bundles)) == [first["bundle"], second["bundle"]]
+    go_on.touch()
+    firings = came(client, "nightly", 2)
+    history = History(home.settings)
+    made = [history.run(each["run_id"])["work"]["made"] for each in firings]
+    history.close()
+    assert made == [(21, "second", ["query.sql", "written"]), (21, 1, "first")]
+    until(lambda: not Path(first["bundle"]).exists(), "the old bundle goes when no run has it any more")
+    assert Path(second["bundle"]).exists()
+    changes = {"expression": "30 7 * * *", "parameters": {"n": "4"}, "webhook": "http://h/secret", "replace": True}
+    third = client.add_schedule({"path": str(notebook), **changes})
+    assert (third["timezone"], third["parameters"], third["webhook"]) == ("Asia/Tokyo", {"n": "4"}, "http://h")
+    assert not Path(second["bundle"]).exists()
+    client.remove_schedule("nightly")
+    assert not Path(third["bundle"]).parent.exists()
+
+
 def test_a_failure_is_told_to_webhook_and_command_and_the_address_stays_a_secret(
     home: Home, tmp_path: Path, hook: tuple[str, list[dict[str, Any]]]
 ):
@@ -235,7 +292,7 @@ def test_a_name_is_taken_once(home: Home, tmp_path: Path):
     client = home.client()
     wanted = {"path": str(bundle(tmp_path / "b", "pass")), "name": "twice", "expression": "@daily"}
     client.add_schedule(wanted)
-    with pytest.raises(UsageError, match="already"):
+    with pytest.raises(UsageError, match=r"already.*--replace"):
         client.add_schedule(wanted)
     assert len(list(Path(home.settings.schedules).iterdir())) == 1
     client.remove_schedule("twice")
@@ -246,7 +303,7 @@ def test_an_engine_stays_for_a_schedule_makes_up_for_what_was_missed_and_leaves_
         client = home.client()
         # Every hour, and not while this test runs.
         expression = f"{(time.gmtime().tm_min + 30) % 60} * * * *"
-        client.add_schedule(
+        made = client.add_schedule(
             {"path": str(bundle(tmp_path / "b", "made = 1")), "name": "hourly", "expression": expression}
         )
         pid = client.ensure()["pid"]
@@ -256,6 +313,10 @@ def test_an_engine_stays_for_a_schedule_makes_up_for_what_was_missed_and_leaves_
         assert found is not None
         assert found["pid"] == pid
         client.stop()
+        # As an engine leaves them that is killed while it replaces one.
+        outdated = [Path(made["bundle"]).with_name(name) for name in ("bundle-1234", ".bundle-5678")]
+        for each in outdated:
+            (each / "steps").mkdir(parents=True)
         with sqlite3.connect(home.folder / "records.sqlite") as database:
             database.execute("update schedules set considered = considered - 5 * 3600")
         database.close()
@@ -263,6 +324,7 @@ def test_an_engine_stays_for_a_schedule_makes_up_for_what_was_missed_and_leaves_
         assert client.ensure()["pid"] != pid
         made_up, skipped = came(client, "hourly", 2)
         assert (made_up["cause"], made_up["state"]) == ("missed", "succeeded")
+        assert not any(each.exists() for each in outdated)
         assert (skipped["state"], skipped["note"]) == ("skipped", "4 times came while no engine was there")
         client.change_schedule("hourly", "paused")
         client.close()

@@ -20,6 +20,8 @@ export interface ExportAsked {
   timezone: string | null;
   /** What its schedule is called. */
   scheduleName: string;
+  /** Whether that is one which is there already, and is to run this from now on. */
+  replaces: boolean;
   /** Other defaults for parameters, as text. */
   given: Given;
 }
@@ -131,52 +133,71 @@ export function ExportForm({
         />
       ) : null}
       {asked.to.writes_bundle && asked.expression ? (
-        <>
-          <p className="cy-muted cy-beside">
-            The engine of this machine runs it at these times, while it is there.
-          </p>
-          <ScheduleName
-            name={asked.scheduleName}
-            taken={taken}
-            onChange={scheduleName => change({ scheduleName })}
-          />
-        </>
+        <p className="cy-muted cy-beside">
+          The engine of this machine runs it at these times, while it is there.
+        </p>
       ) : null}
+      {asked.to.writes_bundle ? <ScheduleName taken={taken} asked={asked} onChange={change} /> : null}
     </div>
   );
 }
 
 interface ScheduleNameProps {
-  name: string;
   taken: ReadonlySet<string>;
-  onChange: (name: string) => void;
+  asked: ExportAsked;
+  onChange: (part: Partial<ExportAsked>) => void;
 }
 
-function ScheduleName({ name, taken, onChange }: ScheduleNameProps): React.ReactElement {
-  const wrong = taken.has(name.trim())
-    ? `There is a schedule ${name} already, which goes on with what was exported for it. Remove it, or choose another name.`
-    : NAME.test(name.trim())
-      ? ''
-      : 'A name has letters, digits, dots, dashes and single spaces.';
+/** The name of its schedule, and whether that takes the place of one that is there: without times, too. */
+function ScheduleName({ taken, asked, onChange }: ScheduleNameProps): React.ReactElement {
+  const { scheduleName: name, replaces, expression } = asked;
+  const isTaken = taken.has(name.trim());
+  const isUndecided = isTaken && !replaces;
+  const isWrong = !NAME.test(name.trim());
   return (
     <>
-      <label className="cy-field">
-        <span>Name</span>
-        <input
-          className="jp-mod-styled cy-input"
-          value={name}
-          aria-invalid={Boolean(wrong)}
-          onChange={event => onChange(event.target.value)}
-        />
-        <small>What it is called among the others.</small>
-      </label>
-      {wrong ? (
+      {expression ? (
+        <label className="cy-field">
+          <span>Name</span>
+          <input
+            className="jp-mod-styled cy-input"
+            value={name}
+            aria-invalid={isUndecided || isWrong}
+            onChange={event => onChange({ scheduleName: event.target.value, replaces: false })}
+          />
+          <small>What it is called among the others.</small>
+        </label>
+      ) : null}
+      {expression && (isUndecided || isWrong) ? (
         <p className="cy-error" role="alert">
-          {wrong}
+          {isWrong
+            ? 'A name has letters, digits, dots, dashes and single spaces.'
+            : `There is a schedule ${name} already. Replace it, or choose another name.`}
         </p>
+      ) : isTaken ? (
+        <p className="cy-muted cy-beside">There is a schedule {name} already.</p>
+      ) : null}
+      {isTaken ? (
+        <label className="cy-field cy-field-switch">
+          <input
+            type="checkbox"
+            checked={replaces}
+            onChange={event => onChange({ replaces: event.target.checked })}
+          />
+          <span>Replace it</span>
+          <small>
+            It runs this from now on, {expression ? 'at these times' : 'at the times that it has'}. Its
+            history and its settings stay.
+          </small>
+        </label>
       ) : null}
     </>
   );
+}
+
+/** Whether a schedule is to be made, or to be another than it was. */
+export function isScheduling({ to, expression, replaces }: ExportAsked): boolean {
+  return to.writes_bundle && (expression !== null || replaces);
 }
 
 /** Whether it is a folder of its own, and not the one that has everything. */
