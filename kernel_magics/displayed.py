@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from kernel_magics.stand_ins import is_stand_in
+
 __all__ = ["Displayed", "is_shown_name"]
 
 UNDERS = ("_", "__", "___")
@@ -56,8 +58,8 @@ class Displayed:
         return {"parsed": parsed, "raw": raw}
 
     def rebound(self, values: Mapping[str, Any], known: Callable[[str], bool]) -> None:
-        """The namespace has these values now. Those of names that were ``known`` to the step are what was shown, as
-        the step has left it; others the step has bound itself, as a plain cell may."""
+        """The namespace has these values now. Those of names that were ``known`` to the step as IPython's are what was
+        shown, as the step has left it; others the notebook has bound itself."""
         for name, value in values.items():
             if _NUMBERED.match(name):
                 self._shell.user_ns.get("_oh", {})[int(name[1:])] = value
@@ -78,7 +80,17 @@ class Displayed:
 
     def replaced(self, values: Mapping[str, Any]) -> None:
         """The namespace has got these values in the place of stand-ins for them."""
-        self.rebound(values, lambda _: True)
+        self.rebound(values, lambda name: is_stand_in(self._bound(name)))
+
+    def own(self) -> set[str]:
+        """Those of ``_``, ``__`` and ``___`` that IPython has bound, and not the notebook."""
+        names = self._shell.user_ns
+        return {under for under in UNDERS if under in names and self._bound(under) is names[under]}
+
+    def _bound(self, under: str) -> Any:
+        """What IPython itself has bound the name to."""
+        hidden = self._shell.user_ns_hidden
+        return hidden[under] if under in hidden else getattr(self._shell.displayhook, under)
 
     def _set_under(self, name: str, value: Any) -> None:
         """As its own: IPython goes on binding a name only where it finds what it has bound itself."""

@@ -241,8 +241,9 @@ class Namespace:
             before = {name: self._names[name] for name in values if is_stand_in(self._names.get(name))}
             followers = {name: self._displayed.following(name, value) for name, value in before.items()}
             silence(old for name in known & values.keys() if not is_stand_in(old := self._names.get(name)))
+            shown = known & self._displayed.own()
             self._names.update(values)
-            self._displayed.rebound(values, known.__contains__)
+            self._displayed.rebound(values, shown.__contains__)
             for name, unders in followers.items():
                 self._displayed.follow(unders, values[name])
         for name in deleted:
