@@ -1,8 +1,9 @@
-"""What shows another object goes on showing it; iterators keep their type and their place."""
+"""What shows another object goes on showing it; iterators and pictures keep their type and their place."""
 
 from __future__ import annotations
 
 import array
+import io
 import itertools
 from collections import OrderedDict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cellyard.artifacts.artifact import load, pack
 from cellyard.artifacts.store import LocalStore
@@ -85,3 +87,23 @@ def test_iterators_keep_their_type_and_place(tmp_path: Path):
     used = iter({}.values())
     list(used)
     assert list(travelled([used, itertools.pairwise("ab")], tmp_path)[1]) == [("a", "b")]
+
+
+def test_a_picture_of_several_frames_stays_at_its_own(tmp_path: Path):
+    frames = [Image.new("RGB", (4, 4), (shade, 9, 200 - shade)) for shade in (50, 100, 150)]
+    for kind in ("gif", "tiff"):
+        path, held = tmp_path / f"frames.{kind}", io.BytesIO()
+        for target in (path, held):
+            frames[0].save(target, kind, save_all=True, append_images=frames[1:])
+        for source, at in ((path, 0), (path, 1), (held, 1)):
+            with Image.open(source) as image:
+                image.seek(at)
+                image.putpixel((0, 0), (1, 2, 3))
+                painted = image.getpixel((0, 0))
+                there = travelled(image, tmp_path / "store")
+                assert image.getpixel((0, 0)) == painted, "the picture itself was changed"
+            with there:
+                assert (there.getpixel((0, 0)), there.tell(), type(there)) == (painted, at, type(image))
+                assert there.convert("RGB").getpixel((1, 1)) == frames[at].getpixel((1, 1))
+                there.seek(2)
+                assert (there.convert("RGB").getpixel((0, 0)), there.n_frames) == (frames[2].getpixel((0, 0)), 3)
