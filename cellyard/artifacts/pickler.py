@@ -33,7 +33,7 @@ from cellyard.artifacts.drawn import drawn_reduce
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.formulas import formula_reduce
 from cellyard.artifacts.frames import frame_reduce
-from cellyard.artifacts.handlers import formatter_reduce, handler_reduce
+from cellyard.artifacts.handlers import formatter_reduce, handler_reduce, logger_reduce
 from cellyard.artifacts.instances import Way, array_of_reduce, form_reduce, instance_reduce, way_of
 from cellyard.artifacts.interpreter import OF_INTERPRETER, find_match, type_variable
 from cellyard.artifacts.kinds import package_of
@@ -307,6 +307,7 @@ _FAMILIES: dict[type, Callable[[Any], Any]] = {
     BaseException: exception_reduce,
     threading.local: local_reduce,
     logging.Handler: handler_reduce,
+    logging.Logger: logger_reduce,
     argparse.Action: argument_reduce,
     argparse._ActionsContainer: argument_reduce,
 }
