@@ -1,12 +1,15 @@
 """Figures, their parts, and pens: what libraries that draw leave behind when they are pickled, or cut off.
 
 plotly turns arrays into texts, and cuts a trace off from its figure; a colour bar of matplotlib no longer follows its
-picture; Pillow's pen does not pickle.
+picture; Pillow's pen does not pickle, and a picture of several frames becomes one of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
+import importlib
+import io
 import itertools
 import types
 from collections.abc import Sequence
@@ -27,6 +30,8 @@ def drawn_reduce(obj: Any, kind: type) -> Any:
             return copyreg.__newobj__, (kind,), _numbered_as_before(obj)  # type: ignore[attr-defined]
         case "PIL" if kind.__name__ == "ImageDraw":
             return _pen, (kind, obj._image, obj.mode), {name: vars(obj)[name] for name in _OF_PEN if name in vars(obj)}
+        case "PIL" if "_fp" in getattr(obj, "__dict__", ()):
+            return _frames_reduce(obj, kind)
     return NotImplemented
 
 
@@ -61,6 +66,37 @@ def _place_in(parent: Any, part: Any) -> tuple[str, int | None] | None:
 def _part(parent: Any, place: tuple[str, int | None]) -> Any:
     name, at = place
     return parent[name] if at is None else parent[name][at]
+
+
+def _frames_reduce(image: Any, kind: type) -> Any:
+    """A picture of several frames, which stays open: by its file, or the bytes that it is read from."""
+    file, state = image._fp, image.__getstate__()
+    if type(file).__name__ == "DeferredError" or file.closed:  # by the picture, or by who gave it
+        return NotImplemented
+    source = file.getvalue() if type(file) is io.BytesIO else image.filename
+    if not source:
+        return NotImplemented
+    has_several = getattr(image, "is_animated", False)
+    if image.tobytes() != state[4]:  # to find that out it went to the next frame and back, and was painted on
+        image.frombytes(state[4])
+    return (rebuild_frames, (kind, source, image.tell(), state)) if has_several else NotImplemented
+
+
+def rebuild_frames(kind: Any, source: str | bytes, frame: int, state: list[Any]) -> Any:
+    """The picture at that frame; that frame alone where its file is no longer what it was."""
+    library: Any = importlib.import_module("PIL.Image")
+    info, mode, size, _, data = state[:5]
+    with contextlib.suppress(OSError, EOFError):
+        image = library.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        image.seek(frame)
+        if type(image) is kind and (image.mode, image.size) == (mode, size):
+            if image.tobytes() != data:  # it was painted on
+                image.frombytes(data)
+            image.info.update(info)
+            return image
+    alone = kind.__new__(kind)
+    alone.__setstate__(state)
+    return alone
 
 
 _CHANGED = "changed"

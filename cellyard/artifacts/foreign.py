@@ -4,6 +4,7 @@ as those of ``tqdm.pandas()``, and some variables of modules.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -32,6 +33,8 @@ def foreign_attributes() -> Iterator[tuple[Any, str]]:
     for module, name in _VARIABLES:
         if module in sys.modules and getattr(sys.modules[module], name, None) is not None:
             yield sys.modules[module], name
+    if logging.getLoggerClass() is not logging.Logger:  # logging.setLoggerClass
+        yield logging, "_loggerClass"
     for module, name in _CLASSES:
         owner = vars(sys.modules[module]).get(name) if module in sys.modules else None
         if owner is None:

@@ -33,6 +33,8 @@ __all__ = [
     "handler_reduce",
     "know",
     "know_formatter",
+    "logger_of",
+    "logger_reduce",
     "loggers",
     "open_again",
     "settled",
@@ -59,6 +61,27 @@ def loggers() -> Iterator[tuple[str, logging.Logger]]:
     for name, each in list(logging.root.manager.loggerDict.items()):
         if isinstance(each, logging.Logger):
             yield name, each
+
+
+def logger_reduce(logger: Any) -> Any:
+    """One of a class of somebody's own (``logging.setLoggerClass``), which is of that where it arrives, too."""
+    kind = type(logger)
+    if kind in {logging.Logger, logging.RootLogger} or logging.getLogger(logger.name) is not logger:
+        return NotImplemented
+    return logger_of, (logger.name, kind)
+
+
+def logger_of(name: str, kind: type[logging.Logger]) -> logging.Logger:
+    """The logger of that name and class."""
+    before = logging.getLoggerClass()
+    logging.setLoggerClass(kind)
+    try:
+        found = logging.getLogger(name)
+    finally:
+        logging.setLoggerClass(before)
+    if type(found) is logging.Logger:  # its level or its handlers came before it
+        found.__class__ = kind
+    return found
 
 
 def token_of(handler: logging.Handler) -> str | None:

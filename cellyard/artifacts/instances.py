@@ -223,11 +223,11 @@ def array_of_reduce(obj: Any, kind: Any) -> Any:
     return rebuild_array_of, (kind, root, place), vars(obj), None, None, put_attributes
 
 
-def masked_reduce(array: Any, *, is_shared: bool) -> Any:
-    """A masked array over the memory that it shows, where others show that, too; numpy would copy it. Its masks follow
-    with what else it has."""
+def form_reduce(array: Any, *, is_shared: bool) -> Any:
+    """A matrix, records or a masked array over the memory that it shows, where others show that, too; numpy would copy
+    it. Its masks follow with what else it has."""
     root = owner_of(array)
-    if is_shared and type(root) is sys.modules["numpy"].ndarray:
+    if is_shared and root is not array:
         place = place_in(root, array)
         return rebuild_array_of, (type(array), root, place), dict(vars(array)), None, None, put_attributes
     return NotImplemented

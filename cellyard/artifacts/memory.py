@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 __all__ = [
+    "is_form",
     "is_masked",
     "masks_of",
     "offset_in",
@@ -13,18 +14,25 @@ __all__ = [
     "place_in",
     "read_only",
     "rebuild_array",
+    "rebuild_objects_view",
     "rebuild_times",
     "rebuild_view",
     "root_of",
 ]
 
 
+_MASKED = {"MaskedArray", "MaskedRecords"}
+_FORMS = {"matrix", "recarray", "chararray", *_MASKED}
+
+
 def owner_of(array: Any) -> Any:
-    """The array that owns the memory of ``array``: itself, or the last array along its bases."""
+    """The array that owns the memory of ``array``: itself, or the last array along its bases. Of numpy's own classes
+    one may lead to the other."""
     kind = type(array)
-    if is_masked(kind):
-        return root_of(array)
-    while type(base := _base_of(array)) is kind:
+    is_plain = kind.__name__ == "ndarray" or is_form(kind)
+    while (base := _base_of(array)) is not None and (
+        type(base) is kind or (is_plain and (type(base).__name__ == "ndarray" or is_form(type(base))))
+    ):
         array = base
     return array
 
@@ -35,9 +43,14 @@ def _base_of(array: Any) -> Any:
     return base.base if type(base).__name__ == "DummyArray" else base
 
 
+def is_form(kind: type) -> bool:
+    """Whether arrays of that type are only another way to see the memory of plain ones."""
+    return kind.__name__ in _FORMS and kind.__module__.partition(".")[0] == "numpy"
+
+
 def is_masked(kind: type) -> bool:
     """Whether arrays of that type are numpy's own masked ones."""
-    return kind.__name__ == "MaskedArray" and kind.__module__.startswith("numpy.ma")
+    return kind.__name__ in _MASKED and kind.__module__.startswith("numpy.ma")
 
 
 def masks_of(array: Any) -> tuple[Any, ...]:
@@ -66,9 +79,18 @@ def place_in(owner: Any, array: Any) -> tuple[Any, ...]:
 def rebuild_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[Any, bool]) -> Any:
     """An array that shows ``owner``'s memory, ``offset`` bytes in."""
     dtype, writeable = kind
-    view = type(owner)(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
+    plain = sys.modules["numpy"].ndarray if is_form(type(owner)) else type(owner)
+    view = plain(shape, dtype=dtype, buffer=owner, offset=offset, strides=strides)
     view.flags.writeable = writeable
     return view
+
+
+def rebuild_objects_view(owner: Any, offset: int, shape: Any, strides: Any, kind: tuple[Any, bool]) -> Any:
+    """The same of an array of objects, whose memory numpy gives nobody."""
+    numpy = sys.modules["numpy"]
+    dtype, writeable = kind
+    flat = owner.ravel("K")[offset // dtype.itemsize :]
+    return numpy.lib.stride_tricks.as_strided(flat, shape, strides, writeable=writeable)
 
 
 def rebuild_array(kind: Any, buffer: Any, dtype: Any, shape: Any, form: tuple[str, bool]) -> Any:

@@ -6,26 +6,19 @@ Protocol 5. Buffers of :data:`BUFFER_BYTES` or more are handed to ``buffer_callb
 from __future__ import annotations
 
 import argparse
-import contextvars
 import functools
-import gc
 import io
 import logging
 import pickle
-import re
-import struct
 import sys
 import threading
 import types
-import typing
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
 
 from cellyard.artifacts.arrow import column_reduce
-from cellyard.artifacts.context_variables import context_variable_reduce
 from cellyard.artifacts.deep import dumped
 from cellyard.artifacts.definitions import (
     class_reduce,
@@ -40,37 +33,32 @@ from cellyard.artifacts.drawn import drawn_reduce
 from cellyard.artifacts.exceptions import exception_reduce
 from cellyard.artifacts.formulas import formula_reduce
 from cellyard.artifacts.frames import frame_reduce
-from cellyard.artifacts.handlers import formatter_reduce, handler_reduce
-from cellyard.artifacts.instances import Way, array_of_reduce, instance_reduce, masked_reduce, way_of
+from cellyard.artifacts.handlers import formatter_reduce, handler_reduce, logger_reduce
+from cellyard.artifacts.instances import Way, array_of_reduce, form_reduce, instance_reduce, way_of
+from cellyard.artifacts.interpreter import OF_INTERPRETER, find_match, type_variable
 from cellyard.artifacts.kinds import package_of
 from cellyard.artifacts.members import class_around, find_member, member_of, reference_to
 from cellyard.artifacts.memoised import memoised_reduce, rebuild_memoised
 from cellyard.artifacts.memory import (
-    is_masked,
+    is_form,
     owner_of,
     place_in,
     read_only,
     rebuild_array,
+    rebuild_objects_view,
     rebuild_times,
     rebuild_view,
 )
-from cellyard.artifacts.named import named_type_reduce, ufunc_reduce
+from cellyard.artifacts.named import ufunc_reduce
 from cellyard.artifacts.nans import objects_reduce
 from cellyard.artifacts.patches import original_reduce
 from cellyard.artifacts.process_objects import find_here, is_of_process, may_be_of_process, place_here
 from cellyard.artifacts.sharing import LOOP_BOUND
-from cellyard.artifacts.standard import (
-    LOCKS,
-    argument_reduce,
-    local_reduce,
-    lock_reduce,
-    proxy_reduce,
-    reference_reduce,
-    without_loop,
-)
+from cellyard.artifacts.standard import argument_reduce, local_reduce, without_loop
 from cellyard.artifacts.submodules import package_reduce
 from cellyard.artifacts.tensors import reduce_of_torch
 from cellyard.artifacts.tracebacks import cell_files, rebuild_traceback, traceback_frames
+from cellyard.artifacts.views import exporter_of, place_over, rebuild_over
 
 __all__ = ["BUFFER_BYTES", "Packer", "find_match", "is_packable", "rebuild_array", "rebuild_times", "rebuild_view"]
 
@@ -135,8 +123,8 @@ class Packer(_Pickler):  # type: ignore[misc]
         if kind.__module__ in LOOP_BOUND:
             return without_loop(obj)
         reduced = NotImplemented
-        if is_masked(kind) and not obj.dtype.hasobject:
-            reduced = masked_reduce(obj, is_shared=id(self._met_owner(obj)) in self._bases)
+        if is_form(kind) and not obj.dtype.hasobject:
+            reduced = form_reduce(obj, is_shared=id(self._met_owner(obj)) in self._bases)
         elif hasattr(kind, "__array_finalize__") or kind.__name__ == "ufunc":
             reduced = _reduce_of_numpy(obj, kind)
         elif is_definition(kind) or package_of(kind) == "pandas":
@@ -231,50 +219,24 @@ class Packer(_Pickler):  # type: ignore[misc]
     def _is_packable(self, value: Any) -> bool:
         return is_packable(value, self._namespace)
 
-    def _reduce_cached_property(self, obj: Any) -> Any:
-        """Without its lock, which Python 3.11 gives it."""
-        state = {name: value for name, value in vars(obj).items() if name != "lock"}
-        return functools.cached_property, (obj.func,), state
-
-    def _reduce_weak_mapping(self, obj: Any) -> Any:
-        """With the entries that live now; ``functools.singledispatch`` keeps such a one."""
-        return type(obj), (dict(obj),)
-
-    def _reduce_proxy(self, obj: Any) -> Any:
-        """A read-only view goes on showing what it shows. One of a class's attributes is left to cloudpickle."""
-        [mapping] = gc.get_referents(obj)
-        if type(mapping) is not dict or type(mapping.get("__dict__")) is types.GetSetDescriptorType:
-            return NotImplemented
-        return types.MappingProxyType, (mapping,)
-
-    def _reduce_type_variable(self, obj: Any) -> Any:
-        """cloudpickle would make it a variable of its own module."""
-        reduced = cp._typevar_reduce(obj)
-        if reduced[0] is not cp._make_typevar:
-            return reduced
-        return _type_variable, (obj.__module__, *reduced[1])
-
     def _reduce_traceback(self, obj: types.TracebackType) -> Any:
         places = traceback_frames(obj, self._namespace)
         self.files.update(cell_files(places))
         return rebuild_traceback, (places,)
-
-    def _reduce_match(self, obj: re.Match[Any]) -> Any:
-        """A match is found again, at the same place of the same text."""
-        place = (obj.re, obj.string, obj.start(), obj.endpos)
-        again = find_match(*place)
-        if again is None or again.regs != obj.regs:
-            raise pickle.PicklingError("cannot pickle a match that depends on what was searched before it")
-        return find_match, place
 
     def _refuse_file(self, obj: io.TextIOWrapper) -> Any:
         """cloudpickle would read an open file to its end and pass a copy of the text."""
         raise pickle.PicklingError(f"cannot pickle the open file {obj.name!r}")
 
     def _reduce_array(self, obj: Any) -> Any:
-        if obj.dtype.hasobject:
-            return objects_reduce(obj)
         owner = self._met_owner(obj)
+        if obj.dtype.hasobject:
+            is_view = owner is not obj and id(owner) in self._bases and obj.dtype == owner.dtype == object
+            return (rebuild_objects_view, (owner, *place_in(owner, obj))) if is_view else objects_reduce(obj)
+        if owner is obj or id(owner) not in self._bases:
+            exporter = None if owner.base is None else exporter_of(owner.base)
+            if exporter is not None and id(exporter) in self._bases:
+                return rebuild_over, (exporter, *place_over(exporter, obj))
         # What shows the same memory several times over is larger than that.
         if owner is obj or (id(owner) not in self._bases and obj.nbytes <= owner.nbytes):
             return self._reduce_memory(obj)
@@ -283,7 +245,7 @@ class Packer(_Pickler):  # type: ignore[misc]
     def _met_owner(self, array: Any) -> Any:
         """The array whose memory this one shows; from now on another one of it is a view of the same."""
         owner = owner_of(array)
-        self.met_views |= id(owner) in self._owners
+        self.met_views |= id(owner) in self._owners or (owner.base is not None and exporter_of(owner.base) is not None)
         self._owners.add(id(owner))
         return owner
 
@@ -304,6 +266,10 @@ class Packer(_Pickler):  # type: ignore[misc]
         return rebuild_array, made
 
 
+def _alone(reduce: Callable[[Any], Any]) -> Callable[[Packer, Any], Any]:
+    return lambda _, obj: reduce(obj)
+
+
 _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.FunctionType: Packer._reduce_function,
     types.BuiltinFunctionType: lambda _, obj: original_reduce(obj),
@@ -312,22 +278,10 @@ _REDUCERS: dict[type, Callable[[Packer, Any], Any]] = {
     types.CellType: Packer._reduce_cell,
     types.TracebackType: Packer._reduce_traceback,
     types.MethodType: Packer._reduce_method,
-    types.MappingProxyType: Packer._reduce_proxy,
-    contextvars.ContextVar: lambda _, obj: context_variable_reduce(obj),
-    struct.Struct: lambda _, obj: (struct.Struct, (obj.format,)),
-    re.Match: Packer._reduce_match,
-    typing.TypeVar: Packer._reduce_type_variable,
-    **dict.fromkeys((typing.ParamSpec, typing.TypeVarTuple, typing.NewType), lambda _, obj: named_type_reduce(obj)),
     types.ModuleType: Packer._reduce_module,
     io.TextIOWrapper: Packer._refuse_file,
     functools._lru_cache_wrapper: Packer._reduce_memoised,
-    functools.cached_property: Packer._reduce_cached_property,
-    **dict.fromkeys(LOCKS, lambda _, obj: lock_reduce(obj)),
-    **dict.fromkeys(weakref.ProxyTypes, lambda _, obj: proxy_reduce(obj)),
-    weakref.ReferenceType: lambda _, obj: reference_reduce(obj),
-    weakref.WeakSet: lambda _, obj: (weakref.WeakSet, (list(obj),)),
-    weakref.WeakKeyDictionary: Packer._reduce_weak_mapping,
-    weakref.WeakValueDictionary: Packer._reduce_weak_mapping,
+    **{kind: _alone(reduce) for kind, reduce in OF_INTERPRETER.items()},
 }
 
 
@@ -353,6 +307,7 @@ _FAMILIES: dict[type, Callable[[Any], Any]] = {
     BaseException: exception_reduce,
     threading.local: local_reduce,
     logging.Handler: handler_reduce,
+    logging.Logger: logger_reduce,
     argparse.Action: argument_reduce,
     argparse._ActionsContainer: argument_reduce,
 }
@@ -375,17 +330,6 @@ def _reduce_of_numpy(obj: Any, kind: type) -> Any:
     return ufunc_reduce(obj) if kind.__name__ == "ufunc" else NotImplemented
 
 
-def find_match(pattern: re.Pattern[Any], text: Any, start: int, end: int) -> Any:
-    """The match of ``pattern`` in ``text`` that begins at ``start``."""
-    return pattern.match(text, start, end)
-
-
-def _type_variable(module: str, *arguments: Any) -> Any:
-    made = cp._make_typevar(*arguments)
-    made.__module__ = module
-    return made
-
-
 def _empty_cell() -> types.CellType:
     return types.CellType()
 
@@ -395,4 +339,4 @@ def _fill_cell(cell: types.CellType, contents: Any) -> None:
 
 
 #: By these names artifacts of earlier versions have them.
-_rebuild_cached, _read_only = rebuild_memoised, read_only
+_rebuild_cached, _read_only, _type_variable = rebuild_memoised, read_only, type_variable

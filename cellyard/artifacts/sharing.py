@@ -29,6 +29,7 @@ from cellyard.artifacts.reference import HELD, is_held
 from cellyard.artifacts.standard import proxied, referred
 from cellyard.artifacts.tensors import is_tensor, parts_of
 from cellyard.artifacts.unchanging import ATOMS, SINGLETON_MODULES, TRANSPARENT, UNCHANGING_OF_PANDAS
+from cellyard.artifacts.views import exporter_of
 
 __all__ = ["LOOP_BOUND", "Sharing", "alias_groups", "find_sharing", "shared_bases"]
 
@@ -243,6 +244,9 @@ class _Walker:
         if id(item) not in self._in_pandas:
             self._arrays_on.setdefault(id(owner), set()).add(id(item))
             self._frames.note_array(owner, item)
+        if owner.base is not None and (exporter := exporter_of(owner.base)) is not None:
+            self._arrays_on.setdefault(id(exporter), set()).add(id(owner))
+            yield from (exporter,) if owner is item else ()
         yield from (*masks_of(item), *(() if owner is item else (owner,)))
         if item.dtype.hasobject:
             yield from item.ravel().tolist()

@@ -130,3 +130,21 @@ def _store(folder: Path) -> Store:
     found = open_store(str(folder / "store"))
     found.open()
     return found
+
+
+class Loud(logging.Logger):
+    """One of a class of somebody's own."""
+
+
+def test_a_logger_of_another_class_is_of_that_where_it_arrives(tmp_path: Path):
+    store, known = _store(tmp_path), logging.root.manager.loggerDict
+    made = handlers.logger_of(f"{NAME}.loud", Loud)
+    [reference] = pack({"made": made}, {}, store)
+    for there in (None, logging.Logger):
+        del known[made.name]
+        if there is not None:
+            logging.getLogger(made.name)  # as one whose level is set before
+        found = load(store, reference.to_dict())["made"]
+        assert (type(found), logging.getLogger(made.name)) == (Loud, found)
+    assert logging.getLoggerClass() is logging.Logger
+    del known[made.name]
