@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sysconfig
+from functools import cache
 from pathlib import Path
 
 __all__ = ["INSTALLED", "is_local"]
@@ -19,5 +20,6 @@ def is_local(place: str) -> bool:
     return not any(path.is_relative_to(each) for each in _standard_library())
 
 
+@cache
 def _standard_library() -> tuple[str, ...]:
     return sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")

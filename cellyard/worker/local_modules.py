@@ -31,12 +31,18 @@ _passed: set[str] = set()
 """Modules that are not local, or have not been imported from a file."""
 _local: dict[str, tuple[object, ModuleVariables]] = {}
 """Local modules by name: the specification by which they were loaded, and what may change in them."""
+_looked_over: list[tuple[int, str]] = []
+"""How many modules there were then, and the latest."""
 _readings: dict[tuple[str, int, int], ModuleVariables] = {}
 
 
 def look_over() -> None:
     """Tell local modules from others, among those that this process has imported until now; quick where it was done
     before."""
+    now = (len(sys.modules), next(reversed(sys.modules), ""))
+    if _looked_over[-1:] == [now]:
+        return
+    _looked_over[:] = [now]
     for name in sys.modules.keys() - _passed - _local.keys():
         file = _file_of(sys.modules.get(name))
         if not file or name.partition(".")[0] in _OURS or not _is_local_folder(os.path.dirname(file)):  # noqa: PTH120
