@@ -20,7 +20,7 @@ from cellyard.artifacts.patches import know
 from cellyard.environment.locality import is_local
 from cellyard.worker.patched import know_patches, owner_of
 
-__all__ = ["accept_readings", "know_changed", "know_local_modules", "look_over", "readings"]
+__all__ = ["accept_readings", "know_changed", "know_local_modules", "local_tops", "look_over", "readings"]
 
 #: They are compared by what they are, not by who shares them.
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -49,6 +49,11 @@ def look_over() -> None:
             _passed.add(name)
         else:
             _local[name] = (None, ModuleVariables())
+
+
+def local_tops() -> frozenset[str]:
+    """The top-level names of the local modules that this process has imported."""
+    return frozenset(name.partition(".")[0] for name in _local)
 
 
 def readings() -> dict[tuple[str, int, int], ModuleVariables]:
