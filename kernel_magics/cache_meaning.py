@@ -10,13 +10,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import re
 import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cellyard.analysis import Facts, names_used_by
+from cellyard.analysis import Facts, modules_imported_by, names_used_by
 from cellyard.artifacts.canonical import LARGEST_DIGESTED, canonical_digest
 from cellyard.artifacts.own_magics import MAGICS
 from cellyard.artifacts.patches import PATCH
@@ -27,6 +28,7 @@ from cellyard.notebook.effects import effects_of
 from cellyard.notebook.meaning import OPTIONS, digest_of
 from cellyard.notebook.surroundings import Surroundings
 from cellyard.worker import process_state
+from cellyard.worker.local_modules import local_tops
 from kernel_magics.packing import Inputs
 from kernel_magics.stand_ins import is_stand_in
 
@@ -41,14 +43,15 @@ def live_parts(
     """The parts of the key of a cell that reads these inputs from a notebook's names."""
     reached = _reached(facts, names)
     definitions = {name: text for name in sorted(reached) if (text := _definition(names[name])) is not None}
+    modules = {_top(names[name]) for name in reached} | facts.imported_modules | set(_modules(names, reached))
+    passed = () if _uses_local(facts, modules, inputs, names, reached) else local_tops()
     identities = {
         name: identity
         for reference in inputs.references
         for identity in [_identity(reference, names)]
         for name in reference.get("bind") or reference["names"]
-        if (name in reached and name not in definitions) or name == MAGICS or name.startswith(PATCH)
+        if (name in reached and name not in definitions) or name == MAGICS or _is_patch(name, passed)
     }
-    modules = {_top(names[name]) for name in reached} | facts.imported_modules | set(_modules(names, reached))
     given = options.to_dict()
     parts: dict[str, Any] = {
         "code": digest_of(*tree.body),
@@ -109,6 +112,25 @@ def _source(definition: Any) -> str:
         code = getattr(definition, "__code__", None)
         marked = (code.co_code, code.co_consts, code.co_names) if code is not None else (id(definition),)
         return hashlib.sha256(repr(marked).encode()).hexdigest()[:32]
+
+
+def _is_patch(name: str, passed: Collection[str]) -> bool:
+    """Whether it stands for what is set in a module, but for those that are ``passed`` over."""
+    return name.startswith(PATCH) and re.split(r"[.:]", name.removeprefix(PATCH), maxsplit=1)[0] not in passed
+
+
+def _uses_local(
+    facts: Facts, modules: set[str], inputs: Inputs, names: Mapping[str, Any], reached: frozenset[str]
+) -> bool:
+    """Whether the cell may lead to modules beside the notebook: what is in them means nothing for others."""
+    found = set(modules)
+    for reference in inputs.references:
+        if not all(map(is_held, reference["names"])):
+            found |= {each.partition(".")[0] for each in reference["modules"]}
+    for name in reached:
+        if not is_stand_in(names[name]):
+            found |= modules_imported_by(names[name])
+    return facts.uses_dynamic or not found.isdisjoint(local_tops())
 
 
 def _top(value: Any) -> str:

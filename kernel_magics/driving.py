@@ -51,6 +51,7 @@ class Driver:
         self._shell = shell
         self._session = load(shell)
         self._session.prepared()
+        self._session.namespace.leave_local_modules()
         self._cells: list[_Cell] = []
         self._held: set[tuple[str, str]] = set()
         self._groups: dict[str, LazyGroup] = {}

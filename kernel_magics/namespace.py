@@ -36,6 +36,7 @@ from cellyard.artifacts.reference import Reference, is_earlier, is_held
 from cellyard.artifacts.store import open_store
 from cellyard.errors import CannotTravel, CellyardError, InvalidCell, UnknownName, error_from_dict
 from cellyard.worker.cells_read import CellsRead
+from cellyard.worker.local_modules import readings
 from cellyard.worker.logging_state import handlers_beside
 from kernel_magics.displayed import Displayed, is_shown_name
 from kernel_magics.packing import SHELL_NAMES, Inputs, Packing
@@ -162,8 +163,10 @@ class Namespace:
         wanted |= optional
         inputs = packing.pack(wanted, self._magics(source, wanted))
         unsent = self._deleted(facts).difference(*(each["names"] for each in inputs.references))
+        sent = {name for each in inputs.references for name in each["names"]}
+        behind = tuple(sorted(beside.keys() - sent))
         sources = self._displayed.sources(source, used)
-        return dataclasses.replace(inputs, sources=sources, unsent=tuple(sorted(unsent)))
+        return dataclasses.replace(inputs, sources=sources, unsent=tuple(sorted(unsent)), behind=behind)
 
     def _patches(self) -> dict[str, Any]:
         """What the notebook has set in modules and classes of others, with all its cells until now."""
@@ -174,6 +177,14 @@ class Namespace:
         self._number_read = len(cells)
         self._cells.know_patches()
         return own_patches()
+
+    def local_modules(self) -> dict[Any, Any] | None:
+        """What has been read of local modules; None where what their functions change does not travel."""
+        return readings() if self._cells.with_local_modules else None
+
+    def leave_local_modules(self) -> None:
+        """From now on that does not travel."""
+        self._cells.with_local_modules = False
 
     def _optional(self, source: str, wanted: AbstractSet[str]) -> frozenset[str]:
         """Names that go along if they can, because something may look for them that is not seen in the cell."""

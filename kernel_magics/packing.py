@@ -29,8 +29,8 @@ _CONSTANT = (type(None), bool, int, float, complex, str, bytes, types.ModuleType
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """What goes with a step: references, the names that it surely leaves as they are, packages that it may import, the
-    files that its functions come from, the sources of all earlier cells, for a step that uses them, and names that it
-    may delete without having been sent their values."""
+    files that its functions come from, the sources of all earlier cells, for a step that uses them, names that it
+    may delete without having been sent their values, and what is set in modules and cannot travel."""
 
     references: tuple[dict[str, Any], ...]
     pure: tuple[str, ...]
@@ -38,6 +38,7 @@ class Inputs:
     files: frozenset[str] = frozenset()
     sources: dict[str, list[str]] | None = None
     unsent: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
 
 class Packing:

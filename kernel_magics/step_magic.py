@@ -308,6 +308,8 @@ class StepCell:
             "files": self._texts(inputs.files),
             "sources": inputs.sources,
             "unsent": inputs.unsent,
+            "behind": inputs.behind,
+            "local_modules": self._session.namespace.local_modules(),
             "no_input": self._why_no_input(options, is_elsewhere=is_elsewhere),
         }
         return seal(content, state, is_elsewhere=is_elsewhere)

@@ -6,18 +6,21 @@ Told by the text alone: whether a name leads to a module or a class at all shows
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cellyard.analysis.imports import bound_by_imports
 
-__all__ = ["ANY", "Patch", "patches_of"]
+__all__ = ["ANY", "Patch", "patches_of", "places_of"]
 
 ANY = ""
 """The attribute of which only the running code knows the name."""
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _SETTERS = frozenset({"setattr", "delattr"})
+
+Targets = Callable[[ast.AST], Iterable[tuple[ast.expr, str]]]
+"""What a node does something to an attribute of, and which attribute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +35,26 @@ class Patch:
 
 def patches_of(tree: ast.Module) -> frozenset[Patch]:
     """What running the cell, or one of the functions in it, may set or delete so."""
-    return frozenset(_found(tree.body, {}))
+    return places_of(tree, _targets)
 
 
-def _found(body: Iterable[ast.AST], known: Mapping[str, str]) -> Iterator[Patch]:
+def places_of(tree: ast.Module, targets: Targets) -> frozenset[Patch]:
+    """The places that ``targets`` finds in nodes, as far as global names or modules lead there."""
+    return frozenset(_found(tree.body, {}, targets))
+
+
+def _found(body: Iterable[ast.AST], known: Mapping[str, str], targets: Targets) -> Iterator[Patch]:
     """``known``: names with the modules that imports around have bound them to, empty for what is no global."""
     statements = list(body)
     nodes = list(_own(statements))
     imported = bound_by_imports(nodes)
     known = {**known, **{name: module for name, module in imported.items() if not module.startswith(".")}}
     for node in nodes:
-        for target in _targets(node):
+        for target in targets(node):
             if (patch := _patch(target, known)) is not None:
                 yield patch
         if isinstance(node, _SCOPES):
-            yield from _found(*_inside(node, known))
+            yield from _found(*_inside(node, known), targets)
 
 
 def _own(body: Iterable[ast.AST]) -> Iterator[ast.AST]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib.parse import unquote, urlparse
 
 from cellyard.analysis.imports import modules_imported_in
 from cellyard.environment.inventory import Distribution, Inventory, Stamp, stamp_of
+from cellyard.environment.locality import INSTALLED, is_local
 from cellyard.errors import ModulesTooLarge
 
 __all__ = ["LIMIT", "Source", "Sources"]
@@ -25,7 +25,6 @@ __all__ = ["LIMIT", "Source", "Sources"]
 LIMIT = 64 << 20
 """Bytes that one local module may have, data files included."""
 MOST_FILES = 5000
-_INSTALLED = {"site-packages", "dist-packages"}
 _NOT_OURS = {"__main__", "cellyard", "kernel_magics"}
 _PASSED_OVER = {"__pycache__", "node_modules", "venv"}
 _METADATA = ("METADATA", "entry_points.txt", "top_level.txt")
@@ -45,7 +44,7 @@ class Source:
     @property
     def is_installed(self) -> bool:
         """Whether it is one of no registry, but lies among the installed packages."""
-        return any(not _INSTALLED.isdisjoint(path.parts) for path in self.files.values())
+        return any(not INSTALLED.isdisjoint(path.parts) for path in self.files.values())
 
     @property
     def python_files(self) -> list[Path]:
@@ -143,19 +142,8 @@ def _local_places(name: str) -> Iterator[str]:
         return
     places = spec.submodule_search_locations if spec.submodule_search_locations is not None else [spec.origin or ""]
     for place in places:
-        if os.path.isabs(place) and os.path.exists(place) and _is_local(place):  # noqa: PTH117, PTH110
+        if os.path.isabs(place) and os.path.exists(place) and is_local(place):  # noqa: PTH117, PTH110
             yield place
-
-
-def _is_local(place: str) -> bool:
-    path = Path(place)
-    if not _INSTALLED.isdisjoint(path.parts):
-        return False
-    return not any(path.is_relative_to(each) for each in _standard_library())
-
-
-def _standard_library() -> tuple[str, ...]:
-    return sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
 
 
 def _installed_from_folder(name: str, inventory: Inventory) -> Iterator[str]:

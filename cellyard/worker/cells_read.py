@@ -4,15 +4,16 @@ inside packages they import. How that travels is the part of :mod:`cellyard.arti
 from __future__ import annotations
 
 import ast
-import sys
-import types
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 from cellyard.analysis.imports import inner_modules
+from cellyard.analysis.module_variables import changed_through
 from cellyard.analysis.patches import Patch, patches_of
-from cellyard.artifacts.patches import know, know_of_object, may_have_places
 from cellyard.artifacts.submodules import note_import
+from cellyard.worker.local_modules import know_changed, know_local_modules
+from cellyard.worker.patched import know_patches
 
 __all__ = ["CellsRead"]
 
@@ -20,9 +21,12 @@ __all__ = ["CellsRead"]
 class CellsRead:
     """The cells that it has been shown; with the functions in them, which any later cell may call."""
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, *, with_local_modules: bool = True) -> None:
         self._shell = shell
+        self.with_local_modules = with_local_modules
+        """Whether variables of these travel that functions change. Steps of a pipeline are not ordered by them."""
         self._found: set[Patch] = set()
+        self._through: set[Patch] = set()
 
     def read(self, source: str) -> None:
         """A raw cell has run; what is below a cell's magic counts as a cell. Nothing is known of one that does not
@@ -38,8 +42,14 @@ class CellsRead:
         except (SyntaxError, ValueError, RecursionError):
             return
         self._found |= patches_of(tree)
+        self._through |= changed_through(tree)
         for name in inner_modules(tree):
             note_import(name)
+
+    def unset(self, names: Iterable[str]) -> list[str]:
+        """Those of the held names that stand for attributes which the cells themselves do not set."""
+        own = {patch.attribute for patch in self._found}
+        return [name for name in names if name.rpartition(":")[2] not in own]
 
     def _tree(self, source: str) -> ast.Module:
         try:
@@ -49,24 +59,9 @@ class CellsRead:
             return ast.parse(text)
 
     def know_patches(self) -> None:
-        """From now on attributes that they may have set travel, as far as they lead to a module or class of others."""
-        for patch in self._found:
-            around, owner = _owner(patch, self._shell.user_ns)
-            if may_have_places(owner):
-                know(owner, patch.attribute)
-            elif owner is not None and issubclass(type(around), types.ModuleType):
-                know_of_object(around, patch.path[-1], patch.attribute)
-
-
-def _owner(patch: Patch, namespace: dict[str, Any]) -> tuple[Any, Any]:
-    """What is patched, after what it was found in. Nothing is computed on the way, and nothing is imported."""
-    first, *names = patch.path
-    around: Any = None
-    found: Any = sys.modules.get(first) if patch.is_module else namespace.get(first)
-    for name in names:
-        if not may_have_places(found):
-            return None, None
-        around, found = found, vars(found).get(name)
-        if found is None and issubclass(type(around), types.ModuleType):
-            found = sys.modules.get(f"{around.__name__}.{name}")
-    return around, found
+        """From now on attributes that they may have set travel, as far as they lead to a module or class of others; and
+        so does what may change in local modules."""
+        know_patches(self._found, self._shell.user_ns)
+        if self.with_local_modules:
+            know_local_modules()
+            know_changed(self._through, self._shell.user_ns)

@@ -40,6 +40,7 @@ from cellyard.worker.comms import forward_comms
 from cellyard.worker.frames import describe_frames, describe_running
 from cellyard.worker.interrupts import hold_interrupts, interruptible
 from cellyard.worker.link import receive_blocking
+from cellyard.worker.local_modules import accept_readings
 from cellyard.worker.logging_state import handlers_beside
 from cellyard.worker.measuring import MOST, largest_objects
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
@@ -146,6 +147,7 @@ class _Step:
         """Size, process state, then the values that the cell reads."""
         self._ahead.take_over(self._plain, self._place)
         self._watcher.apply(self._settled(self._private.get("state", {})))
+        accept_readings(self._private.get("local_modules") or {})
         self._store.accept(self._private.get(OBJECTS, {}))
         self._store.open()  # what the cell makes of the environment is not meant for us
         self._own_environment()
@@ -348,10 +350,13 @@ class _Step:
         """What no name leads to and has changed: in definitions, in the shell, in loggers."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            cells = CellsRead(self._shell)
+            cells = CellsRead(self._shell, with_local_modules=self._private.get("local_modules") is not None)
             cells.read(self.request["source"])
             cells.know_patches()
-            found = {**self._patches.changes(), **self._handlers.changes(handlers_beside())}
+            patches = self._patches.changes()
+            for name in cells.unset(self._private.get("behind", ())):  # the kernel keeps its own
+                patches.pop(name, None)
+            found = {**patches, **self._handlers.changes(handlers_beside())}
             return {**self._held.changes(), **new_magics(self._magics), **found}
 
     def _wanted(self) -> list[str] | None:

@@ -14,6 +14,7 @@ from cellyard.artifacts.definitions import registry
 from cellyard.artifacts.exceptions import words_of
 from cellyard.artifacts.held import entry_of
 from cellyard.artifacts.holding import holds_objects
+from cellyard.artifacts.patches import PATCH
 from cellyard.artifacts.previews import preview_of
 from cellyard.artifacts.reference import earlier_name, is_held
 from cellyard.artifacts.sharing import Sharing, find_sharing
@@ -119,12 +120,14 @@ def _touched(namespace: Mapping[str, Any], before: Mapping[str, Any]) -> set[str
 
 
 def _untouched_inputs(groups: Sequence[LoadedGroup], namespace: Mapping[str, Any], touched: set[str]) -> dict[str, Any]:
-    """Inputs that still have their value, and definitions that came with them because they share objects: an output may
-    share these, too."""
+    """Inputs that still have their value, definitions that came with them because they share objects, and what is set
+    in modules: an output may share these, too."""
     found: dict[str, Any] = {}
     for group in groups:
         for name, value in group.values.items():
-            if is_held(name):
+            if name.startswith(PATCH):
+                found[name] = value
+            elif is_held(name):
                 found.update({name: value["definition"]} if value.get("definition") is not None else {})
             elif name not in touched and namespace.get(name) is value:
                 found[name] = value
@@ -170,7 +173,8 @@ def _packable(
     """The value of a name; of a definition, what it holds, where others share that or it came with an input."""
     if name in sharing.definitions and len(names) > 1:
         return entry_of(sharing.definitions[name], candidates.get(name))
-    return entry_of(everything[name]) if is_held(name) and name not in candidates else everything[name]
+    is_definition = is_held(name) and name not in candidates and not name.startswith(PATCH)
+    return entry_of(everything[name]) if is_definition else everything[name]
 
 
 def _has_new(names: Sequence[str]) -> bool:

@@ -13,6 +13,7 @@ from cellyard.artifacts.artifact import DefinitionStore, pack_group, store_packe
 from cellyard.artifacts.sharing import find_sharing
 from cellyard.worker import process_state
 from cellyard.worker.link import pack
+from cellyard.worker.local_modules import look_over
 from cellyard.worker.shell import StepShell
 
 __all__ = ["rehearse"]
@@ -32,6 +33,7 @@ _NOWHERE = _Nowhere()
 
 def rehearse(shell: StepShell, times: int = 1) -> None:
     """Go through what a step does: state, cell, values, answer. Leaves nothing behind. The shell has a loop."""
+    look_over()
     for number in range(times):
         process_state.apply(pickle.loads(pickle.dumps(process_state.portable(process_state.capture()))))
         shell.step_source = "None;"

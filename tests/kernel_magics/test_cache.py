@@ -83,3 +83,15 @@ def test_two_kernels_at_once_compute_it_once(kernel: Kernel, home: Home):
         found = [each.finish(id).stderr for each, id in both]
         assert sorted(TAKEN in each for each in found) == [False, True]
         assert other.run("twin").result == kernel.run("twin").result == "7"
+
+
+def test_what_functions_change_in_a_local_module_decides_for_who_uses_it(kernel: Kernel, tmp_path):
+    text = "LIMIT = 1\ndef set_limit(value):\n    global LIMIT\n    LIMIT = value\n"
+    (tmp_path / "limits_beside.py").write_text(text, encoding="utf-8")
+    kernel.run(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport limits_beside")
+    used, unused = "%%step --cache\nlimits_beside.LIMIT + 100", "%%step --cache\nlen('no module')"
+    assert (kernel.run(used).result, kernel.run(unused).result) == ("101", "9")
+    assert TAKEN in kernel.run(used).stderr
+    kernel.run("limits_beside.set_limit(5)")
+    assert TAKEN in kernel.run(unused).stderr
+    assert kernel.run(used).result == "105"

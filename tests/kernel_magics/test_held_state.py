@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.notebooks.kernels import Kernel
 from tests.service.engines import Home
 
@@ -44,3 +46,46 @@ def test_what_a_class_shares_with_a_name_is_shared_after_a_step_that_shows_it(ke
     kernel.run("%%step\nsharing_it")
     kernel.run("%%step\nsharing_in = [sharing_it]")
     assert kernel.run("sharing_it is Sharing.held, sharing_in[0] is sharing_it").result == "(True, True)"
+
+
+BESIDE = """
+import sqlite3
+CONFIG, LIMIT, calls = {}, 1, []
+connection = None
+def configure(**given):
+    CONFIG.update(given)
+def set_limit(value):
+    global LIMIT
+    LIMIT = value
+def above(x):
+    calls.append(x)
+    return x > LIMIT
+def connect():
+    global connection
+    connection = sqlite3.connect(":memory:")
+"""
+
+
+def test_what_functions_of_a_local_module_change_there_is_so_in_steps_and_after_them(kernel: Kernel, tmp_path: Path):
+    (tmp_path / "changing_beside.py").write_text(BESIDE, encoding="utf-8")
+    kernel.run(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport changing_beside as beside")
+    kernel.run("from changing_beside import CONFIG\nbeside.set_limit(5); beside.configure(a=1); beside.connect()")
+    found = kernel.run("%%step\nbeside.above(3), beside.CONFIG, CONFIG is beside.CONFIG, beside.connection").result
+    assert found == "(False, {'a': 1}, True, None)"
+    kernel.run("%%step\nbeside.set_limit(2); beside.configure(b=2)\nbeside.CONFIG['by hand'] = 3\nbeside.connect()")
+    found = kernel.run(
+        "beside.above(3), CONFIG, CONFIG is beside.CONFIG, beside.calls, beside.connection is None"
+    ).result
+    assert found == "(True, {'a': 1, 'b': 2, 'by hand': 3}, True, [3, 3], False)"
+    assert (
+        kernel.run("%%step\nbeside.above(1), CONFIG is beside.CONFIG, beside.calls").result
+        == "(False, True, [3, 3, 1])"
+    )
+
+
+def test_what_a_local_module_has_is_left_alone_where_a_step_has_not_changed_it(kernel: Kernel, tmp_path: Path):
+    (tmp_path / "kept_beside.py").write_text("table = {}\ndef put(x): table[x] = x\n", encoding="utf-8")
+    kernel.run(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport kept_beside\nkept_beside.put(1)")
+    before = kernel.run("id(kept_beside.table)").result
+    kernel.run("%%step\nlen(kept_beside.table)")
+    assert kernel.run("id(kept_beside.table)").result == before
