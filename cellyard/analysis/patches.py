@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cellyard.analysis.imports import bound_by_imports
 
-__all__ = ["ANY", "Patch", "patches_of", "places_of"]
+__all__ = ["ANY", "Patch", "patches_of", "places_of", "set_in"]
 
 ANY = ""
 """The attribute of which only the running code knows the name."""
@@ -35,7 +35,7 @@ class Patch:
 
 def patches_of(tree: ast.Module) -> frozenset[Patch]:
     """What running the cell, or one of the functions in it, may set or delete so."""
-    return places_of(tree, _targets)
+    return places_of(tree, set_in)
 
 
 def places_of(tree: ast.Module, targets: Targets) -> frozenset[Patch]:
@@ -82,7 +82,7 @@ def _inside(node: ast.AST, known: Mapping[str, str]) -> tuple[list[ast.AST], dic
     return body, {**known, **dict.fromkeys((stored - declared) | given, "")}
 
 
-def _targets(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+def set_in(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
     """What a node sets or deletes an attribute of, and which."""
     match node:
         case ast.Attribute(value=value, attr=attribute, ctx=ast.Store() | ast.Del()):

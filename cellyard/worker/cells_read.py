@@ -63,5 +63,5 @@ class CellsRead:
         so does what may change in local modules."""
         know_patches(self._found, self._shell.user_ns)
         if self.with_local_modules:
-            know_local_modules()
+            know_local_modules(self._shell.user_ns)
             know_changed(self._through, self._shell.user_ns)

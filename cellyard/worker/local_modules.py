@@ -66,16 +66,17 @@ def accept_readings(found: Mapping[tuple[str, int, int], ModuleVariables]) -> No
     _readings.update(found)
 
 
-def know_local_modules() -> None:
-    """From now on all that the functions of this process's local modules may change travels."""
+def know_local_modules(namespace: Mapping[str, Any]) -> None:
+    """From now on all that the functions of this process's local modules may change travels, and what a module has that
+    is in this namespace, too: ``from config import settings``."""
     look_over()
-    shared: dict[int, None] = {}
     live = {name: module for name in _local if (module := sys.modules.get(name)) is not None}
+    shared = {id(value): None for value in list(namespace.values()) if _may_change(value)} if live else {}
     for name, module in live.items():
         shared.update(dict.fromkeys(map(id, _know_module(module, _variables(name, module)))))
     for module in live.values() if shared else ():
         for name, value in list(vars(module).items()):
-            if id(value) in shared:  # ``from config import CONFIG`` in another module
+            if id(value) in shared and not name.startswith("__"):
                 know(module, name)
 
 

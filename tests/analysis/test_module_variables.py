@@ -32,6 +32,23 @@ class Table:
     assert found.set == {Patch(("other",), "count", is_module=True)}
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "@classmethod\n    def enable(cls): cls.debug = True",
+        "@classmethod\n    def note(cls, x): cls.seen.append(x)",
+        "def __init__(self): type(self).made += 1",
+        "def note(self): self.__class__.seen['a'] = 1",
+        "def __new__(cls): cls.one = super().__new__(cls); return cls.one",
+    ],
+)
+def test_methods_change_their_class_and_those_that_descend_from_it(method):
+    found = variables_of(
+        f"class Plain:\n    def f(self): self.x = 1\nclass A(Plain):\n    {method}\nclass B(A): pass\n"
+    )
+    assert found.changed == {"A", "B"}
+
+
 def test_what_runs_only_on_import_changes_nothing_later():
     assert variables_of("table = {}\ntable['a'] = 1\ndef f(): return 1\n") == ModuleVariables()
 
