@@ -11,6 +11,7 @@ from cellyard.artifacts.store import OBJECTS
 from cellyard.environment.elsewhere import returned
 from cellyard.model.step import StepRequest
 from cellyard.worker import process_state
+from cellyard.worker.module_places import PLACES
 from cellyard.worker.reloads import RELOADED, reload_all
 from kernel_magics.displayed import is_shown_name
 
@@ -73,9 +74,11 @@ def _with_maker(finished: Mapping[str, Any], request: StepRequest) -> list[dict[
 
 def _accepted(namespace: Namespace, finished: Mapping[str, Any]) -> dict[str, Any]:
     """What came beside the events, for this kernel alone: small objects go to the store, modules that the step has
-    reloaded are so here, before values of their classes come; the process state is left."""
+    reloaded are so here, and where its own lie is known, before values of their classes come; the process state is
+    left."""
     private = finished.get("private")
     found: dict[str, Any] = pickle.loads(base64.b64decode(private)) if private else {}
     namespace.accept(found.pop(OBJECTS, {}))
     reload_all(found.pop(RELOADED, ()))
+    namespace.places.add(found.pop(PLACES, ()))
     return found

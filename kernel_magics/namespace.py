@@ -38,6 +38,7 @@ from cellyard.errors import CannotTravel, CellyardError, InvalidCell, UnknownNam
 from cellyard.worker.cells_read import CellsRead
 from cellyard.worker.local_modules import readings
 from cellyard.worker.logging_state import handlers_beside
+from cellyard.worker.module_places import ModulePlaces
 from kernel_magics.displayed import Displayed, is_shown_name
 from kernel_magics.packing import SHELL_NAMES, Inputs, Packing
 from kernel_magics.replaced import silence
@@ -67,6 +68,7 @@ class Namespace:
         self._displayed = Displayed(shell)
         self._own = {name: self._names.get(name) for name in _OWN}
         self._cells, self._number_read = CellsRead(shell), 0
+        self.places = ModulePlaces()
 
     def connect(self) -> None:
         """Have the store ready to be used. What keeps it from that is told when it is used."""
@@ -331,7 +333,7 @@ class Namespace:
         """The values of an artifact, whatever their size."""
         # As if a cell ran: a library that is imported now asks whether it is in a notebook.
         with self._shell.builtin_trap:
-            return load(self._store, reference, self._names)
+            return self.places.tried(lambda: load(self._store, reference, self._names))
 
     def before_cell(self, info: Any) -> None:
         """Fetch what the coming cell uses: every name that occurs in it, and those that functions there use.

@@ -21,6 +21,7 @@ from cellyard.model.step import StepRequest
 from cellyard.model.step_line import StepLine, expand, name_of_code, parse_step_line
 from cellyard.worker import process_state
 from cellyard.worker.ahead import seal
+from cellyard.worker.module_places import PLACES
 from kernel_magics.binding import bind_all
 from kernel_magics.cell_output import output_of_cell
 from kernel_magics.comeback import Earlier
@@ -309,6 +310,7 @@ class StepCell:
             "sources": inputs.sources,
             "unsent": inputs.unsent,
             "behind": inputs.behind,
+            PLACES: self._session.namespace.places.gone(),
             "local_modules": self._session.namespace.local_modules(),
             "no_input": self._why_no_input(options, is_elsewhere=is_elsewhere),
         }

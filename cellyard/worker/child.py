@@ -43,6 +43,7 @@ from cellyard.worker.link import receive_blocking
 from cellyard.worker.local_modules import accept_readings
 from cellyard.worker.logging_state import handlers_beside
 from cellyard.worker.measuring import MOST, largest_objects
+from cellyard.worker.module_places import PLACES, ModulePlaces
 from cellyard.worker.outputs import Channel, DescriptorCapture, StreamWriter, flush_standard_streams
 from cellyard.worker.processes import adopt_orphans, die_with_parent
 from cellyard.worker.rehearsal import rehearse
@@ -140,6 +141,7 @@ class _Step:
         self._items: Items | None = None
         self.error: dict[str, Any] | None = None
         self._reloads = Reloads()
+        self._places = ModulePlaces(self._private.get(PLACES, ()))
         registry.origin = f"@{task['token'][:12]}"
         process_state.mark_ids(task["token"][:12])
 
@@ -241,7 +243,7 @@ class _Step:
         pure = set(self._private.get("pure", ()))
         prefetch(self._store, self.request["inputs"])
         for reference in self.request["inputs"]:
-            values = load(self._store, reference, namespace)
+            values = self._places.tried(lambda: load(self._store, reference, namespace))  # noqa: B023 - called at once
             for name in filter(is_held, values):
                 if name.startswith(PATCH):
                     patches[name] = values[name]
@@ -368,7 +370,8 @@ class _Step:
     def _handed_on(self, made: Mapping[str, Any]) -> dict[str, Any]:
         """Small objects that the kernel would otherwise have to fetch from a store elsewhere; what it is to reload."""
         told = [*made["outputs"], made["result"], (self.error or {}).get("exception")]
-        found = {OBJECTS: self._store.recent(each["id"] for each in told if each), RELOADED: self._reloads.names}
+        small = self._store.recent(each["id"] for each in told if each)
+        found = {OBJECTS: small, RELOADED: self._reloads.names, PLACES: self._places.known()}
         return {name: value for name, value in found.items() if value}
 
 

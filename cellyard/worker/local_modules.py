@@ -20,7 +20,15 @@ from cellyard.artifacts.patches import know
 from cellyard.environment.locality import is_local
 from cellyard.worker.patched import know_patches, owner_of
 
-__all__ = ["accept_readings", "know_changed", "know_local_modules", "local_tops", "look_over", "readings"]
+__all__ = [
+    "accept_readings",
+    "know_changed",
+    "know_local_modules",
+    "local_folders",
+    "local_tops",
+    "look_over",
+    "readings",
+]
 
 #: They are compared by what they are, not by who shares them.
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -54,6 +62,14 @@ def look_over() -> None:
 def local_tops() -> frozenset[str]:
     """The top-level names of the local modules that this process has imported."""
     return frozenset(name.partition(".")[0] for name in _local)
+
+
+def local_folders() -> list[str]:
+    """Where the path has led to these."""
+    look_over()
+    files = {name: _file_of(sys.modules.get(name)) for name in _local if "." not in name}
+    inside = {name: os.path.basename(file) == "__init__.py" for name, file in files.items()}  # noqa: PTH119
+    return [os.path.dirname(os.path.dirname(file) if inside[name] else file) for name, file in files.items() if file]  # noqa: PTH120
 
 
 def readings() -> dict[tuple[str, int, int], ModuleVariables]:
